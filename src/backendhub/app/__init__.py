@@ -1,0 +1,1 @@
+"""Composition root: the only place that sees both the registry and the kit."""

@@ -1,0 +1,1 @@
+"""Shared platform; knows no system."""

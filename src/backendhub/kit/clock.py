@@ -1,0 +1,76 @@
+"""The one clock. Everything that needs the time asks here, so that tests and documents can hold it still.
+
+`BACKENDHUB_NOW` (ISO 8601) freezes it for a whole process; `frozen()` for a block.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, tzinfo
+
+_frozen: datetime | None = None
+
+
+def _start() -> datetime | None:
+    text = os.environ.get("BACKENDHUB_NOW")
+    return parse(text) if text else None
+
+
+def parse(text: str) -> datetime:
+    """Reads an ISO 8601 time; one without an offset is UTC. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def precise() -> datetime:
+    """The present in UTC with microseconds, for measuring and ordering."""
+    return _frozen or datetime.now(UTC)
+
+
+def now() -> datetime:
+    """The present in UTC, whole seconds: what people are shown and rows are stamped with."""
+    return precise().replace(microsecond=0)
+
+
+def local_zone() -> tzinfo:
+    """The time zone of the person at the keyboard."""
+    zone = precise().astimezone().tzinfo
+    assert zone is not None
+    return zone
+
+
+def today() -> date:
+    """Today in the local time zone."""
+    return precise().astimezone().date()
+
+
+def iso(moment: datetime) -> str:
+    """`2026-01-05T09:00:00Z`: RFC 3339 in UTC, with a fraction only where there is one."""
+    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return text + "Z"
+
+
+def ago(moment: datetime) -> str:
+    """How long ago in one unit: `just now`, `5m ago`, `3h ago`, `2d ago`."""
+    seconds = int((precise() - moment).total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit} ago"
+    return "just now"
+
+
+@contextmanager
+def frozen(at: datetime | str) -> Iterator[None]:
+    """Holds the clock at a time for the length of a block."""
+    global _frozen
+    before = _frozen
+    _frozen = parse(at) if isinstance(at, str) else at.astimezone(UTC)
+    try:
+        yield
+    finally:
+        _frozen = before
+
+
+_frozen = _start()

@@ -1,0 +1,1 @@
+"""One folder a system: folder = registry name = table prefix = URL prefix."""
