@@ -16,7 +16,7 @@ class HubError(Exception):
     """
 
     status: ClassVar[int] = 500
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
     code: ClassVar[str] = "error"
     title: ClassVar[str] = "Internal error"
 

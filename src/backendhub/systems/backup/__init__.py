@@ -1,0 +1,1 @@
+"""Database backups that can be trusted from cron: SQLite, PostgreSQL, MariaDB/MySQL, MongoDB."""

@@ -1,0 +1,1 @@
+"""One module an engine: how to test, dump and restore it."""

@@ -1,0 +1,1 @@
+"""The chunk store: immutable packs, snapshots as commit points, an index that can be rebuilt."""
