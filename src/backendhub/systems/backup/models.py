@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Literal
 
 from backendhub.kit.errors import HubError
@@ -11,7 +11,7 @@ from backendhub.kit.errors import HubError
 Severity = Literal["ok", "warning", "error"]
 
 
-class Type(str, Enum):
+class Type(StrEnum):
     """What a run reads and stores; every type restores in one step."""
 
     FULL = "full"
