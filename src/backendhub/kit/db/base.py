@@ -1,0 +1,167 @@
+"""The interface of a store: seven verbs inside one transaction, whichever engine is underneath."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from functools import cache, lru_cache
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from .records import columns, decoder, encode
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+SLOW_QUERY_MS = 50.0
+_NAME = re.compile(r"(?<![:\w]):([a-z_]\w*)", re.IGNORECASE)
+
+
+@cache
+def pyformat(sql: str) -> str:
+    """`:name` parameters as psycopg spells them; text in quotes and `::casts` stay as they are."""
+    parts = re.split(r"('(?:[^']|'')*')", sql.replace("%", "%%"))
+    return "".join(p if i % 2 else _NAME.sub(r"%(\1)s", p) for i, p in enumerate(parts))
+
+
+class Db(ABC):
+    """One transaction. Domain code is handed one of these and never commits.
+
+    SQL has `:name` parameters. Values are encoded (`records.encode`) and rows decoded into the record asked
+    for. Raises `errors.Conflict` on a broken UNIQUE or foreign key, `errors.Invalid` on a broken CHECK and
+    `errors.StoreError` when the store itself fails.
+    """
+
+    dialect: str
+
+    @abstractmethod
+    def fetch(self, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Every row, raw."""
+
+    @abstractmethod
+    def run(self, sql: str, /, **params: Any) -> int:
+        """Runs a statement and gives the number of rows it changed."""
+
+    @abstractmethod
+    def run_many(self, sql: str, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Runs a statement once for each row of parameters and gives the number of rows changed."""
+
+    @abstractmethod
+    def among(self, name: str) -> str:
+        """`IN (…)` for a parameter that is a list of integers: `f"WHERE id {db.among('ids')}"`."""
+
+    @abstractmethod
+    def savepoint(self) -> AbstractContextManager[None]:
+        """A nested transaction: an exception undoes what was done inside, and goes on."""
+
+    def one(self, record: type[T], sql: str, /, **params: Any) -> T | None:
+        """The first row as a record, or None."""
+        rows = self.fetch(sql, params)
+        return decoder(record)(rows[0]) if rows else None
+
+    def all(self, record: type[T], sql: str, /, **params: Any) -> list[T]:
+        """Every row as a record."""
+        decode = decoder(record)
+        return [decode(row) for row in self.fetch(sql, params)]
+
+    def value(self, sql: str, /, **params: Any) -> Any:
+        """The first column of the first row, or None."""
+        rows = self.fetch(sql, params)
+        return rows[0][0] if rows else None
+
+    def insert(self, record: type[T], table: str, /, **values: Any) -> T:
+        """Inserts a row and gives it back as stored."""
+        kind: Any = record
+        row = self.one(record, _insert_sql(kind, table, tuple(values)), **values)
+        assert row is not None
+        return row
+
+    def update(self, record: type[T], table: str, id: Any, /, **changes: Any) -> T | None:
+        """Changes the row with this `id` and gives it back; None where there is no such row."""
+        kind: Any = record
+        if not changes:
+            return self.one(record, f"SELECT {columns(kind)} FROM {table} WHERE id = :id", id=id)
+        return self.one(record, _update_sql(kind, table, tuple(changes)), id_=id, **changes)
+
+
+def contains(text: str) -> str:
+    """A LIKE pattern (ESCAPE '\\') that finds a text anywhere, its wildcards taken literally."""
+    return "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+
+
+@lru_cache(maxsize=1024)
+def _insert_sql(record: Any, table: str, names: tuple[str, ...]) -> str:
+    marks = ", ".join(f":{n}" for n in names)
+    target = f"({', '.join(names)}) VALUES ({marks})" if names else "DEFAULT VALUES"
+    return f"INSERT INTO {table} {target} RETURNING {columns(record)}"
+
+
+@lru_cache(maxsize=1024)
+def _update_sql(record: Any, table: str, names: tuple[str, ...]) -> str:
+    sets = ", ".join(f"{n} = :{n}" for n in names)
+    return f"UPDATE {table} SET {sets} WHERE id = :id_ RETURNING {columns(record)}"
+
+
+def encoded(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as the database takes them."""
+    return {name: encode(value) for name, value in params.items()}
+
+
+class Store(ABC):
+    """A database of some engine. Units of work are its only door."""
+
+    dialect: str
+    url: str
+    """How it was asked for, without a password: safe to print."""
+    blocking: bool
+    """Whether a unit may wait long enough (network) that an event loop must not run it itself."""
+
+    def __init__(self) -> None:
+        self.systems: list[str] = []
+        self._migrated: set[str] = set()
+        self._ready = -1  # how many of `systems` are known to be migrated
+        self.label: str | None = None
+
+    def use(self, *systems: str) -> None:
+        """Names systems whose migrations must have been applied before the next unit runs."""
+        for name in systems:
+            if name not in self.systems:
+                self.systems.append(name)
+
+    @abstractmethod
+    def transaction(self, *, write: bool = True, label: str | None = None) -> AbstractContextManager[Db]:
+        """One transaction: committed on leaving the block, rolled back on an exception.
+
+        Inside another transaction of the same thread it is a savepoint. A `label` makes it undoable.
+        """
+
+    @abstractmethod
+    def snapshot(self, path: str) -> None:
+        """Writes a consistent copy of the whole store to a file. Raises Invalid where that is not possible."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends every connection."""
+
+    def unit(
+        self,
+        fn: Callable[Concatenate[Db, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Runs `fn(db, …)` in one writing transaction; see `read` for one that takes no write lock."""
+        with self.transaction(label=self.label) as db:
+            return fn(db, *args, **kwargs)
+
+    def read(
+        self,
+        fn: Callable[Concatenate[Db, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Runs `fn(db, …)` in one transaction that sees a snapshot and takes no write lock."""
+        with self.transaction(write=False) as db:
+            return fn(db, *args, **kwargs)

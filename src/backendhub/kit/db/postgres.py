@@ -1,0 +1,205 @@
+"""PostgreSQL as a plain role: pooled sync connections, lock and statement timeouts, one unit a transaction."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from backendhub.kit.errors import Conflict, HubError, Invalid, MissingExtra, StoreError
+
+from . import journal
+from .base import SLOW_QUERY_MS, Db, Store, encoded, pyformat
+from .migrate import migrate, pending
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg_pool import ConnectionPool
+
+LOCK_TIMEOUT_MS = 5_000
+STATEMENT_TIMEOUT_MS = 30_000
+
+
+class PostgresDb(Db):
+    """A transaction on one PostgreSQL connection."""
+
+    dialect = "postgres"
+
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        self.connection = connection
+
+    def _execute(self, sql: str, params: Mapping[str, Any]) -> psycopg.Cursor[tuple[Any, ...]]:
+        import psycopg
+
+        start = time.perf_counter()
+        try:
+            # A statement without parameters is sent as it is: `%` in it is no placeholder then.
+            query: Any = pyformat(sql) if params else sql
+            cursor = self.connection.execute(query, encoded(params) if params else None)
+        except (psycopg.Error, UnicodeEncodeError, ValueError) as error:
+            raise explain(error) from error
+        if (spent := (time.perf_counter() - start) * 1000) > SLOW_QUERY_MS:
+            logging.getLogger("backendhub.db").warning(
+                "slow query: %.0f ms: %s", spent, " ".join(sql.split())
+            )
+        return cursor
+
+    def fetch(self, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Every row, raw."""
+        return self._execute(sql, params).fetchall()
+
+    def run(self, sql: str, /, **params: Any) -> int:
+        """Runs a statement and gives the number of rows it changed."""
+        return self._execute(sql, params).rowcount
+
+    def run_many(self, sql: str, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Runs a statement once for each row of parameters (pipelined) and gives the rows changed."""
+        import psycopg
+
+        query: Any = pyformat(sql)
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.executemany(query, [encoded(row) for row in rows])
+                return cursor.rowcount
+        except (psycopg.Error, UnicodeEncodeError, ValueError) as error:
+            raise explain(error) from error
+
+    def among(self, name: str) -> str:
+        """`IN (…)` for a list of integers."""
+        return f"IN (SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST(:{name} AS json)))"
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A nested transaction."""
+        with self.connection.transaction():
+            yield
+
+
+class PostgresStore(Store):
+    """A PostgreSQL database behind a pool."""
+
+    dialect = "postgres"
+    blocking = True
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        super().__init__()
+        try:
+            import psycopg  # noqa: F401
+            import psycopg_pool  # noqa: F401
+        except ImportError:
+            raise MissingExtra("PostgreSQL", "postgres") from None
+        self._dsn = url
+        self.url = re.sub(r"(//[^:/@]*):[^@/]*@", r"\1:***@", url)
+        self._size = pool_size
+        self._pool: ConnectionPool | None = None
+        self._local = threading.local()
+        self._lock = threading.Lock()
+
+    def _open(self) -> ConnectionPool:
+        with self._lock:
+            if self._pool is None:
+                from psycopg_pool import ConnectionPool
+
+                options = f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+                logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # a refused connection is told once
+                self._pool = ConnectionPool(
+                    self._dsn,
+                    min_size=1,
+                    max_size=self._size,
+                    timeout=10,
+                    # A connection that a server restart has killed is found out before it is handed over.
+                    check=ConnectionPool.check_connection,
+                    kwargs={"options": options, "application_name": "backendhub", "connect_timeout": 5},
+                    open=True,
+                )
+            return self._pool
+
+    @contextmanager
+    def transaction(self, *, write: bool = True, label: str | None = None) -> Iterator[Db]:
+        """One transaction; a savepoint inside another of the same thread."""
+        if (outer := getattr(self._local, "db", None)) is not None:
+            with outer.savepoint():
+                yield outer
+            return
+        import psycopg
+        from psycopg_pool import PoolTimeout
+
+        try:
+            with self._open().connection() as connection:
+                db = PostgresDb(connection)
+                self._migrate(db)
+                self._local.db = db
+                try:
+                    with connection.transaction():
+                        if not write:
+                            db.run("SET TRANSACTION READ ONLY")
+                        unit = journal.start(db, label) if write and label else None
+                        yield db
+                        if unit is not None:
+                            journal.finish(db, unit)
+                finally:
+                    self._local.db = None
+        except PoolTimeout as error:
+            raise StoreError(
+                f"PostgreSQL at {self.url} does not answer: {self._why()}.", hint="is the server running?"
+            ) from error
+        except psycopg.Error as error:
+            raise explain(error) from error
+
+    def _why(self) -> str:
+        """What a direct connection says, because the pool only says that it waited."""
+        import psycopg
+
+        try:
+            psycopg.connect(self._dsn, connect_timeout=3).close()
+        except psycopg.Error as error:
+            return str(error).strip().splitlines()[-1]
+        return "every connection is busy"
+
+    def _migrate(self, db: PostgresDb) -> None:
+        if self._ready == len(self.systems):
+            return
+        for system in ["hub", *self.systems]:
+            if system not in self._migrated:
+                with db.connection.transaction():
+                    if pending(db, system):
+                        migrate(db, system)
+                self._migrated.add(system)
+        self._ready = len(self.systems)
+
+    def snapshot(self, path: str) -> None:
+        """Not for PostgreSQL."""
+        raise Invalid(
+            "A snapshot file is made of SQLite stores only.", hint="backendhub backup add NAME postgresql://…"
+        )
+
+    def close(self) -> None:
+        """Ends every connection."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+
+def explain(error: BaseException) -> HubError:
+    """One clear line for what PostgreSQL said, by SQLSTATE class."""
+    import psycopg
+
+    if isinstance(error, HubError):
+        return error
+    if isinstance(error, UnicodeEncodeError):
+        return Invalid("Text with lone surrogates cannot be stored.", hint="send well-formed UTF-8")
+    if isinstance(error, psycopg.DataError) or not isinstance(error, psycopg.Error):
+        return Invalid(f"A value cannot be stored: {str(error).splitlines()[0]}.")
+    state = error.sqlstate or ""
+    text = (error.diag.message_primary or str(error)).strip()
+    if state in ("23505", "23503", "23P01"):
+        return Conflict(f"This clashes with what is stored: {error.diag.constraint_name or text}.")
+    if state.startswith("23"):
+        return Invalid(f"A value breaks a rule of the store: {error.diag.constraint_name or text}.")
+    if state in ("55P03", "57014"):
+        return StoreError(f"PostgreSQL gave up waiting: {text}.", hint="try again")
+    return StoreError(f"PostgreSQL failed: {text}.", hint="backendhub doctor")

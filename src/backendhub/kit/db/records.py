@@ -1,0 +1,108 @@
+"""Rows to frozen dataclasses, by position, and Python values to what a database stores.
+
+Stored forms are the same on both engines: times are UTC text with milliseconds (fixed width, so that they
+sort), dates are ISO text, enums their value, lists and dicts JSON text, booleans native.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import Field, field, fields
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+Row = Sequence[Any]
+
+
+@cache
+def columns(record: Any, prefix: str = "") -> str:
+    """The SELECT list of a record, in the order of its fields: `id, title` or `t.id, t.title`."""
+    dot = f"{prefix}." if prefix else ""
+    return ", ".join(dot + field.name for field in stored(record))
+
+
+def derived(default: Any = None) -> Any:
+    """A field that no column holds: a service fills it in. Derived fields come last."""
+    return field(default=default, metadata={"derived": True})
+
+
+def stored(record: Any) -> list[Field[Any]]:
+    """The fields that columns hold."""
+    return [f for f in fields(record) if not f.metadata.get("derived")]
+
+
+def as_dict(record: Any) -> dict[str, Any]:
+    """The fields of a record by name, one level deep (`dataclasses.asdict` copies all the way down)."""
+    return {f.name: getattr(record, f.name) for f in fields(record)}
+
+
+def encode(value: Any) -> Any:
+    """What the database stores for a Python value."""
+    if value is None or type(value) in (str, int, float, bool, bytes):
+        return value
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, (list, tuple, dict)):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return value
+
+
+_decoders: dict[type, Callable[[Row], Any]] = {}
+
+
+def decoder(record: type[T]) -> Callable[[Row], T]:
+    """A function that makes a record of a row; only the fields that need it are converted."""
+    if (known := _decoders.get(record)) is None:
+        known = _decoders[record] = _make_decoder(record)
+    return known
+
+
+def _make_decoder(record: type[T]) -> Callable[[Row], T]:
+    hints = get_type_hints(record)
+    converters = [(i, c) for i, f in enumerate(stored(record)) if (c := _converter(hints[f.name]))]
+    if not converters:
+        return lambda row: record(*row)
+
+    def decode(row: Row) -> T:
+        values = list(row)
+        for index, convert in converters:
+            if (value := values[index]) is not None:
+                values[index] = convert(value)
+        return record(*values)
+
+    return decode
+
+
+def _converter(hint: Any) -> Callable[[Any], Any] | None:
+    """How a stored value of this type is read back; None where it already is what it should be."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        inner = [a for a in get_args(hint) if a is not type(None)]
+        return _converter(inner[0]) if len(inner) == 1 else None
+    if hint is bool:
+        return bool
+    if hint is datetime:
+        return datetime.fromisoformat
+    if hint is date:
+        return date.fromisoformat
+    if hint is Decimal:
+        return Decimal
+    if origin in (list, dict) or hint in (list, dict):
+        return json.loads
+    if origin is tuple:
+        return lambda text: tuple(json.loads(text))
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return {member.value: member for member in hint}.__getitem__
+    return None

@@ -1,0 +1,285 @@
+"""The default engine: one SQLite file, safe to share between the terminal, cron and a running server."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from backendhub.kit.errors import Conflict, HubError, Invalid, StoreError
+
+from . import journal
+from .base import SLOW_QUERY_MS, Db, Store, encoded
+from .migrate import migrate, pending
+
+BUSY_MS = 5000
+# busy_timeout first, so that every later pragma waits its turn too.
+PRAGMAS = (
+    f"PRAGMA busy_timeout={BUSY_MS}",
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA cache_size=-32000",
+)
+
+
+class SqliteDb(Db):
+    """A transaction on one SQLite connection."""
+
+    dialect = "sqlite"
+
+    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+        self.connection = connection
+        self._path = path
+        self._depth = 0
+
+    def _execute(self, sql: str, params: Mapping[str, Any]) -> sqlite3.Cursor:
+        start = time.perf_counter()
+        try:
+            cursor = self.connection.execute(sql, encoded(params))
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            raise explain(error, self._path) from error
+        if (spent := (time.perf_counter() - start) * 1000) > SLOW_QUERY_MS:
+            _log_slow(sql, spent)
+        return cursor
+
+    def fetch(self, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Every row, raw."""
+        try:
+            return self._execute(sql, params).fetchall()
+        except sqlite3.Error as error:
+            raise explain(error, self._path) from error
+
+    def run(self, sql: str, /, **params: Any) -> int:
+        """Runs a statement and gives the number of rows it changed."""
+        return self._execute(sql, params).rowcount
+
+    def run_many(self, sql: str, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Runs a statement once for each row of parameters and gives the number of rows changed."""
+        try:
+            return self.connection.executemany(sql, [encoded(row) for row in rows]).rowcount
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            raise explain(error, self._path) from error
+
+    def among(self, name: str) -> str:
+        """`IN (…)` for a list of integers."""
+        return f"IN (SELECT value FROM json_each(:{name}))"
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A nested transaction."""
+        self._depth += 1
+        name = f"s{self._depth}"
+        self.connection.execute(f"SAVEPOINT {name}")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute(f"ROLLBACK TO {name}")
+            raise
+        finally:
+            self.connection.execute(f"RELEASE {name}")
+            self._depth -= 1
+
+
+class SqliteStore(Store):
+    """A SQLite file (or memory), with one connection a thread."""
+
+    dialect = "sqlite"
+    blocking = False
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.memory = path == ":memory:"
+        self.path = path if self.memory else str(Path(path).expanduser().absolute())
+        self.url = path if self.memory else f"sqlite:///{self.path}"
+        self._local = threading.local()
+        self._lock = threading.RLock()
+        self._shared: SqliteDb | None = None
+        self._all: list[sqlite3.Connection] = []
+
+    # A memory database exists in one connection only, so threads take turns on it.
+    @contextmanager
+    def transaction(self, *, write: bool = True, label: str | None = None) -> Iterator[Db]:
+        """One transaction; a savepoint inside another of the same thread."""
+        if self.memory:
+            with self._lock:
+                yield from self._transaction(write, label)
+        else:
+            yield from self._transaction(write, label)
+
+    def _transaction(self, write: bool, label: str | None) -> Iterator[Db]:
+        db = self._db()
+        if db.connection.in_transaction:
+            with db.savepoint():
+                yield db
+            return
+        self._migrate(db)
+        self._begin(db, "BEGIN IMMEDIATE" if write else "BEGIN")
+        try:
+            unit = journal.start(db, label) if write and label else None
+            yield db
+            if unit is not None:
+                journal.finish(db, unit)
+            self._commit(db)
+        except BaseException:
+            if db.connection.in_transaction:
+                db.connection.execute("ROLLBACK")
+            raise
+
+    def _begin(self, db: SqliteDb, sql: str) -> None:
+        try:
+            db.connection.execute(sql)
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+
+    def _commit(self, db: SqliteDb) -> None:
+        try:
+            db.connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+
+    def _db(self) -> SqliteDb:
+        if self.memory:
+            if self._shared is None:
+                self._shared = SqliteDb(self._open(), self.path)
+            return self._shared
+        db: SqliteDb | None = getattr(self._local, "db", None)
+        if db is None or getattr(self._local, "pid", 0) != os.getpid():
+            self._local.db = db = SqliteDb(self._open(), self.path)
+            self._local.pid = os.getpid()  # a connection must not cross a fork
+        return db
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            if not self.memory:
+                _create(Path(self.path))
+            # autocommit: BEGIN and COMMIT are ours; any thread may close it at the end
+            connection = sqlite3.connect(
+                self.path,
+                timeout=BUSY_MS / 1000,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+            try:
+                for pragma in PRAGMAS:
+                    connection.execute(pragma)
+                if not self.memory:
+                    _write_ahead(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except (OSError, sqlite3.Error) as error:
+            raise explain(error, self.path) from error
+        self._all.append(connection)
+        return connection
+
+    def _migrate(self, db: SqliteDb) -> None:
+        if self._ready == len(self.systems):
+            return
+        for system in ["hub", *self.systems]:
+            if system not in self._migrated and pending(db, system):
+                self._begin(db, "BEGIN IMMEDIATE")
+                try:
+                    migrate(db, system)
+                    self._commit(db)
+                except BaseException:
+                    if db.connection.in_transaction:
+                        db.connection.execute("ROLLBACK")
+                    raise
+            self._migrated.add(system)
+        self._ready = len(self.systems)
+
+    def snapshot(self, path: str) -> None:
+        """Copies the whole store to a new file with SQLite's backup interface."""
+        target = sqlite3.connect(path)
+        try:
+            self._db().connection.backup(target)
+        finally:
+            target.close()
+
+    def close(self) -> None:
+        """Ends every connection that was opened here."""
+        for connection in self._all:
+            connection.close()
+        self._all.clear()
+        self._local = threading.local()
+        self._shared = None
+        self._migrated.clear()
+        self._ready = -1
+
+
+def _create(path: Path) -> None:
+    """Makes the file readable by its owner alone; SQLite copies that mode to its -wal and -shm files."""
+    if path.exists():
+        if path.is_dir():
+            raise StoreError(f"{path} is a directory, not a database.", hint="name a file with --db")
+        return
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switches to WAL. Ten processes at a new file may all try at once, and SQLite does not wait there."""
+    deadline = time.monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname not in ("SQLITE_BUSY", "SQLITE_LOCKED") or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _log_slow(sql: str, spent_ms: float) -> None:
+    import logging
+
+    logging.getLogger("backendhub.db").warning("slow query: %.0f ms: %s", spent_ms, " ".join(sql.split()))
+
+
+HINTS = {
+    "SQLITE_NOTADB": ("is not a backendhub store (not a SQLite database)", "name another file with --db"),
+    "SQLITE_CORRUPT": ("is damaged", "restore it: backendhub backup restore hub"),
+    "SQLITE_FULL": ("cannot be written: the disk is full", "free some space; nothing was changed"),
+    "SQLITE_READONLY": ("is read-only", "check the permissions of the file and of its folder"),
+    "SQLITE_CANTOPEN": ("cannot be opened", "check that its folder exists and that you may write there"),
+    "SQLITE_PERM": ("cannot be opened: permission denied", "check the permissions of the file"),
+    "SQLITE_BUSY": ("is locked by another program", "try again when the other program has finished"),
+    "SQLITE_LOCKED": ("is locked", "try again"),
+    "SQLITE_IOERR": ("cannot be read or written (disk error)", "check the disk and its free space"),
+}
+
+
+def explain(error: BaseException, path: str) -> HubError:
+    """One clear line for what SQLite or the system said."""
+    if isinstance(error, HubError):
+        return error
+    if isinstance(error, OverflowError):
+        return Invalid("A number is larger than the store can hold (64 bits).")
+    if isinstance(error, UnicodeEncodeError):
+        return Invalid("Text with lone surrogates cannot be stored.", hint="send well-formed UTF-8")
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        return StoreError(
+            f"The store {path} cannot be opened: {reason.lower()}.", hint="check --db and the folder"
+        )
+    name = getattr(error, "sqlite_errorname", "") or ""
+    text = str(error)
+    if name.startswith("SQLITE_CONSTRAINT"):
+        what = text.split(": ", 1)[-1]
+        if name in ("SQLITE_CONSTRAINT_CHECK", "SQLITE_CONSTRAINT_NOTNULL"):
+            return Invalid(f"A value breaks a rule of the store: {what}.")
+        return Conflict(f"This clashes with what is stored: {what}.")
+    for prefix, (what, hint) in HINTS.items():
+        if name.startswith(prefix):
+            return StoreError(f"The store {path} {what}.", hint=hint)
+    return StoreError(f"The store {path} failed: {text}.", hint="backendhub doctor")

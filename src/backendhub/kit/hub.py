@@ -1,0 +1,122 @@
+"""The lazy bundle that commands and routes reach the platform through; each part is made when first used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from backendhub.kit.db import Db, Store, connect
+from backendhub.kit.output import Output
+from backendhub.kit.settings import Settings
+
+if TYPE_CHECKING:
+    from backendhub.kit.http import Http
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Hub:
+    """Settings, store, HTTP client and output of one process. Tests replace any of them by assignment."""
+
+    def __init__(self, settings: Settings | None = None, *, store: Store | None = None) -> None:
+        self.settings = settings or Settings()
+        self.systems: list[str] = []
+        self.label: str | None = None
+        if store is not None:
+            self.store = store
+
+    @cached_property
+    def store(self) -> Store:
+        """The shared store, with the migrations of the systems in use."""
+        store = connect(self.settings.database)
+        store.use(*self.systems)
+        store.label = self.label
+        return store
+
+    @cached_property
+    def output(self) -> Output:
+        """Rendering as the settings say."""
+        settings = self.settings
+        return Output(settings.get("format"), color=settings.get("color") or "auto")
+
+    @cached_property
+    def http(self) -> Http:
+        """The shared HTTP client, with its cache in the store."""
+        from backendhub.kit.http import Http
+
+        return Http(self)
+
+    def use(self, *systems: str) -> None:
+        """Names systems whose tables must be there before the next unit of work."""
+        self.systems.extend(s for s in systems if s not in self.systems)
+        if "store" in self.__dict__:
+            self.store.use(*systems)
+
+    def begin(self, label: str | None) -> None:
+        """Names what runs from here on: its writes can be undone under that name (None: they cannot)."""
+        self.label = label
+        if "store" in self.__dict__:
+            self.store.label = label
+
+    def unit(self, fn: Callable[Concatenate[Db, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs `fn(db, …)` in one writing transaction."""
+        return self.store.unit(fn, *args, **kwargs)
+
+    def read(self, fn: Callable[Concatenate[Db, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs `fn(db, …)` in one transaction that takes no write lock."""
+        return self.store.read(fn, *args, **kwargs)
+
+    def close(self) -> None:
+        """Closes what was opened."""
+        for part in ("http", "store"):
+            if part in self.__dict__:
+                self.__dict__[part].close()
+
+
+_current: Hub | None = None
+
+
+def current() -> Hub:
+    """The hub of this process; made on first use."""
+    global _current
+    if _current is None:
+        _current = Hub()
+    return _current
+
+
+def install(hub: Hub | None) -> None:
+    """Makes a hub the current one (None: a fresh one at the next use)."""
+    global _current
+    _current = hub
+
+
+def unit(fn: Callable[Concatenate[Db, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """`current().unit`: how a command calls a service."""
+    return current().store.unit(fn, *args, **kwargs)
+
+
+def read(fn: Callable[Concatenate[Db, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """`current().read`: how a command asks a service."""
+    return current().store.read(fn, *args, **kwargs)
+
+
+def rehearse(fn: Callable[Concatenate[Db, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs a unit for its result and takes all of it back: what `--dry-run` does, with every check made."""
+    result: list[T] = []
+    try:
+        with current().store.transaction() as db:
+            result.append(fn(db, *args, **kwargs))
+            raise _Rehearsed
+    except _Rehearsed:
+        return result[0]
+
+
+class _Rehearsed(Exception):
+    """Rolls a rehearsal back."""
+
+
+def output() -> Output:
+    """`current().output`."""
+    return current().output

@@ -1,0 +1,74 @@
+"""Every system in one table. Nothing is imported until its name is typed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Option(NamedTuple):
+    """A setting that a system adds: `task.sort` is BACKENDHUB_TASK_SORT, plus the names in `env`."""
+
+    name: str
+    help: str
+    default: str | None = None
+    env: tuple[str, ...] = ()
+    secret: bool = False
+
+
+class System(NamedTuple):
+    """One row: a name that is unique in folders, tables, URLs and events, and what it offers."""
+
+    name: str
+    group: str
+    summary: str
+    faces: str
+    extras: tuple[str, ...] = ()
+    settings: tuple[Option, ...] = ()
+    module: str = ""
+
+    @property
+    def package(self) -> str:
+        """The import path of the system's folder."""
+        return self.module or "backendhub.systems." + self.name.replace("-", "_")
+
+    def has(self, face: str) -> bool:
+        """Whether it has a face: `cli`, `api` or `jobs`."""
+        return face in self.faces.split()
+
+
+SYSTEMS: tuple[System, ...] = (
+    System("task", "everyday", "Track to-dos with due dates, priorities and recurrence", "cli api"),
+    System("health", "foundations", "Health endpoint for anything: checks, probes, metrics", "api"),
+    System("todo", "foundations", "Todo-Backend in memory", "api"),
+)
+
+GROUPS = {
+    "everyday": "Everyday tools",
+    "foundations": "Foundations",
+    "publishing": "Publishing",
+    "life": "Life and work",
+    "lookups": "Look-ups",
+    "media": "Media",
+    "identity": "Identity",
+    "realtime": "Real time",
+    "infrastructure": "Infrastructure",
+    "data": "Data",
+    "business": "Business",
+    "intelligence": "Intelligence",
+    "cloud": "Cloud",
+}
+
+
+def find(name: str) -> System | None:
+    """The system of that name; installed extensions are looked at only for a name we do not know."""
+    for system in SYSTEMS:
+        if system.name == name:
+            return system
+    return next((system for system in extensions() if system.name == name), None)
+
+
+def extensions() -> list[System]:
+    """Systems of other packages, from the entry-point group `backendhub.systems` (a System each)."""
+    from importlib.metadata import entry_points  # 50 ms: never on a known name's path
+
+    return [point.load() for point in entry_points(group="backendhub.systems")]

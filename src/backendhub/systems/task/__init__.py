@@ -1,0 +1,1 @@
+"""Track to-dos with due dates, priorities, dependencies and recurrence."""

@@ -1,0 +1,152 @@
+"""Every SQL statement of tasks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from backendhub.kit.db import Db, columns
+from backendhub.kit.paging import Order, Sort
+
+from .models import Filter, Interval, Note, Stats, Task
+
+FAR = "9999-12-31"  # where a task without a due date sorts
+RANK = "(CASE t.priority WHEN 'H' THEN 0 WHEN 'M' THEN 1 WHEN 'L' THEN 3 ELSE 2 END)"
+SORTS = {
+    "id": Sort("t.id", lambda t: t.id),
+    "due": Sort(f"coalesce(t.due, '{FAR}')", lambda t: t.due or FAR),
+    "priority": Sort(RANK, lambda t: {"H": 0, "M": 1, "L": 3}.get(t.priority, 2)),
+    "description": Sort("t.description", lambda t: t.description),
+    "createdAt": Sort("t.created_at", lambda t: stamp(t.created_at)),
+    "updatedAt": Sort("t.updated_at", lambda t: stamp(t.updated_at)),
+}
+
+TASK = columns(Task)
+ONE = f"SELECT {TASK} FROM task WHERE id = :id"
+DELETE = "DELETE FROM task WHERE id = :id"
+SPAWNED = f"SELECT {TASK} FROM task WHERE recur_from = :id"
+
+ADD_TAG = "INSERT INTO task_tag (task_id, tag) VALUES (:task_id, :tag) ON CONFLICT DO NOTHING"
+CLEAR_TAGS = "DELETE FROM task_tag WHERE task_id = :task_id"
+TAGS_OF = "SELECT tag FROM task_tag WHERE task_id = :id ORDER BY tag"
+ALL_TAGS = "SELECT tag, count(*) FROM task_tag GROUP BY tag ORDER BY tag"
+
+ADD_DEP = "INSERT INTO task_dep (task_id, needs_id) VALUES (:task_id, :needs_id) ON CONFLICT DO NOTHING"
+CLEAR_DEPS = "DELETE FROM task_dep WHERE task_id = :task_id"
+NEEDS_OF = "SELECT needs_id FROM task_dep WHERE task_id = :id ORDER BY needs_id"
+# Whether :needs_id already depends on :task_id, over any number of steps.
+CYCLE = """
+WITH RECURSIVE above (id) AS (
+  SELECT needs_id FROM task_dep WHERE task_id = :needs_id
+  UNION SELECT d.needs_id FROM task_dep d JOIN above a ON d.task_id = a.id
+) SELECT 1 FROM above WHERE id = :task_id"""
+# Which unfinished tasks wait for an unfinished one, and how many wait for each.
+BLOCKED = (
+    "SELECT DISTINCT d.task_id FROM task_dep d JOIN task n ON n.id = d.needs_id WHERE n.status <> 'done'"
+)
+BLOCKING = (
+    "SELECT d.needs_id, count(*) FROM task_dep d JOIN task t ON t.id = d.task_id "
+    "WHERE t.status <> 'done' GROUP BY d.needs_id"
+)
+
+NOTES = f"SELECT {columns(Note)} FROM task_note WHERE task_id = :id ORDER BY id"
+INTERVALS = f"SELECT {columns(Interval)} FROM task_interval WHERE task_id = :id ORDER BY id"
+STOP = "UPDATE task_interval SET stopped_at = :at WHERE task_id = :id AND stopped_at IS NULL"
+ALL_INTERVALS = f"SELECT {columns(Interval)} FROM task_interval"
+
+STATS = """
+SELECT count(*),
+  coalesce(sum(CASE WHEN status = 'todo' THEN 1 ELSE 0 END), 0),
+  coalesce(sum(CASE WHEN status = 'in-progress' THEN 1 ELSE 0 END), 0),
+  coalesce(sum(CASE WHEN status = 'done' THEN 1 ELSE 0 END), 0),
+  coalesce(sum(CASE WHEN status <> 'done' AND ((length(due) = 10 AND due < :today) OR (length(due) > 10 AND due < :now)) THEN 1 ELSE 0 END), 0),
+  coalesce(sum(CASE WHEN status = 'done' AND done_at >= :week_ago THEN 1 ELSE 0 END), 0),
+  0
+FROM task"""
+
+
+def stamp(moment: datetime) -> str:
+    """A time as it is stored, for comparing."""
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def select_sql(db: Db, wanted: Filter, by: Order, cursor: str | None = None) -> tuple[str, dict[str, Any]]:
+    """The listing for a filter, and its parameters apart from `:limit`."""
+    after, params = by.after(cursor)
+    where = [] if cursor is None else [after]
+    if wanted.statuses:
+        marks = ", ".join(f":status{i}" for i in range(len(wanted.statuses)))
+        where.append(f"t.status IN ({marks})")
+        params |= {f"status{i}": s for i, s in enumerate(wanted.statuses)}
+    for column in ("project", "priority"):
+        if (value := getattr(wanted, column)) is not None:
+            where.append(f"t.{column} = :{column}")
+            params[column] = value
+    if wanted.tag is not None:
+        where.append("t.id IN (SELECT task_id FROM task_tag WHERE tag = :tag)")
+        params["tag"] = wanted.tag
+    if wanted.due_before is not None:
+        where.append("t.due < :due_before")
+        params["due_before"] = wanted.due_before
+    if wanted.due_after is not None:
+        where.append("t.due >= :due_after")
+        params["due_after"] = wanted.due_after
+    if wanted.ids is not None:
+        where.append(f"t.id {db.among('ids')}")
+        params["ids"] = list(wanted.ids)
+    if wanted.text is not None:
+        where.append(SEARCH[db.dialect])
+        params["text"] = words(wanted.text, db.dialect)
+    condition = " AND ".join(where) or "TRUE"
+    return f"SELECT {columns(Task, 't')} FROM task t WHERE {condition} ORDER BY {by.sql} LIMIT :limit", params
+
+
+SEARCH = {
+    "sqlite": "t.id IN (SELECT rowid FROM task_search WHERE task_search MATCH :text)",
+    "postgres": (
+        "(to_tsvector('simple', t.description) @@ to_tsquery('simple', :text) OR t.id IN "
+        "(SELECT task_id FROM task_note WHERE to_tsvector('simple', text) @@ to_tsquery('simple', :text)))"
+    ),
+}
+
+
+def words(text: str, dialect: str) -> str:
+    """A query for all the words, the last as a prefix; operators of the engine's language are no operators."""
+    found = re.findall(r"\w+", text)
+    if dialect == "sqlite":
+        return " ".join(f'"{w}"' for w in found) + "*" if found else '""'
+    return " & ".join(found) + ":*" if found else ""
+
+
+def select(db: Db, wanted: Filter, by: Order, *, limit: int, cursor: str | None = None) -> list[Task]:
+    """Tasks that match, without tags and dependencies."""
+    sql, params = select_sql(db, wanted, by, cursor)
+    return db.all(Task, sql, **params, limit=limit)
+
+
+def count(db: Db, wanted: Filter, by: Order) -> int:
+    """How many tasks match."""
+    sql, params = select_sql(db, wanted, by)
+    body = sql[sql.index("FROM task t") : sql.index(" ORDER BY")]
+    return int(db.value(f"SELECT count(*) {body}", **params))
+
+
+def tags(db: Db, ids: Iterable[int]) -> list[tuple[int, str]]:
+    """(task, tag) of these tasks, sorted."""
+    sql = f"SELECT task_id, tag FROM task_tag WHERE task_id {db.among('ids')} ORDER BY task_id, tag"
+    return [(row[0], row[1]) for row in db.fetch(sql, {"ids": list(ids)})]
+
+
+def needs(db: Db, ids: Iterable[int]) -> list[tuple[int, int]]:
+    """(task, the task it waits for) of these tasks, sorted."""
+    sql = f"SELECT task_id, needs_id FROM task_dep WHERE task_id {db.among('ids')} ORDER BY task_id, needs_id"
+    return [(row[0], row[1]) for row in db.fetch(sql, {"ids": list(ids)})]
+
+
+def stats(db: Db, *, now: str, today: str, week_ago: str) -> Stats:
+    """Counts over all tasks; a whole-day due is over when the day is, a time when it has come."""
+    row = db.one(Stats, STATS, now=now, today=today, week_ago=week_ago)
+    assert row is not None
+    return row
