@@ -27,7 +27,7 @@ from backendhub.kit.errors import HubError, Invalid, NotFound
 from backendhub.kit.output import FORMATS, Output
 
 F = TypeVar("F", bound=Callable[..., Any])
-NEGATIVE = re.compile(r"-(\d|\.\d)")
+NEGATIVE = r"-(\d|\.\d)"
 OUTPUT_OPTIONS: tuple[tuple[str, str, str | None], ...] = (
     ("format", "Output format: " + ", ".join(FORMATS) + ".", "FORMAT"),
     ("json", "Short for --format json.", None),
@@ -190,7 +190,7 @@ class _Parser(_OptionParser):
     """Takes `-40` and `-.5` as values: no command has a digit for an option."""
 
     def _process_opts(self, arg: str, state: _ParsingState) -> None:
-        if NEGATIVE.match(arg):
+        if re.match(NEGATIVE, arg):
             state.largs.append(arg)
         else:
             super()._process_opts(arg, state)

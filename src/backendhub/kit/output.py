@@ -6,16 +6,13 @@ terminal: control and bidirectional characters are taken out of everything but J
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from decimal import Decimal
 from enum import Enum
-from fractions import Fraction
 from operator import attrgetter
 from typing import IO, Any, NoReturn
 
@@ -24,8 +21,8 @@ from backendhub.kit.errors import HubError, Invalid, MissingExtra
 
 FORMATS = ("table", "plain", "json", "ndjson", "csv")
 # C0 (but not newline and tab), DEL, C1, and the marks that reorder or hide text (CWE-150, CVE-2021-42574).
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-ANSI = re.compile(
+CONTROL = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+ANSI = (
     "\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[PX^_][^\x1b]*(?:\x1b\\\\)?|[@-Z\\\\-_])"
 )
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -35,7 +32,7 @@ def clean(text: str) -> str:
     """Text that cannot steer a terminal: whole escape sequences go, then single control characters."""
     if text.isprintable():
         return text
-    return CONTROL.sub("", ANSI.sub("", text))
+    return re.sub(CONTROL, "", re.sub(ANSI, "", text))
 
 
 def camel(name: str) -> str:
@@ -59,8 +56,6 @@ def plain(value: Any) -> Any:
         return clock.iso(value)
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, (Decimal, Fraction)):
-        return str(value)
     if hasattr(value, "__dataclass_fields__"):
         return {camel(f): plain(getattr(value, f)) for f in value.__dataclass_fields__}
     if hasattr(value, "_asdict"):
@@ -76,8 +71,10 @@ def plain(value: Any) -> Any:
 
 def dumps(value: Any, *, indent: int | None = None) -> str:
     """JSON of anything `plain` understands; control characters beyond ASCII are escaped too."""
+    import json
+
     text = json.dumps(plain(value), ensure_ascii=False, indent=indent)
-    return text if text.isascii() else CONTROL.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
+    return text if text.isascii() else re.sub(CONTROL, lambda m: f"\\u{ord(m[0]):04x}", text)
 
 
 class Output:

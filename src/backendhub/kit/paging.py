@@ -5,8 +5,6 @@ A cursor is the sort key of the last row, opaque to clients. There is no OFFSET 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,6 +64,8 @@ class Order:
 
     def cursor(self, item: Any) -> str:
         """The cursor of a row."""
+        import base64
+
         data = json.dumps([self.name, *(sort.key(item) for sort, _ in self.terms)], separators=(",", ":"))
         return base64.urlsafe_b64encode(data.encode()).decode().rstrip("=")
 
@@ -96,6 +96,9 @@ def page(rows: Sequence[T], limit: int, by: Order) -> Page[T]:
 
 def decode(cursor: str, by: Order) -> list[Any]:
     """The sort key in a cursor. Raises Malformed for one that was not made for this order."""
+    import base64
+    import binascii
+
     try:
         data = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError):

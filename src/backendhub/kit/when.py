@@ -11,7 +11,7 @@ from backendhub.kit.errors import Invalid
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 HINT = "write 2026-02-28, 2026-02-28T17:00, today, tomorrow, fri, eow, eom, eoy or +3d (h, d, w, m, y)"
-_SPAN = re.compile(r"([+-]?)(\d{1,4})\s*(min|h|d|w|m|y)[a-z]*", re.IGNORECASE)
+_SPAN = r"(?i)([+-]?)(\d{1,4})\s*(min|h|d|w|m|y)[a-z]*"
 _WORDS = {
     "daily": "1d",
     "weekly": "1w",
@@ -38,7 +38,7 @@ def parse(text: str) -> date | datetime:
         return today + timedelta(days=(days[0] - today.weekday() - 1) % 7 + 1)
     if word in ("eow", "eom", "eoy"):
         return _end(today, word)
-    if match := _SPAN.fullmatch(word):
+    if match := re.fullmatch(_SPAN, word):
         return _shift(today, match)
     return _iso(text.strip())
 
@@ -91,7 +91,7 @@ def add(day: date, amount: int, unit: str) -> date:
 def span(text: str) -> tuple[int, str]:
     """`2w`, `1m`, `monthly` as a number and a unit of d, w, m, y. Raises Invalid."""
     word = text.strip().lower()
-    match = _SPAN.fullmatch(_WORDS.get(word, word))
+    match = re.fullmatch(_SPAN, _WORDS.get(word, word))
     if match is None or match[1] == "-" or int(match[2]) == 0 or match[3] in ("min", "h"):
         raise Invalid(
             f"{text!r} is not a span of days.", hint="write 3d, 2w, 1m, 1y, daily, weekly or monthly"
@@ -101,7 +101,7 @@ def span(text: str) -> tuple[int, str]:
 
 def duration(text: str) -> timedelta:
     """`90min`, `24h`, `7d`, `2w` as a length of time; a month is 30 days, a year 365. Raises Invalid."""
-    match = _SPAN.fullmatch(text.strip())
+    match = re.fullmatch(_SPAN, text.strip())
     if match is None or match[1] == "-":
         raise Invalid(f"{text!r} is not a length of time.", hint="write 90min, 24h, 7d or 2w")
     days = {"min": 1 / 1440, "h": 1 / 24, "d": 1, "w": 7, "m": 30, "y": 365}[match[3].lower()]

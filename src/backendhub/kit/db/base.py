@@ -15,14 +15,14 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 SLOW_QUERY_MS = 50.0
-_NAME = re.compile(r"(?<![:\w]):([a-z_]\w*)", re.IGNORECASE)
+_NAME = r"(?<![:\w]):([a-zA-Z_]\w*)"
 
 
 @cache
 def pyformat(sql: str) -> str:
     """`:name` parameters as psycopg spells them; text in quotes and `::casts` stay as they are."""
     parts = re.split(r"('(?:[^']|'')*')", sql.replace("%", "%%"))
-    return "".join(p if i % 2 else _NAME.sub(r"%(\1)s", p) for i, p in enumerate(parts))
+    return "".join(p if i % 2 else re.sub(_NAME, r"%(\1)s", p) for i, p in enumerate(parts))
 
 
 class Db(ABC):

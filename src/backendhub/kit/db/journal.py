@@ -6,7 +6,6 @@ nobody has changed it since. An undo is journalled too, so `redo` is the undo of
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -79,6 +78,8 @@ def undo(db: Db, unit_id: int | None = None, *, redo: bool = False, force: bool 
 
     Raises NotFound where there is none and Conflict where a row was changed since (unless `force`).
     """
+    import json
+
     unit = _pick(db, unit_id, redo)
     label = unit.label if redo else f"undo {unit.label}"
     entry = start(db, label, undoes=unit.id)
@@ -144,6 +145,8 @@ def _where(keys: list[str], prefix: str = "") -> str:
 
 
 def _row(db: Db, name: str, which: Row) -> Row | None:
+    import json
+
     expression = "to_jsonb(t)::text" if db.dialect == "postgres" else _object(table_columns(db, name), "t")
     text = db.value(f"SELECT {expression} FROM {name} t WHERE {_where(list(which))}", **which)
     return json.loads(text) if text else None

@@ -6,11 +6,9 @@ sort), dates are ISO text, enums their value, lists and dicts JSON text, boolean
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import Field, field, fields
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from enum import Enum
 from functools import cache
 from types import UnionType
@@ -52,11 +50,11 @@ def encode(value: Any) -> Any:
         return value.value
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
     if isinstance(value, (list, tuple, dict)):
+        import json
+
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return value
+    return str(value) if type(value).__name__ in ("Decimal", "Fraction") else value
 
 
 _decoders: dict[type, Callable[[Row], Any]] = {}
@@ -97,12 +95,16 @@ def _converter(hint: Any) -> Callable[[Any], Any] | None:
         return datetime.fromisoformat
     if hint is date:
         return date.fromisoformat
-    if hint is Decimal:
-        return Decimal
+    if isinstance(hint, type) and hint.__module__ in ("decimal", "fractions"):
+        return hint
     if origin in (list, dict) or hint in (list, dict):
-        return json.loads
+        from json import loads
+
+        return loads
     if origin is tuple:
-        return lambda text: tuple(json.loads(text))
+        from json import loads
+
+        return lambda text: tuple(loads(text))
     if isinstance(hint, type) and issubclass(hint, Enum):
         return {member.value: member for member in hint}.__getitem__
     return None

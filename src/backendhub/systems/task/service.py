@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backendhub.kit import clock, ids, paging, when
 from backendhub.kit.db import Db, as_dict
 from backendhub.kit.errors import Invalid, NotFound, PreconditionFailed
 
 from . import store
-from .formats import Draft
 from .models import Filter, Interval, Note, Priority, RecurMode, Stats, Status, Task
 from .recurrence import next_due
 from .urgency import Ranked, rank
+
+if TYPE_CHECKING:
+    from .formats import Draft
 
 MAX_DESCRIPTION = 10_000
 MAX_TAG = 100
