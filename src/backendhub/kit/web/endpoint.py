@@ -253,7 +253,7 @@ class Endpoint:
                 hint="send Content-Type: " + " or ".join(self.route.consumes),
             )
         try:
-            return self.body_adapter.validate_json(request.body)
+            return self.body_adapter.validate_json(request.body, strict=True)
         except ValidationError as error:
             raise self._explain(error) from None
         except RecursionError:
