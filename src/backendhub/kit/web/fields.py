@@ -1,5 +1,5 @@
 """Types for bodies and parameters whose schema says exactly what is accepted, so that generated clients and
-fuzzers agree with the code: `Text`, `Word`, `When`, `Span`, `Id`, `Limit`, `Cursor`, `search`."""
+fuzzers agree with the code: `Text`, `Word`, `Integer`, `When`, `Span`, `Id`, `Limit`, `Cursor`, `search`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from fastapi import Header, Path, Query
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from backendhub.kit import when
@@ -69,9 +69,16 @@ _WHEN_SCHEMA: dict[str, Any] = {
 }
 When = Annotated[str, AfterValidator(_when), WithJsonSchema(_WHEN_SCHEMA)]
 
+
+def _integral(value: Any) -> Any:
+    """JSON has one kind of number: 3.0 is the integer 3 (JSON Schema 2020-12, Core §4.2.3)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Integer = Annotated[int, BeforeValidator(_integral), Field(ge=-(2**53 - 1), le=2**53 - 1)]
 MAX_ID = 2**53 - 1  # what every JSON reader holds exactly (RFC 8259 §6)
 Id = Annotated[int, Path(ge=1, le=MAX_ID, description="Its number")]
-IdRef = Annotated[int, Field(ge=1, le=MAX_ID)]
+IdRef = Annotated[int, BeforeValidator(_integral), Field(ge=1, le=MAX_ID)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows in a page")]
 Cursor = Annotated[str | None, Query(max_length=2000, pattern=NO_NUL, description="From the Link header")]
 Match = Annotated[str | None, Header(description="Only if it still has this ETag")]

@@ -421,7 +421,11 @@ def _status(value: str) -> Status:
 def _clean_tags(tags: Sequence[str]) -> tuple[str, ...]:
     cleaned = {tag.strip().lstrip("+#") for tag in tags}
     for tag in cleaned:
-        if not tag or len(tag) > MAX_TAG or any(c.isspace() or c == "," or not c.isprintable() for c in tag):
+        if (
+            not tag
+            or len(tag) > MAX_TAG
+            or any(c.isspace() or c == "," or c < " " or "\x7f" <= c <= "\x9f" for c in tag)
+        ):
             raise Invalid(f"{tag!r} is not a tag.", hint="a tag is one word without commas")
     return tuple(sorted(cleaned))
 

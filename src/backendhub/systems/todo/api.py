@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from backendhub.kit import web
-from backendhub.kit.web.fields import VISIBLE, Id
+from backendhub.kit.web.fields import VISIBLE, Id, Integer
 
 from .models import Todo
 from .service import Todos
@@ -21,7 +21,6 @@ router = web.Router(
 )
 
 Title = Annotated[str, Field(min_length=1, max_length=1000, pattern=VISIBLE)]
-Order = Annotated[int, Field(ge=-(2**53 - 1), le=2**53 - 1)]
 
 
 class TodoIn(BaseModel):
@@ -29,7 +28,7 @@ class TodoIn(BaseModel):
 
     title: Title
     completed: bool = False
-    order: Order | None = None
+    order: Integer | None = None
 
 
 class TodoPatch(BaseModel):
@@ -37,7 +36,7 @@ class TodoPatch(BaseModel):
 
     title: Title = ""
     completed: bool = False
-    order: Order | None = None
+    order: Integer | None = None
 
 
 @dataclass(frozen=True, slots=True)
