@@ -75,13 +75,14 @@ def _integral(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Integer = Annotated[int, BeforeValidator(_integral), Field(ge=-(2**53 - 1), le=2**53 - 1)]
+Integer = Annotated[int, Field(ge=-(2**53 - 1), le=2**53 - 1), BeforeValidator(_integral)]
 MAX_ID = 2**53 - 1  # what every JSON reader holds exactly (RFC 8259 §6)
 Id = Annotated[int, Path(ge=1, le=MAX_ID, description="Its number")]
-IdRef = Annotated[int, BeforeValidator(_integral), Field(ge=1, le=MAX_ID)]
+IdRef = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(_integral)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows in a page")]
 Cursor = Annotated[str | None, Query(max_length=2000, pattern=NO_NUL, description="From the Link header")]
-Match = Annotated[str | None, Header(description="Only if it still has this ETag")]
+# Not in the schema: no schema can say which tags exist, and generated clients send what the schema allows.
+Match = Annotated[str | None, Header(include_in_schema=False)]
 Search = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
 
 

@@ -127,14 +127,17 @@ def get_task(db: Db, id: Id) -> Task:
 
 @router.patch("/tasks/{id}", statuses=(409, 412))
 def edit_task(db: Db, id: Id, body: TaskPatch, if_match: Match = None) -> Task:
-    """Change a task (JSON Merge Patch); setting `status` to done follows its recurrence."""
+    """Change a task (JSON Merge Patch); setting `status` to done follows its recurrence.
+
+    `If-Match` with the ETag of an earlier answer makes it fail with 412 where somebody else was faster.
+    """
     task = service.edit(db, id, body.values(), if_revision=web.revision(if_match))
     return web.reply(task, etag=web.etag(task.revision))
 
 
 @router.delete("/tasks/{id}", statuses=(412,))
 def delete_task(db: Db, id: Id, if_match: Match = None) -> None:
-    """Delete a task."""
+    """Delete a task. `If-Match` guards it as it does a change."""
     service.remove(db, id, if_revision=web.revision(if_match))
 
 
