@@ -195,7 +195,8 @@ def _quoted(name: str) -> str:
 
 def owner(table: str) -> str | None:
     """The system that a table belongs to by its prefix, None for a table of the user's own."""
-    for name in ("hub", "sqlite", *(s.name for s in registry.SYSTEMS)):
+    names = ("hub", "sqlite", *(s.name for s in registry.SYSTEMS))
+    for name in sorted(names, key=len, reverse=True):  # `task_board_x` is task-board's, not task's
         prefix = name.replace("-", "_")
         if table.lower() == prefix or table.lower().startswith(prefix + "_"):
             return name

@@ -172,11 +172,12 @@ def clock_lines() -> Iterator[Line]:
 def _latest() -> str | None:
     """When the store was last migrated, None where there is none to ask (`store` says why)."""
     current = hub.current()
-    if current.settings.database != ":memory:" and "://" not in current.settings.database:
-        if not Path(current.settings.database).expanduser().is_file():
-            return None
+    database = current.settings.database
+    if "://" not in database and not Path(database).expanduser().is_file():
+        return None
     try:
-        return current.read(lambda db: db.value("SELECT max(applied_at) FROM hub_migrations"))
+        latest: str | None = current.read(Db.value, "SELECT max(applied_at) FROM hub_migrations")
+        return latest
     except HubError:
         return None
 

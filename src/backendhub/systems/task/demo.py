@@ -10,7 +10,7 @@ from . import service
 
 SAMPLE: tuple[dict[str, Any], ...] = (
     {
-        "description": "Send the March invoice to Lindqvist & Co",
+        "description": "Send the invoice to Lindqvist & Co",
         "priority": "H",
         "due": "+1d",
         "project": "office",
