@@ -102,9 +102,12 @@ class PostgresStore(Store):
     def _open(self) -> ConnectionPool:
         with self._lock:
             if self._pool is None:
+                from psycopg.conninfo import conninfo_to_dict
                 from psycopg_pool import ConnectionPool
 
+                # The URL's own options come last and so win: `?options=-csearch_path%3Dmine` picks a schema.
                 options = f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+                options += f" {conninfo_to_dict(self._dsn).get('options') or ''}"
                 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # a refused connection is told once
                 self._pool = ConnectionPool(
                     self._dsn,
