@@ -102,6 +102,7 @@ class PostgresStore(Store):
     def _open(self) -> ConnectionPool:
         with self._lock:
             if self._pool is None:
+                import psycopg
                 from psycopg.conninfo import conninfo_to_dict
                 from psycopg_pool import ConnectionPool
 
@@ -109,6 +110,8 @@ class PostgresStore(Store):
                 options = f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
                 options += f" {conninfo_to_dict(self._dsn).get('options') or ''}"
                 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # a refused connection is told once
+                # A pool would try for its whole timeout and not say why: ask once, and fail at once.
+                psycopg.connect(self._dsn, connect_timeout=5).close()
                 self._pool = ConnectionPool(
                     self._dsn,
                     min_size=1,
@@ -150,6 +153,13 @@ class PostgresStore(Store):
             raise StoreError(
                 f"PostgreSQL at {self.url} does not answer: {self._why()}.", hint="is the server running?"
             ) from error
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None:  # no answer, as against an answer that is an error
+                reason = str(error).strip().splitlines()[-1].strip()
+                raise StoreError(
+                    f"PostgreSQL at {self.url} does not answer: {reason}.", hint="is the server running?"
+                ) from error
+            raise explain(error) from error
         except psycopg.Error as error:
             raise explain(error) from error
 
