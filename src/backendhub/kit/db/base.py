@@ -25,6 +25,16 @@ def pyformat(sql: str) -> str:
     return "".join(p if i % 2 else re.sub(_NAME, r"%(\1)s", p) for i, p in enumerate(parts))
 
 
+def log_slow(sql: str, spent_ms: float) -> None:
+    """Tells the log about a slow statement; where nothing listens (a command without --debug) it is silent."""
+    import logging
+
+    logger = logging.getLogger("backendhub.db")
+    if not logger.hasHandlers():
+        logger.addHandler(logging.NullHandler())  # else Python would print it on stderr
+    logger.warning("slow query: %.0f ms: %s", spent_ms, " ".join(sql.split()))
+
+
 class Db(ABC):
     """One transaction. Domain code is handed one of these and never commits.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from backendhub.kit.errors import Conflict, HubError, Invalid, MissingExtra, StoreError
 
 from . import journal
-from .base import SLOW_QUERY_MS, Db, Store, encoded, pyformat
+from .base import SLOW_QUERY_MS, Db, Store, encoded, log_slow, pyformat
 from .migrate import migrate, pending
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ class PostgresDb(Db):
         except (psycopg.Error, UnicodeEncodeError, ValueError) as error:
             raise explain(error) from error
         if (spent := (time.perf_counter() - start) * 1000) > SLOW_QUERY_MS:
-            logging.getLogger("backendhub.db").warning(
-                "slow query: %.0f ms: %s", spent, " ".join(sql.split())
+            log_slow(sql, spent)
             )
         return cursor
 

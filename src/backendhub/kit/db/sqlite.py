@@ -14,7 +14,7 @@ from typing import Any
 from backendhub.kit.errors import Conflict, HubError, Invalid, StoreBusy, StoreError
 
 from . import journal
-from .base import SLOW_QUERY_MS, Db, Store, encoded
+from .base import SLOW_QUERY_MS, Db, Store, encoded, log_slow
 from .migrate import migrate, pending
 
 BUSY_MS = 5000
@@ -45,7 +45,7 @@ class SqliteDb(Db):
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             raise explain(error, self._path) from error
         if (spent := (time.perf_counter() - start) * 1000) > SLOW_QUERY_MS:
-            _log_slow(sql, spent)
+            log_slow(sql, spent)
         return cursor
 
     def fetch(self, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -244,12 +244,6 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             if error.sqlite_errorname not in ("SQLITE_BUSY", "SQLITE_LOCKED") or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
-
-
-def _log_slow(sql: str, spent_ms: float) -> None:
-    import logging
-
-    logging.getLogger("backendhub.db").warning("slow query: %.0f ms: %s", spent_ms, " ".join(sql.split()))
 
 
 HINTS = {
