@@ -44,7 +44,6 @@ class PostgresDb(Db):
             raise explain(error) from error
         if (spent := (time.perf_counter() - start) * 1000) > SLOW_QUERY_MS:
             log_slow(sql, spent)
-            )
         return cursor
 
     def fetch(self, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
