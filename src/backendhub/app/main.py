@@ -125,6 +125,10 @@ def dispatch(args: list[str]) -> int:
         sys.stdout.write(f"backendhub {__version__}\n")
         return 0
     flags, rest = globals_of(args)
+    if "debug" in flags or "--debug" in rest:
+        import logging
+
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     if not rest:
         sys.stdout.write(help_text())
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import threading
@@ -103,6 +104,8 @@ def serve(
         "cors": cors or [],
         "max_body": max_body,
     }
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+    logging.getLogger("backendhub").setLevel(logging.INFO)
     listener = listen(host, port)
     if demo:
         fill(systems)

@@ -312,10 +312,6 @@ def configure(flags: dict[str, str]) -> hub.Hub:
     """Applies the output options to the current hub."""
     current = hub.current()
     settings = current.settings
-    if "debug" in flags:
-        import logging
-
-        logging.basicConfig(format="%(name)s: %(message)s")  # slow queries and retries, on stderr
     if "db" in flags:
         settings.flags["database"] = flags["db"]
     if "color" in flags:

@@ -26,7 +26,7 @@ def columns(record: Any, prefix: str = "") -> str:
 
 
 def derived(default: Any = None) -> Any:
-    """A field that no column holds: a service fills it in. Derived fields come last."""
+    """A field that no column holds: a service, or further columns of a SELECT, fill it in. They come last."""
     return field(default=default, metadata={"derived": True})
 
 
@@ -67,16 +67,17 @@ def decoder(record: type[T]) -> Callable[[Row], T]:
     return known
 
 
-def _make_decoder(record: type[T]) -> Callable[[Row], T]:
+def _make_decoder(record: Any) -> Callable[[Row], Any]:
     hints = get_type_hints(record)
-    converters = [(i, c) for i, f in enumerate(stored(record)) if (c := _converter(hints[f.name]))]
+    converters = [(i, c) for i, f in enumerate(fields(record)) if (c := _converter(hints[f.name]))]
     if not converters:
         return lambda row: record(*row)
 
-    def decode(row: Row) -> T:
+    def decode(row: Row) -> Any:
         values = list(row)
+        width = len(values)
         for index, convert in converters:
-            if (value := values[index]) is not None:
+            if index < width and (value := values[index]) is not None:
                 values[index] = convert(value)
         return record(*values)
 

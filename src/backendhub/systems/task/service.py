@@ -82,7 +82,10 @@ def wanted(
 
 def get(db: Db, id: int) -> Task:
     """One task. Raises NotFound."""
-    return _whole(db, _stored(db, id))
+    task = db.one(Task, store.WHOLE[db.dialect], id=id)
+    if task is None:
+        raise NotFound(f"There is no task {id}.", hint="backendhub task list")
+    return task
 
 
 def detail(db: Db, id: int) -> Detail:
@@ -322,9 +325,7 @@ def _touch(db: Db, task: Task, **changes: Any) -> Task:
 
 def _whole(db: Db, task: Task) -> Task:
     """The task with its tags and dependencies."""
-    tags = tuple(row[0] for row in db.fetch(store.TAGS_OF, {"id": task.id}))
-    needs = tuple(row[0] for row in db.fetch(store.NEEDS_OF, {"id": task.id}))
-    return replace(task, tags=tags, depends_on=needs) if tags or needs else task
+    return _all_whole(db, [task])[0]
 
 
 def _all_whole(db: Db, tasks: list[Task]) -> list[Task]:
