@@ -110,11 +110,17 @@ class PostgresStore(Store):
         transaction around them would add three round trips and no consistency."""
         with self._lock:
             if write not in self._pools:
+                import psycopg
+                from psycopg.conninfo import conninfo_to_dict
                 from psycopg_pool import ConnectionPool
 
+                # A pool would try for its whole timeout and not say why: ask once, and fail at once.
+                psycopg.connect(self._dsn, connect_timeout=5).close()
                 options = f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
                 if not write:
                     options += " -c default_transaction_read_only=on"
+                # The URL's own options come last and so win: `?options=-csearch_path%3Dmine` picks a schema.
+                options += f" {conninfo_to_dict(self._dsn).get('options') or ''}"
                 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # a refused connection is told once
                 self._pools[write] = ConnectionPool(
                     self._dsn,
@@ -164,6 +170,13 @@ class PostgresStore(Store):
             raise StoreError(
                 f"PostgreSQL at {self.url} does not answer: {self._why()}.", hint="is the server running?"
             ) from error
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None:  # no answer, as against an answer that is an error
+                raise StoreError(
+                    f"PostgreSQL at {self.url} does not answer: {_reason(error)}.",
+                    hint="is the server running?",
+                ) from error
+            raise explain(error) from error
         except psycopg.Error as error:
             raise explain(error) from error
 
@@ -174,7 +187,7 @@ class PostgresStore(Store):
         try:
             psycopg.connect(self._dsn, connect_timeout=3).close()
         except psycopg.Error as error:
-            return str(error).strip().splitlines()[-1]
+            return _reason(error)
         return "every connection is busy"
 
     def _migrate(self) -> None:
@@ -199,6 +212,12 @@ class PostgresStore(Store):
         for pool in self._pools.values():
             pool.close()
         self._pools.clear()
+
+
+def _reason(error: Exception) -> str:
+    """The line of libpq's answer that says why, without the question that it puts below."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.endswith("?")]
+    return lines[-1].rpartition("failed: ")[2].rstrip(".") if lines else type(error).__name__
 
 
 IDLE_S = 1.0
