@@ -100,9 +100,13 @@ def things(hub: hubs.Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         warnings.simplefilter("ignore")
         from starlette.testclient import TestClient
     row = SimpleNamespace(name="thing", package="thing", summary="Things")
-    monkeypatch.setattr(application_module, "import_module", lambda name: SimpleNamespace(router=make_router()))
+    monkeypatch.setattr(
+        application_module, "import_module", lambda name: SimpleNamespace(router=make_router())
+    )
     monkeypatch.setattr(hub, "use", lambda *names: None)
-    app = web.build_app([row], hub, single=True, log_format="none", cors=("https://ok.example",), max_body=1000)
+    app = web.build_app(
+        [row], hub, single=True, log_format="none", cors=("https://ok.example",), max_body=1000
+    )
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 
@@ -123,15 +127,26 @@ def test_records_are_sent_with_camel_case(things: Any) -> None:
 def test_a_body_is_validated_strictly(things: Any) -> None:
     assert things.post("/things", json={"name": "a", "size": 2}).json() == {"id": 2, "longName": "a"}
     assert things.post("/things", json={"name": "a", "size": 2.0}).status_code == 201  # JSON has one number
-    for bad in ({"name": 1}, {"name": "a", "size": "2"}, {"name": "a", "size": True}, {"name": "a", "owner": 0}, []):
+    for bad in (
+        {"name": 1},
+        {"name": "a", "size": "2"},
+        {"name": "a", "size": True},
+        {"name": "a", "owner": 0},
+        [],
+    ):
         body = problem(things.post("/things", json=bad), 422)
         assert body["errors"][0]["in"] == "body"
-    assert problem(things.post("/things", json={"name": "a", "size": "x"}), 422)["errors"][0]["pointer"] == "/size"
+    assert (
+        problem(things.post("/things", json={"name": "a", "size": "x"}), 422)["errors"][0]["pointer"]
+        == "/size"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1,", '{"a":}', "\xff", '{"name":"\\ud800"}', "[" * 5000])
 def test_what_is_no_json_is_400(things: Any, text: str) -> None:
-    response = things.post("/things", content=text.encode("latin-1")[:900], headers={"content-type": "application/json"})
+    response = things.post(
+        "/things", content=text.encode("latin-1")[:900], headers={"content-type": "application/json"}
+    )
     assert problem(response, 400)["code"] == "malformed"
 
 
@@ -153,13 +168,24 @@ def test_a_large_body_is_413_with_and_without_a_length(things: Any) -> None:
 
 
 def test_parameters(things: Any) -> None:
-    found = things.get("/search?tag=a&tag=b&limit=3&createdSince=2026-02-28", headers={"x-mode": "fast"}).json()
+    found = things.get(
+        "/search?tag=a&tag=b&limit=3&createdSince=2026-02-28", headers={"x-mode": "fast"}
+    ).json()
     assert found == {"tag": ["a", "b"], "limit": 3, "since": "2026-02-28", "mode": "fast"}
     assert things.get("/search").json()["limit"] == 5
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=11", "limit=x", "limit=1&limit=2", "bogus=1", "createdSince=2026-02-30", "createdSince=TODAY"]
+    "query",
+    [
+        "limit=0",
+        "limit=11",
+        "limit=x",
+        "limit=1&limit=2",
+        "bogus=1",
+        "createdSince=2026-02-30",
+        "createdSince=TODAY",
+    ],
 )
 def test_bad_parameters_are_422(things: Any, query: str) -> None:
     problem(things.get("/search?" + query), 422)
@@ -178,7 +204,9 @@ def test_unknown_paths_and_methods(things: Any) -> None:
     assert things.options("/things/1").headers["allow"] == "GET, HEAD, OPTIONS"
 
 
-def test_an_unexpected_failure_says_nothing_of_itself(things: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unexpected_failure_says_nothing_of_itself(
+    things: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     body = problem(things.get("/boom"), 500)
     assert "secret" not in dumps(body)
     assert "secret detail" in capsys.readouterr().err
@@ -249,7 +277,13 @@ def test_absolute_form_targets(things: Any) -> None:
         async def send(message: Any) -> None:
             seen.append(message)
 
-        scope = {"type": "http", "method": "GET", "path": "http://h:1/things/9", "query_string": b"", "headers": []}
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "http://h:1/things/9",
+            "query_string": b"",
+            "headers": [],
+        }
         await things.app(scope, receive, send)
 
     asyncio.run(call())
@@ -271,7 +305,9 @@ def test_probes_and_metrics(things: Any) -> None:
     assert things.get("/readyz").status_code == 503 and things.get("/livez").status_code == 200
 
 
-def test_writes_wait_for_another_process_with_the_loop_free(hub: hubs.Hub, client: Callable[..., Any]) -> None:
+def test_writes_wait_for_another_process_with_the_loop_free(
+    hub: hubs.Hub, client: Callable[..., Any]
+) -> None:
     """The lock is held elsewhere for a moment: reads go on at once, the write succeeds when it is free."""
     import sqlite3
     import time

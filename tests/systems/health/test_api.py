@@ -59,7 +59,9 @@ def test_a_slow_check_holds_up_no_other(hub: hubs.Hub, client: Callable[..., Any
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         http = serve(hub, client, f"db slow=http://127.0.0.1:{silent.getsockname()[1]}/")
-        body = until(lambda: http.get("/health").json(), lambda b: "observedValue" in b["checks"]["db:responseTime"][0])
+        body = until(
+            lambda: http.get("/health").json(), lambda b: "observedValue" in b["checks"]["db:responseTime"][0]
+        )
         assert body["checks"]["slow:responseTime"][0]["output"] == "not checked yet"
         assert http.get("/startupz").status_code == 503
 
@@ -67,7 +69,10 @@ def test_a_slow_check_holds_up_no_other(hub: hubs.Hub, client: Callable[..., Any
 def test_maintenance_takes_it_out_of_rotation(hub: hubs.Hub, client: Callable[..., Any]) -> None:
     http = serve(hub, client, "db")
     until(lambda: http.get("/startupz"), lambda r: r.status_code == 200)
-    assert http.put("/maintenance", json={"on": True, "reason": "moving"}).json() == {"on": True, "reason": "moving"}
+    assert http.put("/maintenance", json={"on": True, "reason": "moving"}).json() == {
+        "on": True,
+        "reason": "moving",
+    }
     assert http.get("/readyz").status_code == 503
     assert http.get("/health").json()["notes"] == ["maintenance: moving"]
     http.put("/maintenance", json={"on": False})

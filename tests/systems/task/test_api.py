@@ -24,7 +24,9 @@ def add(http: Any, description: str = "x", **more: Any) -> Any:
 
 
 def test_add_and_read(http: Any) -> None:
-    response = http.post("/tasks", json={"description": "Buy groceries", "due": "2026-02-28", "tags": ["home"]})
+    response = http.post(
+        "/tasks", json={"description": "Buy groceries", "due": "2026-02-28", "tags": ["home"]}
+    )
     assert response.headers["location"] == "/tasks/1" and response.headers["etag"] == '"1"'
     body = response.json()
     assert body["description"] == "Buy groceries" and body["due"] == "2026-02-28" and body["tags"] == ["home"]
@@ -66,15 +68,23 @@ def test_filters(http: Any) -> None:
 
     assert ids("status=done") == [3] and ids("status=todo&status=in-progress") == [1, 2]
     assert ids("tag=phone") == [1] and ids("project=home") == [1] and ids("priority=H") == [1]
-    assert ids("q=zoe") == [1] and ids("q=repo") == [2] and ids('q=%22OR%20NEAR(') == []
+    assert ids("q=zoe") == [1] and ids("q=repo") == [2] and ids("q=%22OR%20NEAR(") == []
     assert ids("dueBefore=2026-02-01") == [1] and ids("dueAfter=2026-02-01") == [2]
     assert ids("sort=priority") == [1, 2, 3]
 
 
 def test_merge_patch(http: Any) -> None:
     add(http, "x", due="2026-01-01", tags=["a"])
-    patched = http.patch("/tasks/1", json={"due": None, "priority": "L"}, headers={"content-type": "application/merge-patch+json"})
-    assert patched.json()["due"] is None and patched.json()["priority"] == "L" and patched.json()["tags"] == ["a"]
+    patched = http.patch(
+        "/tasks/1",
+        json={"due": None, "priority": "L"},
+        headers={"content-type": "application/merge-patch+json"},
+    )
+    assert (
+        patched.json()["due"] is None
+        and patched.json()["priority"] == "L"
+        and patched.json()["tags"] == ["a"]
+    )
     assert http.patch("/tasks/1", json={"description": None}).status_code == 422
     assert http.patch("/tasks/1", json={"nonsense": 1}).status_code == 422
 
@@ -94,7 +104,11 @@ def test_of_parallel_guarded_changes_one_wins(http: Any) -> None:
     with ThreadPoolExecutor(8) as pool:
         codes = list(
             pool.map(
-                lambda n: http.patch("/tasks/1", json={"description": f"n{n}"}, headers={"if-match": etag}).status_code,
+                lambda n: (
+                    http.patch(
+                        "/tasks/1", json={"description": f"n{n}"}, headers={"if-match": etag}
+                    ).status_code
+                ),
                 range(8),
             )
         )

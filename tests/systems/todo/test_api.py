@@ -70,7 +70,9 @@ def test_the_list_is_sorted_by_order_then_age(http: Any) -> None:
     assert [t["title"] for t in http.get("/").json()] == ["first", "second", "none"]
 
 
-@pytest.mark.parametrize("body", [{}, {"title": ""}, {"title": "   "}, {"title": "x" * 1001}, {"title": None}])
+@pytest.mark.parametrize(
+    "body", [{}, {"title": ""}, {"title": "   "}, {"title": "x" * 1001}, {"title": None}]
+)
 def test_a_bad_title_is_400(http: Any, body: dict[str, Any]) -> None:
     response = http.post("/", json=body)
     assert response.status_code == 400 and response.headers["content-type"] == "application/problem+json"
