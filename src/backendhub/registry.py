@@ -38,7 +38,19 @@ class System(NamedTuple):
 
 SYSTEMS: tuple[System, ...] = (
     System("task", "everyday", "Track to-dos with due dates, priorities and recurrence", "cli api"),
-    System("health", "foundations", "Health endpoint for anything: checks, probes, metrics", "api"),
+    System(
+        "health",
+        "foundations",
+        "Health endpoint for anything: checks, probes, metrics",
+        "api",
+        settings=(
+            Option(
+                "health.checks",
+                "What `serve health` looks at: db, disk:/path, tcp://host:port, URLs",
+                "db disk:/",
+            ),
+        ),
+    ),
     System("todo", "foundations", "Todo-Backend in memory", "api"),
 )
 
