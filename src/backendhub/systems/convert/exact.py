@@ -32,7 +32,9 @@ VULGAR = {
     "⅑": (1, 9), "⅒": (1, 10),
 }  # fmt: skip
 _VULGAR = "[" + "".join(VULGAR) + "]"
-NUMBER = rf"[+\-−]?(?:(?:\d[\d,_]*(?:\.\d*)?|\.\d+)(?:[eE][+\-−]?\d+(?!\w))?(?:/\d+(?!\w)|{_VULGAR})?|{_VULGAR})"
+NUMBER = (
+    rf"[+\-−]?(?:(?:\d[\d,_]*(?:\.\d*)?|\.\d+)(?:[eE][+\-−]?\d+(?!\w))?(?:/\d+(?!\w)|{_VULGAR})?|{_VULGAR})"
+)
 _PLAIN = r"(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?"
 
 
@@ -52,6 +54,16 @@ def add(a: Ratio, b: Ratio) -> Ratio:
 def multiply(a: Ratio, b: Ratio) -> Ratio:
     """The product."""
     return reduced(a[0] * b[0], a[1] * b[1])
+
+
+def quotient(a: Ratio, b: Ratio) -> Ratio:
+    """The quotient."""
+    return reduced(a[0] * b[1], a[1] * b[0])
+
+
+def negative(a: Ratio) -> Ratio:
+    """The number with the other sign."""
+    return -a[0], a[1]
 
 
 def power(a: Ratio, exponent: int) -> Ratio:
@@ -91,7 +103,9 @@ def _ungrouped(word: str, text: str) -> str:
     if re.fullmatch(r"\d{1,3}(,\d{3})+(e[+-]?\d+)?|\d+(_\d+)*", head) is None or "," in tail or "_" in tail:
         hint = "a comma groups thousands (1,234.5); decimals have a point"
         if re.fullmatch(r"\d+,\d+", word):
-            hint = f"write {word.replace(',', '.')}: decimals have a point, a comma groups thousands (1,234.5)"
+            hint = (
+                f"write {word.replace(',', '.')}: decimals have a point, a comma groups thousands (1,234.5)"
+            )
         raise Invalid(f"{text!r} is not a number.", hint=hint)
     return head.replace(",", "").replace("_", "") + dot + tail
 
@@ -158,12 +172,17 @@ def _magnitude(num: int, den: int) -> int:
     return guess - smaller
 
 
+def _tens(exponent: int) -> int:
+    """10 to a power, and 1 where that is negative."""
+    return int(10 ** max(exponent, 0))
+
+
 def _scaled(num: int, den: int, exponent: int) -> int:
-    return half_even(num * 10 ** max(exponent, 0), den * 10 ** max(-exponent, 0))
+    return half_even(num * _tens(exponent), den * _tens(-exponent))
 
 
 def _scaled_exactly(num: int, den: int, scaled: int, exponent: int) -> bool:
-    return scaled * den * 10 ** max(-exponent, 0) == num * 10 ** max(exponent, 0)
+    return scaled * den * _tens(-exponent) == num * _tens(exponent)
 
 
 def _fixed(scaled: int, decimals: int) -> str:

@@ -19,6 +19,15 @@ def select(db: Db, name: str) -> Custom | None:
     return db.one(Custom, f"SELECT {columns(Custom)} FROM convert_unit WHERE name = :name", name=name)
 
 
+def select_folded(db: Db, name: str) -> list[Custom]:
+    """The units of that lower-case name in any case."""
+    return db.all(
+        Custom,
+        f"SELECT {columns(Custom)} FROM convert_unit WHERE lower(name) = :name ORDER BY name",
+        name=name,
+    )
+
+
 def select_all(db: Db) -> list[Custom]:
     """Every unit, by name."""
     return db.all(Custom, f"SELECT {columns(Custom)} FROM convert_unit ORDER BY name")

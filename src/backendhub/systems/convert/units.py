@@ -10,7 +10,7 @@ from typing import NamedTuple
 from . import exact, table, words
 from .models import Dims, Unit
 
-AXES = "LMTIKNJDA"
+AXES = "LMTIKNJDA$"  # the last one is money
 NONE: Dims = (0,) * len(AXES)
 POWERS = {"square_": 2, "sq_": 2, "cubic_": 3, "cu_": 3}
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
@@ -72,7 +72,9 @@ def unit(number: int) -> Unit:
     """The unit of a line of the table."""
     entry = index().entries[number]
     body, _, zero = entry.definition.partition(" + ")
-    factor, pi, _ = evaluate(body, builtin)
+    value = evaluate(body, builtin)
+    assert value is not None, entry
+    factor, pi, _ = value
     zero_ratio = exact.parse(zero) if zero else (0, 1)
     name = entry.names[min(1, len(entry.names) - 1)].replace("_", " ")
     return Unit(entry.names[0], name, entry.category, dimensions(entry.dims), factor, zero_ratio, pi)
@@ -131,13 +133,13 @@ def _factor(word: str, find: Finder) -> tuple[exact.Ratio, int, Dims] | None:
 
 def prefixed(name: str) -> Iterator[Unit]:
     """The units that a name means with an SI or binary prefix in front of it: `km`, `kilometres`, `GiB`."""
-    for number, rest, symbol, word, factor in _splits(name):
+    for number, symbol, word, factor in _splits(name):
         base = unit(number)
         scaled = base._replace(factor=exact.multiply(base.factor, factor))
         yield scaled._replace(symbol=symbol + base.symbol, name=word + base.name)
 
 
-def _splits(name: str) -> Iterator[tuple[int, str, str, str, exact.Ratio]]:
+def _splits(name: str) -> Iterator[tuple[int, str, str, exact.Ratio]]:
     entries, names, _ = index()
     for short, word, power in (*words.LARGE, *words.SMALL, *words.BINARY):
         binary = word.endswith("bi")
@@ -146,11 +148,16 @@ def _splits(name: str) -> Iterator[tuple[int, str, str, str, exact.Ratio]]:
             rest = name[len(prefix) :]
             if not name.startswith(prefix) or not rest:
                 continue
-            for number in names.get(rest) or (names.get(rest[:-1], ()) if long and rest[-1] == "s" else ()):
+            plural = names.get(rest[:-1], []) if long and rest[-1] == "s" else []
+            for number in names.get(rest) or plural:
                 kind = entries[number].prefixes
-                if kind and (len(rest) > 2 if long else len(rest) <= 4) and _allows(kind, short, power, binary):
+                if (
+                    kind
+                    and (len(rest) > 2 if long else len(rest) <= 4)
+                    and _allows(kind, short, power, binary)
+                ):
                     symbol = {"K": "k", "u": "µ", "μ": "µ"}.get(short, short)
-                    yield number, rest, symbol, word, factor
+                    yield number, symbol, word, factor
 
 
 def _allows(kind: str, short: str, power: int, binary: bool) -> bool:

@@ -43,7 +43,9 @@ MEANT = {
     ("lb", "torque"): "lbft", ("N", "torque"): "Nm", ("dr", "volume"): "fldr",
 }  # fmt: skip
 WHY = {
-    frozenset(("mass", "volume")): "mass vs volume: what a volume weighs depends on what is in it (its density)",
+    frozenset(
+        ("mass", "volume")
+    ): "mass vs volume: what a volume weighs depends on what is in it (its density)",
     frozenset(("mass", "force")): "mass vs force: a weight is a mass times gravity",
     frozenset(("power", "energy")): "power vs energy: energy is power times time (kWh, not kW)",
     frozenset(("data", "data rate")): "data vs data rate: a rate is data per second",
