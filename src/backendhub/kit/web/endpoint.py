@@ -9,7 +9,7 @@ from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl, quote
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from backendhub.kit.db import Db
@@ -171,7 +171,9 @@ class Endpoint:
             if name in (self.db_name, self.request_name):
                 continue
             bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-            info = next((a for a in get_args(hint)[1:] if isinstance(a, FieldInfo)), None)
+            infos = [a for a in get_args(hint)[1:] if isinstance(a, FieldInfo)]
+            # FastAPI's word (Query, Header, …) stands last; a plain Field of an alias type may stand before it.
+            info = infos[-1] if infos else None
             if (info is not None and type(info).__name__ == "Body") or _is_body(bare):
                 self.body_name, self.body_adapter = name, TypeAdapter(hint)
                 continue
@@ -186,7 +188,8 @@ class Endpoint:
                     self.lists.add(alias)
             fields[name] = (
                 _bare_constraints(hint),
-                FieldInfo(alias=alias, default=... if default is inspect.Parameter.empty else default),
+                # Field() and not FieldInfo(): only the function makes the alias one for validation too.
+                Field(alias=alias, default=... if default is inspect.Parameter.empty else default),
             )
         if not fields:
             return None
