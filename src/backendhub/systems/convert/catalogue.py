@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid
 
 from . import custom, units
 
-GENERIC = "derived"
 
-
-class Category(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Category:
     """A kind of quantity."""
 
     category: str
-    size: int
+    count: int
     units: str
 
 
-class Listed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Listed:
     """A unit in the catalogue."""
 
     category: str

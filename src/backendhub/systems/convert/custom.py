@@ -96,7 +96,7 @@ def add(db: Db, *, name: str, definition: list[str]) -> Custom:
         name=name,
         definition=" ".join(words),
         category=unit.category,
-        dims=" ".join(f"{a}{p}" for a, p in zip(units.AXES, unit.dims, strict=True) if p),
+        dims=" ".join(f"{a}{'' if p == 1 else p}" for a, p in zip(units.AXES, unit.dims, strict=True) if p),
         num=str(ratio[0]),
         den=str(ratio[1]),
         pi=unit.pi,

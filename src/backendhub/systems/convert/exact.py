@@ -168,8 +168,7 @@ def text(value: Ratio, *, precision: int | None = None, decimals: int | None = N
 def _magnitude(num: int, den: int) -> int:
     """The power of ten of the leading digit."""
     guess = len(str(num)) - len(str(den))
-    smaller = num < den * 10**guess if guess >= 0 else num * 10**-guess < den
-    return guess - smaller
+    return guess - (num * _tens(-guess) < den * _tens(guess))
 
 
 def _tens(exponent: int) -> int:
