@@ -120,14 +120,23 @@ class Application:
 
     async def startup(self) -> None:
         """Opens the store, and for a system at the root loads its code."""
-        if not self.hub.store.blocking:
+        if self.root is not None:
+            self._load(self.root)
+        if (
+            self.hub.store.blocking
+        ):  # a database that does not answer is found out now, not by the first client
+            await asyncio.to_thread(self.hub.store.read, lambda db: db.value("SELECT 1"))
+        else:
             self.hub.store.patience(LOOP_PATIENCE_MS)
-        if self.root is not None or len(self.mounts) <= 3:
-            for mounted in self.mounts.values():
-                mounted.load()
-                assert mounted.router is not None
-                self._tasks += [asyncio.create_task(fn(self.hub)) for fn in mounted.router.startup]
         self.ready = True
+
+    def _load(self, mounted: Mounted) -> Tree:
+        """The routes of a system; at its first request its code is imported and its background work starts."""
+        if mounted.tree is None:
+            mounted.load()
+            assert mounted.router is not None
+            self._tasks += [asyncio.create_task(fn(self.hub)) for fn in mounted.router.startup]
+        return mounted.load()
 
     async def shutdown(self) -> None:
         """Stops background tasks, writes the rest of the log, closes the store."""
@@ -201,7 +210,7 @@ class Application:
                 raise HttpError(405, f"{scope['method']} is not allowed here.", allow="GET, HEAD")
             return path, own
         mounted, inner = self._mounted(path)
-        tree = mounted.load()
+        tree = self._load(mounted)
         if (
             scope["method"] == "OPTIONS"
             and self._origins(mounted)
@@ -276,7 +285,7 @@ class Application:
 
     def _own(self, path: str) -> Sent | None:
         """The process's own routes: probes, metrics, the index. A system at the root may have its own probes."""
-        if path in PROBES and self.root is not None and self.root.load().find(path)[0] is not None:
+        if path in PROBES and self.root is not None and self._load(self.root).find(path)[0] is not None:
             return None
         if path == "/livez":
             return Sent(200, list(PROBE.items()), b"ok\n")

@@ -171,9 +171,7 @@ class Endpoint:
             if name in (self.db_name, self.request_name):
                 continue
             bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-            infos = [a for a in get_args(hint)[1:] if isinstance(a, FieldInfo)]
-            # FastAPI's word (Query, Header, …) stands last; a plain Field of an alias type may stand before it.
-            info = infos[-1] if infos else None
+            info = next((a for a in get_args(hint)[1:] if isinstance(a, FieldInfo)), None)
             if (info is not None and type(info).__name__ == "Body") or _is_body(bare):
                 self.body_name, self.body_adapter = name, TypeAdapter(hint)
                 continue
@@ -186,11 +184,8 @@ class Endpoint:
                 self.query.add(alias)
                 if get_origin(bare) in (list, tuple) or any(get_origin(a) is list for a in get_args(bare)):
                     self.lists.add(alias)
-            fields[name] = (
-                _bare_constraints(hint),
-                # Field() and not FieldInfo(): only the function makes the alias one for validation too.
-                Field(alias=alias, default=... if default is inspect.Parameter.empty else default),
-            )
+            missing = default is inspect.Parameter.empty
+            fields[name] = (_bare_constraints(hint), Field(... if missing else default, alias=alias))
         if not fields:
             return None
         model = create_model(f"{self.fn.__name__}_parameters", **fields)
@@ -256,7 +251,7 @@ class Endpoint:
                 hint="send Content-Type: " + " or ".join(self.route.consumes),
             )
         try:
-            return self.body_adapter.validate_json(request.body)
+            return self.body_adapter.validate_json(request.body, strict=True)
         except ValidationError as error:
             raise self._explain(error) from None
         except RecursionError:
