@@ -22,6 +22,11 @@ RESERVED = {*quantity.SEPARATORS, "list", "unit", "rate", "help", "pi"}
 MONEY = tuple(int(axis == "$") for axis in units.AXES)
 
 
+def possible(name: str) -> bool:
+    """Whether a user's unit or a currency may be called so: one letter or sign, or letters and digits."""
+    return (len(name) == 1 or name.isalnum()) and not name[0].isdigit()
+
+
 def find(db: Db, name: str) -> list[Unit]:
     """A user's unit (in any case, where no other differs only in that), or a currency."""
     if own := store.select(db, name):
@@ -78,7 +83,7 @@ def add(db: Db, *, name: str, definition: list[str]) -> Custom:
     positive amount of something; Conflict where the user has that unit already.
     """
     words = definition[1:] if definition[:1] == ["="] else definition
-    resolver = Resolver(uk=False, custom=lambda n: [] if "_" in n else find(db, n))
+    resolver = Resolver(uk=False, custom=lambda n: find(db, n) if possible(n) else [])
     if re.fullmatch(NAME, name) is None or name.lower() in RESERVED:
         raise Invalid(
             f"{name!r} cannot be a unit's name.", hint="letters and digits, a letter first, up to 32"

@@ -60,17 +60,17 @@ class Resolver:
             raise several(name, [u for c in choices for u in self.units.find(c)[:1]])
 
     def _in_any_case(self, names: tuple[str, str], strict: tuple[list[Unit], list[Unit]]) -> Pair:
-        wide = [
-            list(dict.fromkeys([*found, *self.units.loose(name)]))
-            for name, found in zip(names, strict, strict=True)
-        ]
+        wide = [found or self.units.loose(name) for name, found in zip(names, strict, strict=True)]
         for name, found in zip(names, wide, strict=True):
             if not found:
                 raise self.unknown(name)
         fits = [(a, b, way) for a in wide[0] for b in wide[1] if (way := units.relation(a, b))]
-        for side in (0, 1):
+        guessed = [side for side in (0, 1) if not strict[side] and len(wide[side]) > 1]
+        if len(guessed) == 2:  # two guesses that fit each other prove nothing: FT KG is no femtotesla
+            fits = []
+        for side in guessed:
             meant: list[Unit] = list(dict.fromkeys((a, b)[side] for a, b, _ in fits)) or wide[side]
-            if len(meant) > 1 and (fits or not strict[side]):
+            if len(meant) > 1:
                 raise several(names[side], meant)
         if fits:
             return fits[0]

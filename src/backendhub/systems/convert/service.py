@@ -45,7 +45,7 @@ class Converter:
         self.names = Resolver(uk=uk, custom=self._custom, own=self._own)
 
     def _custom(self, name: str) -> list[Unit]:
-        if "_" in name:  # several words: never a user's unit
+        if not custom.possible(name):
             return []
         if self.db is None:
             raise NeedsStore(name)
@@ -153,7 +153,7 @@ class Converter:
         if decimals is None:
             precision = precision or exact.SIGNIFICANT
         text, _ = exact.text(ratio, precision=precision, decimals=decimals)
-        if sum(c.isdigit() for c in text) > exact.PI_DIGITS:
+        if max(precision or 0, sum(c.isdigit() for c in text)) > exact.PI_DIGITS:
             raise Invalid(f"Results with pi in them are given to {exact.PI_DIGITS} digits at most.")
         return text, False
 

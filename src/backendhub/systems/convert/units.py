@@ -11,6 +11,7 @@ from . import exact, table, words
 from .models import Dims, Unit
 
 AXES = "LMTIKNJDA$"  # the last one is money
+LONGEST = 200  # characters in a product of units
 NONE: Dims = (0,) * len(AXES)
 POWERS = {"square_": 2, "sq_": 2, "cubic_": 3, "cu_": 3}
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
@@ -95,6 +96,8 @@ def evaluate(text: str, find: Finder) -> tuple[exact.Ratio, int, Dims] | None:
 
     None where a factor of it is no unit.
     """
+    if len(text) > LONGEST or re.search(r"^\s*[*/·]|[*/·]\s*([*/·]|$)", text):
+        return None
     factor, pi, dims = (1, 1), 0, NONE
     for sign, word in re.findall(r"([*/·]?)\s*([^\s*/·]+)", text.translate(SUPERSCRIPTS)):
         part = _factor(word, find)
@@ -189,11 +192,11 @@ class Units:
                 return self._derive(f"{base.symbol}{exponent}")
         if found := list(dict.fromkeys(prefixed(name))):
             return found
-        if self.custom is not None and (found := self.custom(name)):
+        if re.search(r"[*/·^²³⁻]|_per_|[^\d]\d$", name) and (
+            found := self._derive(name.replace("_per_", "/"))
+        ):
             return found
-        if re.search(r"[*/·^²³⁻]|_per_|[^\d]\d$", name):
-            return self._derive(name.replace("_per_", "/"))
-        return []
+        return self.custom(name) if self.custom is not None else []
 
     def _named(self, name: str) -> list[Unit]:
         _, names, british = index()

@@ -9,7 +9,7 @@ from typer import Argument, Option
 from backendhub.kit import cli, hub
 from backendhub.kit.errors import HubError, Invalid
 
-from . import play, service
+from . import service
 from .models import Game, Rules, Stats
 
 app = cli.commands(
@@ -45,6 +45,8 @@ def guess(
     reverse: Annotated[bool, Option("--reverse", help="Think of a number and let it guess.")] = False,
 ) -> None:
     """Play; one guess a line."""
+    from . import play
+
     output = hub.output()
     if output.format == "csv":
         raise Invalid("A game has no CSV form.", hint="--json gives a line of JSON a turn")
