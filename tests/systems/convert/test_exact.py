@@ -36,8 +36,8 @@ def test_numbers_are_read_exactly(text, expected):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "abc", "nan", "inf", "1,5", "1,23,4", "12,34.5", "1.2.3", "1e", "3/0", "3/x", "0x10", "--5", "1e1001",
-     "9" * 1001, "٣", "1,234,56"],
+    ["", "abc", "nan", "inf", "1,5", "1,23,4", "12,34.5", "1.2.3", "1e", "3/0", "3/x", "0x10", "--5", "1e501",
+     "9" * 501, "٣", "1,234,56"],
 )  # fmt: skip
 def test_what_is_no_number_is_refused(text):
     with pytest.raises(Invalid):

@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 from backendhub.app.main import main
-from backendhub.kit import hub
+from backendhub.kit import clock, hub
 from backendhub.kit.db import connect
 
 SYSTEM = "guess"
@@ -72,7 +72,8 @@ def run(environ, capsys, monkeypatch):
 
         monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
         try:
-            code = main([SYSTEM, *args])
+            with clock.frozen("2026-01-05T09:00:00Z"):
+                code = main([SYSTEM, *args])
         finally:
             hub.current().close()
             hub.install(None)

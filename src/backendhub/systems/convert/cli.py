@@ -51,7 +51,7 @@ def convert(
     date: Annotated[
         str | None, Option("--date", help="Use currency rates of that day.", metavar="WHEN")
     ] = None,
-) -> Conversion | list[Conversion]:
+) -> Conversion | list[Conversion] | None:
     """Convert a value from one unit to one or more others."""
     options: dict[str, Any] = {"uk": uk, "delta": delta, "style": Style(precision, decimals, exact)}
     if date is not None:
@@ -68,6 +68,8 @@ def convert(
         rows = run(None)
     except service.NeedsStore:
         rows = hub.read(run)
+    if not rows and not hub.output().structured:
+        return None
     return rows[0] if len(rows) == 1 and batch is None else rows
 
 

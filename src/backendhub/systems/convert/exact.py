@@ -13,8 +13,9 @@ from backendhub.kit.errors import Invalid
 
 Ratio = tuple[int, int]
 
-DIGITS = 1000
-"""Digits a number may have, and the exponent it may reach: enough for anybody, too few to fill the memory."""
+DIGITS = 500
+"""Digits a number may have, and the exponent it may reach: enough for anybody, and results stay
+well below the 4300 digits that Python writes."""
 
 SIGNIFICANT = 10
 """Significant digits of a result that does not terminate."""

@@ -12,6 +12,7 @@ from .models import Dims, Unit
 
 AXES = "LMTIKNJDA$"  # the last one is money
 LONGEST = 200  # characters in a product of units
+MAX_BITS = 2000  # of a factor; only nonsense has more
 NONE: Dims = (0,) * len(AXES)
 POWERS = {"square_": 2, "sq_": 2, "cubic_": 3, "cu_": 3}
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
@@ -216,7 +217,7 @@ class Units:
         if result is None:
             return []
         factor, pi, dims = result
-        if not factor[0]:
+        if not factor[0] or abs(pi) > 9 or max(factor).bit_length() > MAX_BITS:
             return []
         return [Unit(text, text, category_of(dims), dims, factor, (0, 1), pi, derived=True)]
 
