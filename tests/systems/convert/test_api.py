@@ -1,36 +1,16 @@
 from __future__ import annotations
 
-import asyncio
 from html.parser import HTMLParser
 from urllib.parse import urlencode
 
-import httpx
 import pytest
-
-from backendhub import registry
-from backendhub.kit import web
-from backendhub.kit.db import connect
-from backendhub.kit.hub import Hub
-from backendhub.kit.settings import Settings
 
 
 @pytest.fixture
-def client(tmp_path, environ):
-    """Requests against the system at the root, through ASGI."""
-    hub = Hub(Settings(environ={}), store=connect(str(tmp_path / "hub.db")))
-    hub.use("convert")
-    application = web.build_app([registry.find("convert")], hub, single=True)
-
-    def call(method, path, **options):
-        async def go():
-            transport = httpx.ASGITransport(app=application)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-                return await http.request(method, path, **options)
-
-        return asyncio.run(go())
-
-    yield call
-    hub.close()
+def client(client):
+    """Requests against the system at the root."""
+    served = client("convert")
+    return lambda method, path, **options: served.request(method, path, follow_redirects=False, **options)
 
 
 def ask(client, **params):

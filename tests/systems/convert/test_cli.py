@@ -93,12 +93,12 @@ def test_list(run):
     assert run("list", "nonsense")[0] == 2
 
 
-def test_the_table_answers_without_a_store(shell, tmp_path):
-    assert shell("convert", "5", "km", "mi").stdout == "3.106855961\n"
-    assert not (tmp_path / "hub.db").exists()
+def test_the_table_answers_without_a_store(process, tmp_path):
+    assert process("convert", "5", "km", "mi").out == "3.106855961\n"
+    assert not list(tmp_path.rglob("*.db"))
 
 
-def test_a_conversion_loads_nothing_heavy(shell, tmp_path):
+def test_a_conversion_loads_nothing_heavy(tmp_path):
     import subprocess
     import sys
 
@@ -118,11 +118,11 @@ WORDS = st.sampled_from(
 
 
 @pytest.fixture(scope="module")
-def store():
-    opened = connect(":memory:")
-    opened.use("convert")
-    yield opened
-    opened.close()
+def opened():
+    store = connect(":memory:")
+    store.use("convert")
+    yield store
+    store.close()
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -133,9 +133,9 @@ def store():
 )
 @example(["1e500", "Qm^3", "qm^3"], Style(decimals=1000), False)
 @example(["9" * 400 + "e400", "deg^9", "rad^9"], Style(decimals=1000), False)
-def test_no_words_end_in_anything_but_a_result_or_an_explanation(store, words, style, flag):
+def test_no_words_end_in_anything_but_a_result_or_an_explanation(opened, words, style, flag):
     try:
-        rows = store.read(lambda db: Converter(db, style=style, uk=flag, delta=flag).answer(words))
+        rows = opened.read(lambda db: Converter(db, style=style, uk=flag, delta=flag).answer(words))
     except HubError as error:
         assert error.exit_code in (2, 3) and error.message
     else:

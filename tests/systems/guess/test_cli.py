@@ -121,7 +121,7 @@ def test_the_daily_game_counts_once(run):
     assert "does not count" in out and "Guess daily 2026-01-05 hard" in out
 
 
-def test_stats_scores_and_reset(run, shell):
+def test_stats_scores_and_reset(run):
     assert run("stats")[1].startswith("0 played, 0 won; 0 practice games not counted\n")
     lose(run, "-d", "easy")
     lose(run, "-d", "hard")
@@ -133,18 +133,10 @@ def test_stats_scores_and_reset(run, shell):
     assert run("stats")[1].startswith("0 played")
 
 
-def test_reset_can_be_undone(run, environ):
-    from backendhub.kit import hub as kit_hub
-    from backendhub.kit.db import connect, journal
-
+def test_reset_can_be_undone(run, cli):
     lose(run, "-d", "hard")
     run("reset", "--yes")
-    store = connect(os.environ["BACKENDHUB_DATABASE"])
-    store.use("guess")
-    undone = store.unit(journal.undo)
-    store.close()
-    kit_hub.install(None)
-    assert undone.label == "guess reset"
+    assert cli("undo").code == 0
     assert run("stats")[1].startswith("1 played")
 
 
@@ -192,34 +184,32 @@ def test_reverse_json(run):
     ]
 
 
-def test_ctrl_c_is_130_and_unscored(environ, shell, tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "backendhub", "guess", "-d", "hard"],
+def test_ctrl_c_is_130_and_unscored(process, command):
+    child = subprocess.Popen(
+        [*command, "guess", "-d", "hard"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        cwd=tmp_path,
     )
-    process.stdin.write(b"50\n")
-    process.stdin.flush()
-    select.select([process.stdout], [], [], 20)
+    child.stdin.write(b"50\n")
+    child.stdin.flush()
+    select.select([child.stdout], [], [], 20)
     time.sleep(0.1)  # let it come back to reading
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert json.loads(shell("guess", "stats", "--json").stdout)["played"] == 0
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert json.loads(process("guess", "stats", "--json").out)["played"] == 0
 
 
-def test_a_person_at_a_terminal_is_prompted(environ, tmp_path):
-    parent, child = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "backendhub", "guess", "--seed", "tea"],
-        stdin=child,
-        stdout=child,
-        stderr=child,
-        cwd=tmp_path,
+def test_a_person_at_a_terminal_is_prompted(command):
+    parent, end = pty.openpty()
+    child = subprocess.Popen(
+        [*command, "guess", "--seed", "tea"],
+        stdin=end,
+        stdout=end,
+        stderr=end,
     )
-    os.close(child)
+    os.close(end)
     shown = b""
     for answer in (b"1\n", b"50\n", b"92\n"):
         while not shown.endswith(b": "):
@@ -237,13 +227,13 @@ def test_a_person_at_a_terminal_is_prompted(environ, tmp_path):
             break
         shown += chunk
     os.close(parent)
-    assert process.wait(timeout=20) == 0
+    assert child.wait(timeout=20) == 0
     text = shown.decode().replace("\r\n", "\n")
     assert "Enter your choice: " in text and "Enter your guess: " in text
     assert "Congratulations! You guessed the correct number in 2 attempts." in text
 
 
-def test_stats_load_nothing_heavy(environ, tmp_path):
+def test_stats_load_nothing_heavy(tmp_path):
     code = (
         "import sys; from backendhub.app.main import main; main(['guess', 'stats']);"
         "print([m for m in ('httpx', 'pydantic', 'rich', 'asyncio', 'sqlite_utils') if m in sys.modules])"
