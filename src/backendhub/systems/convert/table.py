@@ -65,12 +65,12 @@ Da dalton u amu = 1.66053906892e-27 kg
 
 [temperature] K
 *K kelvin = 1
-C celsius °C ℃ degC centigrade degree_celsius degrees_celsius = 1 + 273.15
-F fahrenheit °F ℉ degF degree_fahrenheit degrees_fahrenheit = 5/9 + 45967/180
-R rankine °R Ra degR = 5/9
-Re réaumur °Re reaumur = 5/4 + 273.15
-Ro rømer °Rø romer = 40/21 + 36241/140
-De delisle °De = -2/3 + 373.15
+C celsius °C ℃ degC centigrade degree_celsius degrees_celsius = 1 K + 273.15
+F fahrenheit °F ℉ degF degree_fahrenheit degrees_fahrenheit = 5/9 K + 45967/180
+R rankine °R Ra degR = 5/9 K
+Re réaumur °Re reaumur = 5/4 K + 273.15
+Ro rømer °Rø romer = 40/21 K + 36241/140
+De delisle °De = -2/3 K + 373.15
 
 [area] L2
 are = 100 m^2
