@@ -20,6 +20,26 @@ def test_a_pipe_gets_the_number_a_person_the_equation(run):
     assert run("5", "ft", "11", "in", "to", "cm", "--format", "table")[1] == "5 ft 11 in = 180.34 cm\n"
 
 
+def test_a_terminal_shows_equations(run):
+    assert run("5", "km", "mi", tty=True)[1] == "5 km = 3.106855961 mi\n"
+
+
+def test_help_names_every_option(run):
+    text = run("--help")[1]
+    for option in (
+        "--uk",
+        "--delta",
+        "--precision",
+        "--decimals",
+        "--exact",
+        "--date",
+        "unit",
+        "rate",
+        "list",
+    ):
+        assert option in text
+
+
 def test_formats(run):
     assert json.loads(run("5", "km", "mi", "--json")[1]) == {
         "value": "5",
@@ -40,6 +60,7 @@ def test_formats(run):
 def test_negative_values_and_options(run):
     assert run("-40", "C", "F")[1] == "-40\n"
     assert run("-.5", "km", "m")[1] == "-500\n"
+    assert run("-½", "km", "m")[1] == "-500\n"
     assert run("1", "gal", "L", "--uk")[1] == "4.54609\n"
     assert run("10", "C", "F", "--delta")[1] == "18\n"
     assert run("2", "in", "cm", "--decimals", "3")[1] == "5.080\n"

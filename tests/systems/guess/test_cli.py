@@ -88,6 +88,8 @@ def test_rounds(run):
 def test_hints(run):
     out = run("--hints", "-d", "easy", "--seed", "tea", stdin="50\n90\n92\n")[1]
     assert "Hint: cold; it is between 51 and 100 (50 numbers).\n" in out
+    first = run("--hints", "--seed", "tea", "--json", stdin="50\n92\n")[1].splitlines()[0]
+    assert json.loads(first)["hint"] == "Hint: cold; it is between 51 and 100 (50 numbers)."
     assert "Hint: hot; it is between 91 and 100 (10 numbers).\n" in out
 
 

@@ -178,7 +178,7 @@ def add_custom(db: Db, request: web.Request, body: CustomIn) -> Custom:
 
 
 @router.delete("/custom-units/{name}")
-def delete_custom(db: Db, name: Annotated[str, Path(max_length=100)]) -> None:
+def delete_custom(db: Db, name: Annotated[str, Path(max_length=100, pattern=PATTERN)]) -> None:
     """Remove a unit that a user added."""
     custom.remove(db, name)
 

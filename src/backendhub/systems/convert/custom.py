@@ -24,7 +24,7 @@ MONEY = tuple(int(axis == "$") for axis in units.AXES)
 
 def possible(name: str) -> bool:
     """Whether a user's unit or a currency may be called so: one letter or sign, or letters and digits."""
-    return (len(name) == 1 or name.isalnum()) and not name[0].isdigit()
+    return (name.isalnum() or (len(name) == 1 and name.isprintable())) and not name[0].isdigit()
 
 
 def find(db: Db, name: str) -> list[Unit]:

@@ -103,9 +103,11 @@ def game(table: Table, rules: Rules) -> Game:
         if turn.answer == "invalid":
             table.send(data | {"message": turn.message})
         else:
-            table.send(data | {"low": turn.low, "high": turn.high})
+            data |= {"low": turn.low, "high": turn.high}
             if rules.hints and not played.over:
                 table.say(played.hint())
+                data["hint"] = played.hint()
+            table.send(data)
         if not played.over:
             table.say()
     seconds = (clock.precise() - begun).total_seconds()
