@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from backendhub.kit import clock, rates
 from backendhub.kit.errors import Conflict, Invalid, NotFound
-from backendhub.systems.convert import catalogue, custom
+from backendhub.systems.convert import catalogue, custom, demo
 from backendhub.systems.convert.models import Style
 from backendhub.systems.convert.service import Converter, NeedsStore
 
@@ -248,3 +248,8 @@ def test_catalogue(db):
     with pytest.raises(Invalid) as caught:
         catalogue.listed(db, "lenght")
     assert caught.value.hint == "did you mean length?"
+
+
+def test_the_sample(db):
+    assert demo.load(db) == 5 and demo.load(db) == 0
+    assert one("1", "marathon", "mi", db=db) == "26.21875746"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from backendhub.kit import clock
 from backendhub.kit.errors import Invalid, NotFound
-from backendhub.systems.guess import service
+from backendhub.systems.guess import demo, service
 from backendhub.systems.guess.service import Round, settle
 
 
@@ -188,3 +188,10 @@ def test_sharing_does_not_give_the_number_away(db):
     assert service.share(game) == "Guess 5–9 medium X/3 (par 3)\n🔼🔽🔽"
     assert service.last(db) == game
     assert service.reset(db) == 2 and service.stats(db).practice == 0
+
+
+def test_the_sample_is_made_of_finished_games(db):
+    assert demo.load(db) == 7 and demo.load(db) == 0
+    found = service.stats(db)
+    assert (found.played, found.won, found.practice) == (7, 5, 0)
+    assert all(g.won for g in service.scores(db))

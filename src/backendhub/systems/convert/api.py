@@ -53,6 +53,8 @@ ConversionOut = TypedDict(
 )
 
 PATTERN = r"^[^\x00]*[^\s\x00][^\x00]*$"
+CURRENCY = r"^[A-Za-z]{3}$"
+RATE = r"^[0-9]{1,40}(\.[0-9]{1,40})?(/[0-9]{1,40}(\.[0-9]{1,40})?)?$"
 Value = Annotated[str, Field(min_length=1, max_length=2000, pattern=PATTERN)]
 Name = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 Digits = Annotated[int | None, Field(ge=0, le=MAX_DIGITS)]
@@ -87,7 +89,7 @@ class CustomIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Value = Field(examples=["smoot"])
+    name: Annotated[str, Field(pattern=f"^{custom.NAME}$")] = Field(examples=["smoot"])
     definition: Value = Field(examples=["67 in"])
 
 
@@ -96,9 +98,9 @@ class RateIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    base: Annotated[str, Field(min_length=1, max_length=3)] = Field(examples=["EUR"])
-    quote: Annotated[str, Field(min_length=1, max_length=3)] = Field(examples=["USD"])
-    rate: Annotated[str, Field(min_length=1, max_length=200)] = Field(examples=["1.08"])
+    base: Annotated[str, Field(pattern=CURRENCY)] = Field(examples=["EUR"])
+    quote: Annotated[str, Field(pattern=CURRENCY)] = Field(examples=["USD"])
+    rate: Annotated[str, Field(pattern=RATE)] = Field(examples=["1.08"])
     date: Date | None = None
 
 
