@@ -31,7 +31,7 @@ class Recur:
     every: str
     anchor: date
     until: date | None
-    next: date | None = derived()
+    next: date | None = derived()  # noqa: RUF009 (a dataclass field, as in the models)
 
     @property
     def amount(self) -> Money:
