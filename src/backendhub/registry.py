@@ -45,7 +45,19 @@ SYSTEMS: tuple[System, ...] = (
         "cli",
         settings=(Option("expense.currency", "currency of amounts that name none", "USD"),),
     ),
-    System("health", "foundations", "Health endpoint for anything: checks, probes, metrics", "api"),
+    System(
+        "health",
+        "foundations",
+        "Health endpoint for anything: checks, probes, metrics",
+        "api",
+        settings=(
+            Option(
+                "health.checks",
+                "What `serve health` looks at: db, disk:/path, tcp://host:port, URLs",
+                "db disk:/",
+            ),
+        ),
+    ),
     System("todo", "foundations", "Todo-Backend in memory", "api"),
 )
 

@@ -6,7 +6,7 @@ into an RFC 9457 problem. Nothing else is allowed to reach a user.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 
 class HubError(Exception):
@@ -15,10 +15,10 @@ class HubError(Exception):
     `details` are extra members of the problem body (for instance `errors=[…]` of a validation failure).
     """
 
-    status: ClassVar[int] = 500
+    status: int = 500
     exit_code: int = 1
-    code: ClassVar[str] = "error"
-    title: ClassVar[str] = "Internal error"
+    code: str = "error"
+    title: str = "Internal error"
 
     def __init__(self, message: str, *, hint: str | None = None, **details: Any) -> None:
         super().__init__(message)
@@ -115,3 +115,7 @@ class MissingExtra(HubError):
             f"{feature} needs the optional extra {extra!r}.",
             hint=f"pipx install 'backendhub[{extra}]' --force   (or: pip install 'backendhub[{extra}]')",
         )
+
+
+class StoreBusy(StoreError):
+    """Another process holds the write lock and did not let go in time."""

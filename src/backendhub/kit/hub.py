@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from backendhub.kit.db import Db, Store, connect
 from backendhub.kit.output import Output
@@ -12,6 +12,7 @@ from backendhub.kit.settings import Settings
 
 if TYPE_CHECKING:
     from backendhub.kit.http import Http
+    from backendhub.kit.telemetry import Metrics
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -24,6 +25,9 @@ class Hub:
         self.settings = settings or Settings()
         self.systems: list[str] = []
         self.label: str | None = None
+        self.ready = True
+        self.metrics: Metrics | None = None
+        self._memory: dict[str, Any] = {}
         if store is not None:
             self.store = store
 
@@ -47,6 +51,13 @@ class Hub:
         from backendhub.kit.http import Http
 
         return Http(self)
+
+    def memory(self, name: str, make: Callable[[], T]) -> T:
+        """The state that a system keeps in the memory of this process; made when first asked for."""
+        if name not in self._memory:
+            self._memory[name] = make()
+        found: T = self._memory[name]
+        return found
 
     def use(self, *systems: str) -> None:
         """Names systems whose tables must be there before the next unit of work."""

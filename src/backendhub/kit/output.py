@@ -69,11 +69,12 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def dumps(value: Any, *, indent: int | None = None) -> str:
+def dumps(value: Any, *, indent: int | None = None, compact: bool = False) -> str:
     """JSON of anything `plain` understands; control characters beyond ASCII are escaped too."""
     import json
 
-    text = json.dumps(plain(value), ensure_ascii=False, indent=indent)
+    separators = (",", ":") if compact else None
+    text = json.dumps(plain(value), ensure_ascii=False, indent=indent, separators=separators)
     return text if text.isascii() else re.sub(CONTROL, lambda m: f"\\u{ord(m[0]):04x}", text)
 
 

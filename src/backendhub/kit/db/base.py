@@ -136,6 +136,9 @@ class Store(ABC):
         Inside another transaction of the same thread it is a savepoint. A `label` makes it undoable.
         """
 
+    def patience(self, wait_ms: int) -> None:  # noqa: B027 (only an engine with one writer has to be patient)
+        """How long this thread waits for another's write lock before it raises StoreBusy."""
+
     @abstractmethod
     def snapshot(self, path: str) -> None:
         """Writes a consistent copy of the whole store to a file. Raises Invalid where that is not possible."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backendhub.kit.errors import Conflict, HubError, Invalid, StoreError
+from backendhub.kit.errors import Conflict, HubError, Invalid, StoreBusy, StoreError
 
 from . import journal
 from .base import SLOW_QUERY_MS, Db, Store, encoded
@@ -195,6 +195,12 @@ class SqliteStore(Store):
             self._migrated.add(system)
         self._ready = len(self.systems)
 
+    def patience(self, wait_ms: int) -> None:
+        """How long this thread waits for another's write lock before it raises StoreBusy."""
+        self._migrate(self._db())
+        if not self.memory:
+            self._db().connection.execute(f"PRAGMA busy_timeout={wait_ms:d}")
+
     def snapshot(self, path: str) -> None:
         """Copies the whole store to a new file with SQLite's backup interface."""
         target = sqlite3.connect(path)
@@ -280,6 +286,8 @@ def explain(error: BaseException, path: str) -> HubError:
             return Invalid(f"A value breaks a rule of the store: {what}.")
         return Conflict(f"This clashes with what is stored: {what}.")
     for prefix, (what, hint) in HINTS.items():
+        if name.startswith(prefix) and prefix == "SQLITE_BUSY":
+            return StoreBusy(f"The store {path} {what}.", hint=hint)
         if name.startswith(prefix):
             return StoreError(f"The store {path} {what}.", hint=hint)
     return StoreError(f"The store {path} failed: {text}.", hint="backendhub doctor")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_DESCRIPTION = 10_000
 MAX_TAG = 100
+SORT_KEYS = tuple(store.SORTS)
 PENDING = (Status.TODO, Status.IN_PROGRESS)
 
 
@@ -95,7 +96,7 @@ def detail(db: Db, id: int) -> Detail:
 def find(
     db: Db, wanted: Filter = Filter(), *, sort: str = "id", limit: int = 20, cursor: str | None = None
 ) -> paging.Page[Task]:
-    """A page of tasks. Raises Invalid for an unknown sort key and Malformed for a foreign cursor."""
+    """A page of tasks. Raises Invalid for an unknown sort key and NotFound for a foreign cursor."""
     by = paging.order(sort, store.SORTS)
     rows = store.select(db, wanted, by, limit=limit + 1, cursor=cursor)
     page = paging.page(rows, limit, by)
@@ -420,7 +421,11 @@ def _status(value: str) -> Status:
 def _clean_tags(tags: Sequence[str]) -> tuple[str, ...]:
     cleaned = {tag.strip().lstrip("+#") for tag in tags}
     for tag in cleaned:
-        if not tag or len(tag) > MAX_TAG or any(c.isspace() or c == "," or c == "\x00" for c in tag):
+        if (
+            not tag
+            or len(tag) > MAX_TAG
+            or any(c.isspace() or c == "," or c < " " or "\x7f" <= c <= "\x9f" for c in tag)
+        ):
             raise Invalid(f"{tag!r} is not a tag.", hint="a tag is one word without commas")
     return tuple(sorted(cleaned))
 

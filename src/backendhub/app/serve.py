@@ -1,0 +1,287 @@
+"""`backendhub serve`: any of the APIs in one process, ready in a second."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Option
+
+from backendhub import registry
+from backendhub.kit import cli, hub
+from backendhub.kit.errors import Conflict, Invalid, NotFound
+
+if TYPE_CHECKING:
+    from backendhub.kit.web import Application
+
+app = cli.commands("serve")
+COMMANDS = {"serve": app}
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+DRAIN_SECONDS = 10
+
+
+def chosen(names: Sequence[str]) -> list[registry.System]:
+    """The systems of these names that have an API; all of them for none. Raises NotFound, Invalid."""
+    if not names:
+        return [s for s in registry.SYSTEMS if s.has("api")]
+    found = []
+    for name in dict.fromkeys(names):
+        system = registry.find(name)
+        if system is None:
+            known = [s.name for s in registry.SYSTEMS if s.has("api")]
+            error = cli.unknown("system", name, name, known)
+            raise NotFound(error.message, hint=error.hint)
+        if not system.has("api"):
+            raise Invalid(f"`{name}` has no API.", hint=f"backendhub {name} --help")
+        found.append(system)
+    return found
+
+
+@app.command(
+    "serve",
+    default=True,
+    undoable=False,
+    examples=(
+        "backendhub serve task                 # one, at /",
+        "backendhub serve task todo --port 0   # several, under /task and /todo",
+        "backendhub serve --demo               # all, with sample data",
+    ),
+)
+def serve(
+    names: Annotated[
+        list[str] | None, Argument(help="Systems to serve; none means all.", metavar="NAME")
+    ] = None,
+    host: Annotated[str, Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    workers: Annotated[int, Option(min=1, max=64, help="Processes.")] = 1,
+    database: Annotated[
+        str | None, Option(help="Store: a file, sqlite:///… or postgresql://…", metavar="URL")
+    ] = None,
+    memory: Annotated[bool, Option("--memory", help="Keep everything in memory; gone at the end.")] = False,
+    demo: Annotated[bool, Option("--demo", help="Fill empty systems with sample data first.")] = False,
+    open_: Annotated[bool, Option("--open", help="Open a browser when ready.")] = False,
+    log_format: Annotated[str, Option(help="text, json or none.")] = "text",
+    cors: Annotated[
+        list[str] | None, Option(help="Origin that browsers may call from; * for any.", metavar="ORIGIN")
+    ] = None,
+    max_body: Annotated[int, Option(min=1, help="Largest request body in bytes.")] = 1024 * 1024,
+    check: Annotated[
+        list[str] | None,
+        Option(
+            help="A check for `health`: db, disk:/path, tcp://host:port or a URL; NAME=… names it.",
+            metavar="CHECK",
+        ),
+    ] = None,
+    list_: Annotated[bool, Option("--list", help="List what can be served, and stop.")] = False,
+) -> list[dict[str, str]] | None:
+    """Run backends as APIs."""
+    if list_:
+        return [{"name": s.name, "group": s.group, "summary": s.summary} for s in chosen(())]
+    systems = chosen(names or ())
+    if log_format not in ("text", "json", "none"):
+        raise Invalid(f"There is no log format {log_format!r}.", hint="choose from text, json, none")
+    if memory and (database or workers > 1):
+        raise Invalid(
+            "--memory is one process and one store of its own.", hint="leave out --database and --workers"
+        )
+    current = hub.current()
+    if memory or database:
+        current.settings.flags["database"] = ":memory:" if memory else str(database)
+    if check:
+        os.environ["BACKENDHUB_HEALTH_CHECKS"] = " ".join(check)
+    options = {
+        "names": [s.name for s in systems],
+        "single": len(names or ()) == 1,
+        "database": current.settings.database,
+        "log_format": log_format,
+        "cors": cors or [],
+        "max_body": max_body,
+    }
+    listener = listen(host, port)
+    if demo:
+        fill(systems)
+    if workers > 1:
+        _several(options, listener, workers, host)
+    else:
+        _one(options, listener, host, open_browser=open_)
+    return None
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises Conflict where the port is taken and Invalid for an address of another machine."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror:
+        raise Invalid(f"{host!r} is not an address of this machine.", hint="--host 127.0.0.1") from None
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        if port and error.errno in (98, 48, 10048):
+            raise Conflict(
+                f"Port {port} is taken.", hint="choose another with --port, or --port 0 for a free one"
+            ) from None
+        raise Invalid(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
+    listener.listen(2048)
+    listener.set_inheritable(True)
+    return listener
+
+
+def fill(systems: Sequence[registry.System]) -> None:
+    """Runs the demo of each system that has one and is still empty."""
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    current = hub.current()
+    for system in systems:
+        if find_spec(f"{system.package}.demo") is not None:
+            current.use(system.name)
+            current.unit(import_module(f"{system.package}.demo").load)
+
+
+def build(options: dict[str, Any]) -> Application:
+    """The ASGI application of a process."""
+    from backendhub.kit import web
+
+    current = hub.current()
+    current.settings.flags["database"] = options["database"]
+    systems = chosen(options["names"])
+    return web.build_app(
+        systems,
+        current,
+        single=options["single"],
+        log_format=options["log_format"],
+        cors=options["cors"],
+        max_body=options["max_body"],
+        index=index,
+    )
+
+
+def _address(listener: socket.socket, host: str) -> str:
+    port = listener.getsockname()[1]
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def _banner(options: dict[str, Any], listener: socket.socket, host: str) -> None:
+    """What is told when, and only when, requests will be answered."""
+    output = hub.current().output
+    address = _address(listener, host)
+    if host not in LOOPBACK:
+        output.warn(
+            f"listening on {host}: every machine that reaches this one can use it, and nothing asks for a password."
+        )
+    names = options["names"]
+    what = names[0] if options["single"] else f"{len(names)} systems"
+    output.line(
+        f"Serving {what} at {address}/  (docs: {address}{'' if options['single'] else '/NAME'}/docs, all: {address}/_hub)"
+    )
+    output.stdout.flush()
+    output.note("Ctrl-C stops it.")
+    output.stderr.flush()
+
+
+def _config(target: Any, **more: Any) -> Any:
+    import uvicorn
+
+    return uvicorn.Config(
+        target,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        **more,
+    )
+
+
+def _one(options: dict[str, Any], listener: socket.socket, host: str, *, open_browser: bool) -> None:
+    import uvicorn
+
+    application = build(options)
+
+    class Server(uvicorn.Server):
+        """Says that it is ready when it is, and that it no longer is before it drains."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            if self.started:
+                _banner(options, listener, host)
+                if open_browser:
+                    import webbrowser
+
+                    webbrowser.open(_address(listener, host) + "/_hub")
+
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            application.ready = False
+            super().handle_exit(sig, frame)
+
+    server = Server(_config(application))
+    server.run(sockets=[listener])
+    if not server.started:
+        raise SystemExit(7)
+
+
+def _several(options: dict[str, Any], listener: socket.socket, workers: int, host: str) -> None:
+    from uvicorn.supervisors import Multiprocess
+
+    if "todo" in options["names"]:
+        hub.current().output.warn(
+            "todo lives in the memory of one process: with several workers each has its own."
+        )
+    import json
+
+    os.environ["_BACKENDHUB_SERVE"] = json.dumps(options)
+    config = _config("backendhub.app.serve:worker", factory=True, workers=workers)
+    threading.Thread(target=_announce, args=(options, listener, host), daemon=True).start()
+    Multiprocess(config, sockets=[listener]).run()
+
+
+def _announce(options: dict[str, Any], listener: socket.socket, host: str) -> None:
+    """Prints the address once a worker answers `/readyz`."""
+    address = listener.getsockname()
+    target = ("127.0.0.1" if host == "0.0.0.0" else address[0], address[1])
+    for _ in range(600):
+        with contextlib.suppress(OSError), socket.create_connection(target, timeout=5) as probe:
+            probe.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            if probe.recv(12).endswith(b"200"):
+                _banner(options, listener, host)
+                return
+        time.sleep(0.05)
+
+
+def worker() -> Application:
+    """The application of one worker process; its options come from the parent by the environment."""
+    import json
+
+    from backendhub.kit.settings import Settings
+
+    options = json.loads(os.environ["_BACKENDHUB_SERVE"])
+    hub.install(hub.Hub(Settings(declared=[o for s in registry.SYSTEMS for o in s.settings])))
+    return build(options)
+
+
+def index(application: Application) -> str:
+    """The page at `/_hub`: every system that is served here, with its docs."""
+    from backendhub.kit.web.page import page
+
+    rows = "".join(
+        f'<tr><td><a href="{escape(prefix)}/docs">{escape(m.row.name)}</a></td><td>{escape(m.row.summary)}</td>'
+        f'<td><a href="{escape(prefix)}/openapi.json">openapi.json</a></td></tr>'
+        for prefix, m in application.mounts.items()
+    )
+    body = (
+        "<h1>backendhub</h1><p>Everything that this process serves.</p>"
+        f"<table><tr><th>System</th><th></th><th>OpenAPI</th></tr>{rows}</table>"
+        '<p class="dim">Probes: <a href="/livez">livez</a>, <a href="/readyz">readyz</a> · '
+        '<a href="/metrics">metrics</a></p>'
+    )
+    return page("backendhub", body)

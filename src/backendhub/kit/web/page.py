@@ -1,0 +1,114 @@
+"""Pages without any external asset: the docs of a system, made from its OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .application import Mounted
+
+STYLE = """
+:root{color-scheme:light dark;--line:color-mix(in srgb,currentColor 18%,transparent);--dim:color-mix(in srgb,currentColor 65%,transparent)}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.1rem;margin:2rem 0 .3rem}a{color:LinkText}
+code,pre{font:14px/1.45 ui-monospace,SFMono-Regular,Menlo,monospace}pre{overflow:auto;border:1px solid var(--line);border-radius:6px;padding:.6rem .8rem}
+table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}
+.dim{color:var(--dim)}.verb{display:inline-block;min-width:4.2rem;font-weight:700}section{border-top:1px solid var(--line)}
+""".strip()
+
+
+def page(title: str, body: str) -> str:
+    """A whole HTML document."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>"
+    )
+
+
+def docs_page(mounted: Mounted) -> str:
+    """Every operation with its parameters, its body and a curl line."""
+    document: dict[str, Any] = json.loads(mounted.openapi())
+    parts = [
+        f"<h1>{escape(document['info']['title'])}</h1><p>{escape(document['info']['description'])}</p>",
+        f'<p class="dim">OpenAPI 3.1: <a href="{escape(mounted.prefix)}/openapi.json">openapi.json</a> · '
+        '<a href="/_hub">all systems</a></p>',
+    ]
+    for path, operations in document["paths"].items():
+        for verb, operation in operations.items():
+            parts.append(_operation(document, mounted.prefix, path, verb, operation))
+    return page(document["info"]["title"], "".join(parts))
+
+
+def _operation(document: dict[str, Any], prefix: str, path: str, verb: str, operation: dict[str, Any]) -> str:
+    rows = "".join(
+        f"<tr><td><code>{escape(p['name'])}</code></td><td>{escape(p['in'])}</td><td>{escape(_type(p['schema']))}"
+        f"{' · required' if p.get('required') else ''}</td><td>{escape(p.get('description') or p['schema'].get('description') or '')}</td></tr>"
+        for p in operation.get("parameters", [])
+    )
+    table = (
+        f"<table><tr><th>Parameter</th><th>In</th><th>Type</th><th></th></tr>{rows}</table>" if rows else ""
+    )
+    content = operation.get("requestBody", {}).get("content", {})
+    sample = ""
+    curl = f"curl {'' if verb == 'get' else f'-X {verb.upper()} '}http://localhost:8000{prefix}{path}"
+    if content:
+        media, body = next(iter(content.items()))
+        example = json.dumps(_example(document, body["schema"]), ensure_ascii=False)
+        curl += f" \\\n  -H 'Content-Type: {media}' \\\n  -d '{example}'"
+        sample = _properties(document, body["schema"])
+    return (
+        f'<section><h2><span class="verb">{verb.upper()}</span> <code>{escape(prefix + path)}</code></h2>'
+        f"<p>{escape(operation.get('description') or operation.get('summary') or '')}</p>{table}{sample}"
+        f"<pre>{escape(curl)}</pre></section>"
+    )
+
+
+def _resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in schema:
+        found: dict[str, Any] = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
+        return found
+    return schema
+
+
+def _properties(document: dict[str, Any], schema: dict[str, Any]) -> str:
+    schema = _resolve(document, schema)
+    required = schema.get("required", [])
+    rows = "".join(
+        f"<tr><td><code>{escape(name)}</code></td><td>{escape(_type(p))}{' · required' if name in required else ''}</td>"
+        f"<td>{escape(p.get('description', ''))}</td></tr>"
+        for name, p in schema.get("properties", {}).items()
+    )
+    return f"<table><tr><th>Body</th><th>Type</th><th></th></tr>{rows}</table>" if rows else ""
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_type(s) for s in schema["anyOf"])
+    if "enum" in schema:
+        return " | ".join(json.dumps(v) for v in schema["enum"])
+    if "$ref" in schema:
+        return str(schema["$ref"]).rsplit("/", 1)[-1]
+    if schema.get("type") == "array":
+        return f"list of {_type(schema.get('items', {}))}"
+    return str(schema.get("type", "any"))
+
+
+def _example(document: dict[str, Any], schema: dict[str, Any]) -> Any:
+    schema = _resolve(document, schema)
+    if schema.get("examples"):
+        return schema["examples"][0]
+    if "anyOf" in schema:
+        return _example(document, schema["anyOf"][0])
+    if "default" in schema:
+        return schema["default"]
+    if schema.get("type") == "object" or "properties" in schema:
+        names = schema.get("required") or list(schema.get("properties", {}))[:2]
+        return {name: _example(document, schema["properties"][name]) for name in names}
+    if schema.get("enum"):
+        return schema["enum"][0]
+    return {"string": "text", "integer": 1, "number": 1.5, "boolean": True, "array": []}.get(
+        schema.get("type", "")
+    )

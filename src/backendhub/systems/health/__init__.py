@@ -1,0 +1,1 @@
+"""A health endpoint for anything: checks given on the command line, probes, incidents, metrics."""

@@ -1,0 +1,1 @@
+"""The Todo-Backend API, in memory."""
