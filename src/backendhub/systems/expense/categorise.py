@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from backendhub.kit.db import Db
-from backendhub.kit.errors import Invalid
 
 from . import store
 from .models import UNCATEGORIZED, Source
@@ -24,8 +23,7 @@ LESSONS = 3000
 """Entries that are learned from, the latest: habits change, and so does the price of reading them all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Guess:
+class Guess(NamedTuple):
     """A category, where it came from and why in words; `scores` are the posteriors of the candidates."""
 
     category: str
@@ -151,73 +149,3 @@ class Bayes:
         """How many entries of a category share a word."""
         wanted = set(words)
         return sum(1 for seen, name in self.lessons if name == category and not wanted.isdisjoint(seen))
-
-
-# -- rules and revision -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Descriptions that match a pattern belong to a category."""
-
-    id: int
-    pattern: str
-    category: str
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """An entry whose category nobody decided on, with what the categoriser says today."""
-
-    id: int
-    description: str
-    category: str
-    suggested: str
-    reason: str
-    changed: bool
-
-
-def add_rule(db: Db, *, pattern: str, category: str, owner: str = "") -> Rule:
-    """Adds a rule (a regular expression, case ignored); the first that matches decides. Raises Invalid."""
-    from backendhub.kit import clock
-
-    from .service import category_of
-
-    text = pattern.strip()
-    try:
-        empty = re.compile(text, re.IGNORECASE).search("")
-    except (re.error, OverflowError, RecursionError) as error:
-        raise Invalid(f"{pattern!r} is not a regular expression: {error}.") from None
-    if empty or len(text) > 200:
-        raise Invalid("A rule's pattern has 1 to 200 characters and may not match everything.")
-    values = {"owner": owner, "pattern": text, "category": category_of(category), "created_at": clock.now()}
-    return db.insert(Rule, "expense_rule", **values)
-
-
-def rules(db: Db, *, owner: str = "") -> list[Rule]:
-    """The rules in the order in which they are asked."""
-    return db.all(Rule, store.RULES, owner=owner)
-
-
-def remove_rule(db: Db, id: int, *, owner: str = "") -> None:
-    """Deletes a rule; what it decided stays. Raises NotFound."""
-    from backendhub.kit.errors import NotFound
-
-    if not db.run(store.DELETE_RULE, id=id, owner=owner):
-        raise NotFound(f"There is no rule {id}.", hint="backendhub expense rule list")
-
-
-def review(db: Db, *, owner: str = "", apply: bool = False) -> list[Suggestion]:
-    """What the categoriser says today of every entry whose category is not decided; `apply` stores it."""
-    from .models import Expense, Kind
-
-    categoriser = Categoriser(db, owner=owner)
-    found = []
-    for entry in db.all(Expense, store.GUESSED, owner=owner):
-        guess = categoriser.guess(entry.description, income=entry.kind is Kind.INCOME)
-        changed = (guess.category, guess.source) != (entry.category, entry.category_source)
-        row = (entry.id, entry.description, entry.category, guess.category)
-        found.append(Suggestion(*row, guess.reason or "nothing known", guess.category != entry.category))
-        if apply and changed:
-            db.update(Expense, "expense", entry.id, category=guess.category, category_source=guess.source)
-    return found

@@ -198,23 +198,23 @@ def rule_add(
     category: Annotated[str, Argument(help="The category.", metavar="CATEGORY")],
 ) -> Any:
     """Add a rule: descriptions that match belong to the category."""
-    from . import categorise
+    from . import rules
 
-    return hub.unit(categorise.add_rule, pattern=pattern, category=category)
+    return hub.unit(rules.add, pattern=pattern, category=category)
 
 
 def rule_list() -> list[Any]:
     """The rules in the order in which they are asked."""
-    from . import categorise
+    from . import rules
 
-    return hub.read(categorise.rules)
+    return hub.read(rules.find_all)
 
 
 def rule_delete(id: Id) -> str:
     """Delete a rule; what it decided stays."""
-    from . import categorise
+    from . import rules
 
-    hub.unit(categorise.remove_rule, id)
+    hub.unit(rules.remove, id)
     return str(id)
 
 
@@ -227,13 +227,13 @@ def categorize(
     income: Annotated[bool, Option("--income", help="With --explain: judge it as income.")] = False,
 ) -> list[Any]:
     """Guess the categories again that nobody decided on, with what was learned since."""
-    from . import categorise
+    from . import rules
 
     if explain is not None:
         return hub.read(_explain, explain, income)
     if review:
-        return hub.read(categorise.review)
-    return [row for row in hub.unit(categorise.review, apply=True) if row.changed]
+        return hub.read(rules.review)
+    return [row for row in hub.unit(rules.review, apply=True) if row.changed]
 
 
 def _explain(db: Any, text: str, income: bool) -> list[dict[str, object]]:

@@ -132,7 +132,7 @@ def find(
     """A page of entries. Raises Invalid for an unknown sort key and Malformed for a foreign cursor."""
     from backendhub.kit import paging
 
-    by = paging.order(sort, store.SORTS)
+    by = paging.order(sort, store.sorts())
     return paging.page(store.select(db, wanted, by, limit=limit + 1, cursor=cursor), limit, by)
 
 
@@ -140,7 +140,7 @@ def find_all(db: Db, wanted: Filter = Filter(), *, sort: str = "id", limit: int 
     """Every entry that matches, up to a limit."""
     from backendhub.kit import paging
 
-    return store.select(db, wanted, paging.order(sort, store.SORTS), limit=limit)
+    return store.select(db, wanted, paging.order(sort, store.sorts()), limit=limit)
 
 
 def count(db: Db, wanted: Filter = Filter()) -> int:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from backendhub.kit.db import Db, columns, contains
-from backendhub.kit.paging import Order, Sort
 
 from .models import TRUSTED, Expense, Filter
 
+if TYPE_CHECKING:
+    from backendhub.kit.paging import Order, Sort
+
 EXPENSE = columns(Expense)
-SORTS = {
-    "id": Sort("e.id", lambda e: e.id),
-    "date": Sort("e.date", lambda e: e.date.isoformat()),
-    "amount": Sort("e.minor", lambda e: e.minor),
-    "description": Sort("e.description", lambda e: e.description),
-    "category": Sort("e.category", lambda e: e.category),
-}
+SORT_KEYS = ("id", "date", "amount", "description", "category")
 ONE = f"SELECT {EXPENSE} FROM expense WHERE id = :id AND owner = :owner"
 DELETE = f"DELETE FROM expense WHERE owner = :owner AND id = :id RETURNING {EXPENSE}"
 INSERT = (
@@ -77,6 +74,21 @@ SUMS = (
     "sum(CASE e.kind WHEN 'refund' THEN -e.minor ELSE e.minor END), count(*) "
     "FROM expense e WHERE {where} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
 )
+
+
+@cache
+def sorts() -> dict[str, Sort]:
+    """What lists can be sorted by; made when first asked for, because adding an entry has no use for it."""
+    from backendhub.kit.paging import Sort
+
+    keys = (
+        Sort("e.id", lambda e: e.id),
+        Sort("e.date", lambda e: e.date.isoformat()),
+        Sort("e.minor", lambda e: e.minor),
+        Sort("e.description", lambda e: e.description),
+        Sort("e.category", lambda e: e.category),
+    )
+    return dict(zip(SORT_KEYS, keys, strict=True))
 
 
 def conditions(db: Db, wanted: Filter) -> tuple[str, dict[str, Any]]:
