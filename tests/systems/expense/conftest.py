@@ -85,22 +85,6 @@ def db(request: pytest.FixtureRequest) -> Iterator[Db]:
 
 
 @pytest.fixture
-def memory() -> Iterator[Callable[[], Db]]:
-    """Makes empty stores in memory (for property tests, which need many)."""
-    opened: list[Store] = []
-
-    def make() -> Db:
-        store = connect(":memory:")
-        store.use("expense")
-        opened.append(store)
-        return store.transaction().__enter__()
-
-    yield make
-    for store in opened:
-        store.close()
-
-
-@pytest.fixture
 def run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Ran]:

@@ -129,7 +129,7 @@ def get(db: Db, id: int, *, owner: str = "") -> Expense:
 def find(
     db: Db, wanted: Filter = Filter(), *, sort: str = "id", limit: int = 20, cursor: str | None = None
 ) -> Any:
-    """A page of entries. Raises Invalid for an unknown sort key and Malformed for a foreign cursor."""
+    """A page of entries. Raises Invalid for an unknown sort key and NotFound for a foreign cursor."""
     from backendhub.kit import paging
 
     by = paging.order(sort, store.sorts())
@@ -251,6 +251,8 @@ def _new_category(
         return {}
     from .categorise import Categoriser
 
+    # An entry must not teach the guess about itself.
+    db.update(Expense, "expense", entry.id, category_source=Source.NONE)
     line, kind = values.get("description", entry.description), values.get("kind", entry.kind)
     guess = Categoriser(db, owner=entry.owner).guess(line, income=kind is Kind.INCOME)
     return {"category": guess.category, "category_source": guess.source}
