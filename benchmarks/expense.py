@@ -37,7 +37,7 @@ SHOPS = [
 def cpu(args: list[str], env: dict[str, str]) -> float:
     """CPU seconds (user and system) of one run into a pipe."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(args, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
+    subprocess.run(args, env=env, capture_output=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 

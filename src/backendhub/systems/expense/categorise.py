@@ -19,7 +19,7 @@ from .service import payee_of
 
 POSTERIOR = 0.8
 EVIDENCE = 2
-LESSONS = 3000
+LESSONS = 2000
 """Entries that are learned from, the latest: habits change, and so does the price of reading them all."""
 
 

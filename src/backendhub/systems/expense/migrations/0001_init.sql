@@ -19,6 +19,8 @@ CREATE TABLE expense (
 CREATE INDEX expense_date ON expense (owner, date, id);
 -- Holds all that a summary reads, so that the table itself is left alone.
 CREATE INDEX expense_report ON expense (owner, category, currency, kind, date, minor);
+-- What the categoriser learns from, latest first, however many guessed rows lie between.
+CREATE INDEX expense_decided ON expense (owner, id) WHERE category_source IN ('explicit', 'rule');
 CREATE INDEX expense_payee ON expense (owner, payee, category);
 
 CREATE TABLE expense_budget (
