@@ -27,8 +27,6 @@ def test_a_reader_does_not_hold_up_the_commit(tmp_path: Path) -> None:
         with writer.transaction() as db:
             db.run_many("INSERT INTO t (x) VALUES (:x)", [{"x": "y" * 1000}] * 12_000)
         assert old.value("SELECT count(*) FROM t") == 0
-    with writer.transaction() as db:
-        db.run("INSERT INTO t (x) VALUES ('z')")
-    assert (tmp_path / "hub.db-wal").stat().st_size == 0
+    assert (tmp_path / "hub.db-wal").stat().st_size == 0  # the reader's end made up for it
     for store in (writer, reader):
         store.close()
