@@ -254,6 +254,8 @@ class _Rows:
         return Money(minor, code)
 
     def _money(self, text: str, code: str) -> Money:
+        if self.decimal == "." and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text):  # most of every file
+            return Money(money.minor(text, code), code)
         thousands = "." if self.decimal == "," else ","
         mark, group = re.escape(self.decimal), re.escape(thousands)
         word = text.replace("\u2212", "-").replace("\u00a0", " ")
