@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import logging
 import os
 import socket
 import threading
@@ -103,6 +105,9 @@ def serve(
         "cors": cors or [],
         "max_body": max_body,
     }
+    gc.enable()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+    logging.getLogger("backendhub").setLevel(logging.INFO)
     listener = listen(host, port)
     if demo:
         fill(systems)

@@ -102,7 +102,7 @@ class Commands:
             spec = Spec(key, fn, tuple(aliases), says, columns, empty, tuple(examples), undoable, hidden)
             if default:
                 self.fallback = spec
-            if not (default and name is None):
+            if not (default and name in (None, self.name)):  # `serve` is no command of `serve`
                 self.specs[key] = spec
             return fn
 

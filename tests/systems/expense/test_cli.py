@@ -206,7 +206,7 @@ def test_recur_and_rules(run: Run) -> None:
     assert run("categories").out == "fees\t1\nhousing\t3\n"
 
 
-def test_every_writing_command_can_be_undone(run: Run, process: Run) -> None:
+def test_every_writing_command_can_be_undone(run: Run) -> None:
     steps = [
         ("add", "-d", "Lunch", "-a", "20"),
         ("update", "--id", "1", "-a", "25"),
@@ -251,7 +251,7 @@ def test_escape_sequences_are_stored_and_never_shown(run: Run) -> None:
     assert json.loads(run("list", "--json").out)[0]["description"] == "\x1b[31mred\x1b[0m"
 
 
-def test_hot_path_loads_nothing_heavy(process: Run, tmp_path: Path) -> None:
+def test_hot_path_loads_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys; from backendhub.app.main import main; code = main(['expense', 'add', '-d', 'Lunch', '-a', '20']);"
         "bad = {'rich', 'httpx', 'pydantic', 'fastapi', 'sqlite_utils', 'asyncio', 'decimal', 'fractions', 'csv', "
@@ -268,7 +268,8 @@ def test_hot_path_loads_nothing_heavy(process: Run, tmp_path: Path) -> None:
     assert done.stdout.decode().splitlines()[-1] == "[]"
 
 
-def test_piped_end_to_end(process: Run) -> None:
+def test_piped_end_to_end(process: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKENDHUB_NOW", "2026-08-20T09:00:00Z")
     assert process("expense", "add", "-d", "Coffee", "-a", "2.50").code == 0
     assert process("expense", "list").out == "1\t2026-08-20\tCoffee\t$2.50\n"
     text = process("expense", "export").out

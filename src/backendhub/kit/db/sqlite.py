@@ -14,11 +14,12 @@ from typing import Any
 from backendhub.kit.errors import Conflict, HubError, Invalid, StoreBusy, StoreError
 
 from . import journal
-from .base import SLOW_QUERY_MS, Db, Store, encoded
+from .base import Db, Store, encoded, log_if_slow
 from .migrate import migrate, pending
 
 BUSY_MS = 5000
-WAL_LIMIT = 8 << 20  # SQLite itself starts over at about 4 MB
+SERVER_CHECKPOINT_PAGES = 4000  # 16 MB of log between two checkpoints, which are what waits for the disk
+WAL_LIMIT = 20 << 20
 # busy_timeout first, so that every later pragma waits its turn too.
 PRAGMAS = (
     f"PRAGMA busy_timeout={BUSY_MS}",
@@ -45,8 +46,7 @@ class SqliteDb(Db):
             cursor = self.connection.execute(sql, encoded(params))
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             raise explain(error, self._path) from error
-        if (spent := (time.perf_counter() - start) * 1000) > SLOW_QUERY_MS:
-            _log_slow(sql, spent)
+        log_if_slow(sql, start)
         return cursor
 
     def fetch(self, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -70,6 +70,10 @@ class SqliteDb(Db):
     def among(self, name: str) -> str:
         """`IN (…)` for a list of integers."""
         return f"IN (SELECT value FROM json_each(:{name}))"
+
+    def changes(self) -> int:
+        """SQLite counts them itself, those of triggers included."""
+        return self.connection.total_changes
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -203,6 +207,7 @@ class SqliteStore(Store):
         self._migrate(self._db())
         if not self.memory:
             self._db().connection.execute(f"PRAGMA busy_timeout={wait_ms:d}")
+            self._db().connection.execute(f"PRAGMA wal_autocheckpoint={SERVER_CHECKPOINT_PAGES}")
 
     def snapshot(self, path: str) -> None:
         """Copies the whole store to a new file with SQLite's backup interface."""
@@ -264,12 +269,6 @@ def _trim(connection: sqlite3.Connection, log: str) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     finally:
         connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
-
-
-def _log_slow(sql: str, spent_ms: float) -> None:
-    import logging
-
-    logging.getLogger("backendhub.db").warning("slow query: %.0f ms: %s", spent_ms, " ".join(sql.split()))
 
 
 HINTS = {

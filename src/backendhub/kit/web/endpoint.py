@@ -282,7 +282,12 @@ class Endpoint:
         if self.db_name is None:
             return self.fn(**args)
         with hub.store.transaction(write=self.writes) as db:
-            return self.fn(**{self.db_name: db}, **args)
+            return self.call(db, args)
+
+    def call(self, db: Db, args: dict[str, Any]) -> Any:
+        """Calls the function within a transaction."""
+        args[self.db_name or ""] = db
+        return self.fn(**args)
 
     def await_(self, args: dict[str, Any]) -> Awaitable[Any]:
         """Calls an async endpoint."""

@@ -284,7 +284,13 @@ def _report(result: Summary) -> str:
     return report_text(result)
 
 
-@app.command("import", says=lambda r: f"{r.added} expenses imported, {r.skipped} already there")
+def _imported(done: Any) -> str:
+    return (
+        f"{done.added} {'expense' if done.added == 1 else 'expenses'} imported, {done.skipped} already there"
+    )
+
+
+@app.command("import", says=_imported)
 def import_(
     file: Annotated[str, Argument(help="CSV, JSON, OFX or QFX; - for stdin.")],
     format: Annotated[str | None, Option("--format", help="csv, json or ofx; else by name.")] = None,
