@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from backendhub.kit.errors import Invalid
 
@@ -113,6 +114,7 @@ class Money:
         return [Money(sign * (whole + (i in extra)), self.currency) for i, (whole, _) in enumerate(shares)]
 
 
+@lru_cache(maxsize=512)
 def exponent(code: str) -> int:
     """How many decimals a currency has. Raises Invalid for a code that ISO 4217 does not know."""
     for places, codes in EXPONENTS.items():
@@ -121,6 +123,7 @@ def exponent(code: str) -> int:
     raise _unknown(code)
 
 
+@lru_cache(maxsize=512)
 def currency(text: str) -> str:
     """A currency code as typed (`eur`, `€`). Raises Invalid for one that ISO 4217 does not know."""
     word = text.strip()
