@@ -39,6 +39,22 @@ class System(NamedTuple):
 SYSTEMS: tuple[System, ...] = (
     System("task", "everyday", "Track to-dos with due dates, priorities and recurrence", "cli api"),
     System(
+        "github-activity",
+        "everyday",
+        "What people did on GitHub, with correct push counts and an archive",
+        "cli",
+        settings=(
+            Option(
+                "github.token",
+                "GitHub token; `gh auth token` is asked where none is set",
+                env=("GITHUB_TOKEN",),
+                secret=True,
+            ),
+            Option("github.url", "Address of the GitHub API", "https://api.github.com"),
+            Option("github.web", "Address of the GitHub web site", "https://github.com"),
+        ),
+    ),
+    System(
         "health",
         "foundations",
         "Health endpoint for anything: checks, probes, metrics",
