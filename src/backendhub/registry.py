@@ -55,6 +55,12 @@ SYSTEMS: tuple[System, ...] = (
         ),
     ),
     System(
+        "trending",
+        "everyday",
+        "What is trending on GitHub: created, gaining stars, new since last time",
+        "cli",
+    ),
+    System(
         "health",
         "foundations",
         "Health endpoint for anything: checks, probes, metrics",
