@@ -61,6 +61,21 @@ SYSTEMS: tuple[System, ...] = (
         "cli",
     ),
     System(
+        "tmdb",
+        "everyday",
+        "Films and series: lists, search, watch list, recommendations (TMDB)",
+        "cli",
+        settings=(
+            Option("tmdb.key", "TMDB API key (v3)", env=("TMDB_API_KEY",), secret=True),
+            Option(
+                "tmdb.token", "TMDB API read token (v4); wins over the key", env=("TMDB_TOKEN",), secret=True
+            ),
+            Option("tmdb.url", "Address of the TMDB API", "https://api.themoviedb.org/3"),
+            Option("tmdb.language", "Language of titles and texts", "en-US"),
+            Option("tmdb.region", "Country whose releases count"),
+        ),
+    ),
+    System(
         "health",
         "foundations",
         "Health endpoint for anything: checks, probes, metrics",
