@@ -106,12 +106,12 @@ def gained(db_store: Store, want: Wanted, say: Say) -> Trend:
     hint = "run `backendhub trending snapshot` first, and again later (daily, from cron)"
     if first is None or last is None:
         raise NotFound("There is no star history yet.", hint=hint)
-    rows = [g for g in db_store.read(store.gains, begin) if _matches(g, want)]
     if first == last or last <= begin:
         age = f"one snapshot, {clock.ago(last)}" if first == last else f"no snapshot since {begin:%Y-%m-%d}"
         raise NotFound(f"There is not enough star history: {age}.", hint=hint)
     if first > begin:
         say(f"The history begins {clock.ago(first)}: stars gained since then.")
+    rows = [g for g in db_store.read(store.gains, begin) if _matches(g, want)]
     items = [
         Item(n, g.repo, g.description, g.stars, g.stars - g.before, g.language, g.url)
         for n, g in enumerate(rows[: want.limit], 1)

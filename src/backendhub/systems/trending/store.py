@@ -28,12 +28,12 @@ WITH latest AS (
   SELECT repo, coalesce(max(CASE WHEN taken_at <= :start THEN taken_at END), min(taken_at)) AS taken_at
   FROM trending_snapshot GROUP BY repo
 ), gain AS (
-  SELECT r.repo, r.description, r.language, r.topics, r.url, now.stars, then.stars AS before,
-    then.taken_at AS since, now.taken_at AS until
+  SELECT r.repo, r.description, r.language, r.topics, r.url, z.stars, a.stars AS before,
+    a.taken_at AS since, z.taken_at AS until
   FROM latest l
-  JOIN trending_snapshot now ON now.repo = l.repo AND now.taken_at = l.taken_at
+  JOIN trending_snapshot z ON z.repo = l.repo AND z.taken_at = l.taken_at
   JOIN base b ON b.repo = l.repo AND b.taken_at < l.taken_at
-  JOIN trending_snapshot then ON then.repo = b.repo AND then.taken_at = b.taken_at
+  JOIN trending_snapshot a ON a.repo = b.repo AND a.taken_at = b.taken_at
   JOIN trending_repo r ON r.repo = l.repo
   WHERE l.taken_at > :start
 ) SELECT {columns(Gain)} FROM gain ORDER BY stars - before DESC, stars DESC, repo"""
