@@ -125,6 +125,10 @@ def dispatch(args: list[str]) -> int:
         sys.stdout.write(f"backendhub {__version__}\n")
         return 0
     flags, rest = globals_of(args)
+    if "debug" in flags or "--debug" in rest:
+        import logging
+
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     if not rest:
         sys.stdout.write(help_text())
         return 0
@@ -200,6 +204,9 @@ def _broken_pipe() -> int:
 
 def run() -> None:
     """The console script."""
+    import gc
+
     from backendhub.kit.output import flush_and_exit
 
+    gc.disable()  # a command ends before there is anything worth collecting; `serve` switches it on again
     flush_and_exit(main())

@@ -117,7 +117,7 @@ class Commands:
             spec = Spec(key, fn, tuple(aliases), *shown, tuple(examples), undoable, hidden, self.network)
             if default:
                 self.fallback = spec
-            if not (default and name is None):
+            if not (default and name in (None, self.name)):  # `serve` is no command of `serve`
                 self.specs[key] = spec
             return fn
 

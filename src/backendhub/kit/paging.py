@@ -7,33 +7,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from backendhub.kit.errors import Invalid, Malformed
+from backendhub.kit.errors import Invalid, NotFound
 
 T = TypeVar("T")
 MAX_LIMIT = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Sort:
+class Sort(NamedTuple):
     """A sortable key: its SQL expression, never NULL, and the same value taken from a record."""
 
     sql: str
     key: Callable[[Any], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Page(NamedTuple, Generic[T]):
     """Some rows and the cursor of the rows after them, None at the end."""
 
     items: list[T]
     next: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """A sort order that ends in a unique key, so that every row has its one place."""
 
     name: str
@@ -45,7 +41,7 @@ class Order:
         return ", ".join(f"{sort.sql} {'DESC' if desc else 'ASC'}" for sort, desc in self.terms)
 
     def after(self, cursor: str | None) -> tuple[str, dict[str, Any]]:
-        """A WHERE condition (and its parameters) for the rows behind a cursor. Raises Malformed."""
+        """A WHERE condition (and its parameters) for the rows behind a cursor. Raises NotFound."""
         if cursor is None:
             return "TRUE", {}
         values = decode(cursor, self)
@@ -95,7 +91,7 @@ def page(rows: Sequence[T], limit: int, by: Order) -> Page[T]:
 
 
 def decode(cursor: str, by: Order) -> list[Any]:
-    """The sort key in a cursor. Raises Malformed for one that was not made for this order."""
+    """The sort key in a cursor. Raises NotFound for one that was not made for this order."""
     import base64
     import binascii
 
@@ -105,12 +101,12 @@ def decode(cursor: str, by: Order) -> list[Any]:
         data = None
     well_formed = isinstance(data, list) and len(data) == len(by.terms) + 1 and data[0] == by.name
     if not well_formed or not all(isinstance(v, (str, int, float)) for v in data[1:]):
-        raise Malformed(
-            "The cursor was not made by this listing.",
+        raise NotFound(
+            "There is no such page: the cursor was not made by this listing.",
             hint="take it from the previous page, with the same sort",
         )
     if any(isinstance(v, str) and not v.isascii() and not _storable(v) for v in data[1:]):
-        raise Malformed("The cursor was not made by this listing.")
+        raise NotFound("There is no such page.")
     return list(data[1:])
 
 

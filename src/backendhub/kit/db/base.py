@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache, lru_cache
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -15,6 +17,17 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 SLOW_QUERY_MS = 50.0
+
+
+def log_if_slow(sql: str, start: float) -> None:
+    """Logs a query that took over 50 ms: in a server always, in a command under --debug."""
+    spent = (time.perf_counter() - start) * 1000
+    if spent > SLOW_QUERY_MS and "logging" in sys.modules:
+        import logging
+
+        logging.getLogger("backendhub.db").info("slow query: %.0f ms: %s", spent, " ".join(sql.split()))
+
+
 _NAME = r"(?<![:\w]):([a-zA-Z_]\w*)"
 
 
@@ -50,6 +63,10 @@ class Db(ABC):
     @abstractmethod
     def among(self, name: str) -> str:
         """`IN (…)` for a parameter that is a list of integers: `f"WHERE id {db.among('ids')}"`."""
+
+    @abstractmethod
+    def changes(self) -> int:
+        """A number that grows whenever this connection changes a row."""
 
     @abstractmethod
     def savepoint(self) -> AbstractContextManager[None]:
@@ -103,6 +120,10 @@ def _update_sql(record: Any, table: str, names: tuple[str, ...]) -> str:
     return f"UPDATE {table} SET {sets} WHERE id = :id_ RETURNING {columns(record)}"
 
 
+class _Redo(Exception):
+    """A unit of a group failed after it had written."""
+
+
 def encoded(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as the database takes them."""
     return {name: encode(value) for name, value in params.items()}
@@ -135,6 +156,35 @@ class Store(ABC):
 
         Inside another transaction of the same thread it is a savepoint. A `label` makes it undoable.
         """
+
+    def group(self, units: Sequence[Callable[[Db], Any]]) -> list[Any]:
+        """Runs several units and commits them together: each one's result, or the exception it raised.
+
+        A unit that fails without having written anything leaves the others alone. One that fails later makes all
+        of them run again, each in a transaction of its own; so a unit must be a function of the store alone.
+        Raises StoreError (StoreBusy before any unit has run) where the store itself fails.
+        """
+        results: list[Any] = []
+        try:
+            with self.transaction() as db:
+                for unit in units:
+                    before = db.changes()
+                    try:
+                        results.append(unit(db))
+                    except Exception as error:
+                        if db.changes() != before:
+                            raise _Redo from error
+                        results.append(error)
+            return results
+        except _Redo:
+            return [self._alone(unit) for unit in units]
+
+    def _alone(self, unit: Callable[[Db], Any]) -> Any:
+        try:
+            with self.transaction() as db:
+                return unit(db)
+        except Exception as error:
+            return error
 
     def patience(self, wait_ms: int) -> None:  # noqa: B027 (only an engine with one writer has to be patient)
         """How long this thread waits for another's write lock before it raises StoreBusy."""

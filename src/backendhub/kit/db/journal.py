@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backendhub.kit import clock
 from backendhub.kit.errors import Conflict, NotFound
@@ -34,6 +34,20 @@ class Unit:
     rows: int
 
 
+class Entry(NamedTuple):
+    """One change of one row: as it was and as it is, None where it did not or does not exist."""
+
+    name: str
+    op: str
+    old: Row | None
+    new: Row | None
+
+    def key(self, names: list[str]) -> Row:
+        """The primary key under which the row is, or was, after the change."""
+        row = self.new or self.old or {}
+        return {name: row[name] for name in names}
+
+
 SELECT = (
     "SELECT u.id, u.label, u.at, u.undone, u.undoes, "
     "(SELECT count(*) FROM hub_journal j WHERE j.unit_id = u.id) AS rows FROM hub_unit u"
@@ -42,6 +56,7 @@ OPEN = (
     "INSERT INTO hub_unit (label, at, open, undoes, undone) VALUES (:label, :at, :open, :undoes, :undone) "
     "RETURNING id"
 )
+_DEFER = {"sqlite": "PRAGMA defer_foreign_keys=ON", "postgres": "SET CONSTRAINTS ALL DEFERRED"}
 ENTRIES = "SELECT name, op, old, new FROM hub_journal WHERE unit_id = :unit ORDER BY id DESC"
 
 
@@ -83,10 +98,19 @@ def undo(db: Db, unit_id: int | None = None, *, redo: bool = False, force: bool 
     unit = _pick(db, unit_id, redo)
     label = unit.label if redo else f"undo {unit.label}"
     entry = start(db, label, undoes=unit.id)
-    if db.dialect == "sqlite":
-        db.run("PRAGMA defer_foreign_keys=ON")
-    for name, op, old, new in db.fetch(ENTRIES, {"unit": unit.id}):
-        _reverse(db, name, op, old and json.loads(old), new and json.loads(new), force=force)
+    # A cascade journals parents and children in an order of its own: references are checked at the end.
+    db.run(_DEFER[db.dialect])
+    rows = db.fetch(ENTRIES, {"unit": unit.id})
+    entries = [
+        Entry(name, op, old and json.loads(old), new and json.loads(new)) for name, op, old, new in rows
+    ]
+    keys = {name: primary_key(db, name) for name in {e.name for e in entries}}
+    if not force:
+        _require_unchanged(db, entries, keys)
+    for change in entries:
+        _reverse(db, change, keys[change.name])
+    if db.dialect == "postgres":
+        db.run("SET CONSTRAINTS ALL IMMEDIATE")
     finish(db, entry)
     db.run("UPDATE hub_unit SET undone = TRUE WHERE id = :id", id=unit.id)
     if redo:  # the original stands again and can be undone again; the undo and this redo cancel out
@@ -110,24 +134,33 @@ def _pick(db: Db, unit_id: int | None, redo: bool) -> Unit:
     return unit
 
 
-def _reverse(db: Db, name: str, op: str, old: Row | None, new: Row | None, *, force: bool) -> None:
-    keys = primary_key(db, name)
-    which = {k: (new or old or {})[k] for k in keys}
-    now = _row(db, name, which)
-    expected = None if op == "delete" else new
-    if not force and not _same(now, expected):
-        spot = ", ".join(f"{k}={v}" for k, v in which.items())
-        raise Conflict(
-            f"The row {name}({spot}) was changed since, so undoing would lose that change.",
-            hint="backendhub undo --force puts the old values back all the same",
-        )
-    if op == "insert":
+def _require_unchanged(db: Db, entries: list[Entry], keys: dict[str, list[str]]) -> None:
+    """Raises Conflict where a row is no longer as the unit left it.
+
+    Asked of every row before any is put back: a cascade takes rows away that come later in the list.
+    """
+    seen: set[tuple[Any, ...]] = set()
+    for entry in entries:  # the latest first: what an earlier entry left was changed by the unit itself
+        which = entry.key(keys[entry.name])
+        spots = {(entry.name, *(row[k] for k in keys[entry.name])) for row in (entry.old, entry.new) if row}
+        first = (entry.name, *which.values()) not in seen
+        seen |= spots
+        if first and not _same(_row(db, entry.name, which), entry.new):
+            spot = ", ".join(f"{k}={v}" for k, v in which.items())
+            raise Conflict(
+                f"The row {entry.name}({spot}) was changed since, so undoing would lose that change.",
+                hint="backendhub undo --force puts the old values back all the same",
+            )
+
+
+def _reverse(db: Db, entry: Entry, keys: list[str]) -> None:
+    """Puts one row back."""
+    name, old, which = entry.name, entry.old, entry.key(keys)
+    if old is None:
         db.run(f"DELETE FROM {name} WHERE {_where(keys)}", **which)
-    elif now is None:
-        assert old is not None
+    elif _row(db, name, which) is None:
         db.run(f"INSERT INTO {name} ({', '.join(old)}) VALUES ({', '.join(':' + k for k in old)})", **old)
     else:
-        assert old is not None
         sets = ", ".join(f"{k} = :{k}" for k in old)
         params = {**old, **{f"key_{k}": v for k, v in which.items()}}
         db.run(f"UPDATE {name} SET {sets} WHERE {_where(keys, 'key_')}", **params)
@@ -181,6 +214,11 @@ def watch(db: Db, name: str) -> None:
             "WHEN (coalesce(current_setting('backendhub.unit', true), '') <> '') "
             "EXECUTE FUNCTION hub_journal_write()"
         )
+        foreign = (
+            "SELECT conname FROM pg_constraint WHERE contype = 'f' AND conrelid = CAST(:name AS regclass)"
+        )
+        for (constraint,) in db.fetch(foreign, {"name": name}):
+            db.run(f'ALTER TABLE {name} ALTER CONSTRAINT "{constraint}" DEFERRABLE INITIALLY IMMEDIATE')
         return
     names = table_columns(db, name)
     for op, old, new in (("insert", "", "NEW"), ("update", "OLD", "NEW"), ("delete", "OLD", "")):

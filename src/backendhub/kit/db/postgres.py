@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from backendhub.kit.errors import Conflict, HubError, Invalid, MissingExtra, StoreError
 
 from . import journal
-from .base import SLOW_QUERY_MS, Db, Store, encoded, pyformat
+from .base import Db, Store, encoded, log_if_slow, pyformat
 from .migrate import migrate, pending
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class PostgresDb(Db):
 
     def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         self.connection = connection
+        self._changes = 0
 
     def _execute(self, sql: str, params: Mapping[str, Any]) -> psycopg.Cursor[tuple[Any, ...]]:
         import psycopg
@@ -42,24 +43,25 @@ class PostgresDb(Db):
             cursor = self.connection.execute(query, encoded(params) if params else None)
         except (psycopg.Error, UnicodeEncodeError, ValueError) as error:
             raise explain(error) from error
-        if (spent := (time.perf_counter() - start) * 1000) > SLOW_QUERY_MS:
-            logging.getLogger("backendhub.db").warning(
-                "slow query: %.0f ms: %s", spent, " ".join(sql.split())
-            )
+        log_if_slow(sql, start)
         return cursor
 
     def fetch(self, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Every row, raw."""
+        if not sql.lstrip()[:6].upper().startswith(("SELECT", "WITH")):
+            self._changes += 1
         return self._execute(sql, params).fetchall()
 
     def run(self, sql: str, /, **params: Any) -> int:
         """Runs a statement and gives the number of rows it changed."""
+        self._changes += 1
         return self._execute(sql, params).rowcount
 
     def run_many(self, sql: str, rows: Iterable[Mapping[str, Any]]) -> int:
         """Runs a statement once for each row of parameters (pipelined) and gives the rows changed."""
         import psycopg
 
+        self._changes += 1
         query: Any = pyformat(sql)
         try:
             with self.connection.cursor() as cursor:
@@ -71,6 +73,10 @@ class PostgresDb(Db):
     def among(self, name: str) -> str:
         """`IN (…)` for a list of integers."""
         return f"IN (SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST(:{name} AS json)))"
+
+    def changes(self) -> int:
+        """How many statements may have written."""
+        return self._changes
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -95,28 +101,42 @@ class PostgresStore(Store):
         self._dsn = url
         self.url = re.sub(r"(//[^:/@]*):[^@/]*@", r"\1:***@", url)
         self._size = pool_size
-        self._pool: ConnectionPool | None = None
+        self._pools: dict[bool, ConnectionPool] = {}
         self._local = threading.local()
         self._lock = threading.Lock()
 
-    def _open(self) -> ConnectionPool:
+    def _open(self, write: bool) -> ConnectionPool:
+        """The pool for writers or for readers. A reader's statements commit themselves: at READ COMMITTED a
+        transaction around them would add three round trips and no consistency."""
         with self._lock:
-            if self._pool is None:
+            if write not in self._pools:
+                import psycopg
+                from psycopg.conninfo import conninfo_to_dict
                 from psycopg_pool import ConnectionPool
 
+                # A pool would try for its whole timeout and not say why: ask once, and fail at once.
+                psycopg.connect(self._dsn, connect_timeout=5).close()
                 options = f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+                if not write:
+                    options += " -c default_transaction_read_only=on"
+                # The URL's own options come last and so win: `?options=-csearch_path%3Dmine` picks a schema.
+                options += f" {conninfo_to_dict(self._dsn).get('options') or ''}"
                 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # a refused connection is told once
-                self._pool = ConnectionPool(
+                self._pools[write] = ConnectionPool(
                     self._dsn,
                     min_size=1,
                     max_size=self._size,
                     timeout=10,
-                    # A connection that a server restart has killed is found out before it is handed over.
-                    check=ConnectionPool.check_connection,
-                    kwargs={"options": options, "application_name": "backendhub", "connect_timeout": 5},
+                    check=_check_if_idle,
+                    kwargs={
+                        "options": options,
+                        "application_name": "backendhub",
+                        "connect_timeout": 5,
+                        "autocommit": True,  # transactions are begun where there is more than one statement to keep
+                    },
                     open=True,
                 )
-            return self._pool
+            return self._pools[write]
 
     @contextmanager
     def transaction(self, *, write: bool = True, label: str | None = None) -> Iterator[Db]:
@@ -129,24 +149,34 @@ class PostgresStore(Store):
         from psycopg_pool import PoolTimeout
 
         try:
-            with self._open().connection() as connection:
+            if self._ready != len(self.systems):
+                self._migrate()
+            with self._open(write).connection() as connection:
                 db = PostgresDb(connection)
-                self._migrate(db)
                 self._local.db = db
                 try:
-                    with connection.transaction():
-                        if not write:
-                            db.run("SET TRANSACTION READ ONLY")
-                        unit = journal.start(db, label) if write and label else None
+                    if write:
+                        with connection.transaction():
+                            unit = journal.start(db, label) if label else None
+                            yield db
+                            if unit is not None:
+                                journal.finish(db, unit)
+                    else:
                         yield db
-                        if unit is not None:
-                            journal.finish(db, unit)
                 finally:
                     self._local.db = None
+                    _last_used[id(connection)] = time.monotonic()
         except PoolTimeout as error:
             raise StoreError(
                 f"PostgreSQL at {self.url} does not answer: {self._why()}.", hint="is the server running?"
             ) from error
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None:  # no answer, as against an answer that is an error
+                raise StoreError(
+                    f"PostgreSQL at {self.url} does not answer: {_reason(error)}.",
+                    hint="is the server running?",
+                ) from error
+            raise explain(error) from error
         except psycopg.Error as error:
             raise explain(error) from error
 
@@ -157,19 +187,19 @@ class PostgresStore(Store):
         try:
             psycopg.connect(self._dsn, connect_timeout=3).close()
         except psycopg.Error as error:
-            return str(error).strip().splitlines()[-1]
+            return _reason(error)
         return "every connection is busy"
 
-    def _migrate(self, db: PostgresDb) -> None:
-        if self._ready == len(self.systems):
-            return
-        for system in ["hub", *self.systems]:
-            if system not in self._migrated:
-                with db.connection.transaction():
-                    if pending(db, system):
-                        migrate(db, system)
-                self._migrated.add(system)
-        self._ready = len(self.systems)
+    def _migrate(self) -> None:
+        with self._open(True).connection() as connection:
+            db = PostgresDb(connection)
+            for system in ["hub", *self.systems]:
+                if system not in self._migrated:
+                    with connection.transaction():
+                        if pending(db, system):
+                            migrate(db, system)
+                    self._migrated.add(system)
+            self._ready = len(self.systems)
 
     def snapshot(self, path: str) -> None:
         """Not for PostgreSQL."""
@@ -179,9 +209,27 @@ class PostgresStore(Store):
 
     def close(self) -> None:
         """Ends every connection."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
+        for pool in self._pools.values():
+            pool.close()
+        self._pools.clear()
+
+
+def _reason(error: Exception) -> str:
+    """The line of libpq's answer that says why, without the question that it puts below."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.endswith("?")]
+    return lines[-1].rpartition("failed: ")[2].rstrip(".") if lines else type(error).__name__
+
+
+IDLE_S = 1.0
+_last_used: dict[int, float] = {}
+
+
+def _check_if_idle(connection: psycopg.Connection[Any]) -> None:
+    """Finds out a connection that a restart of the server has killed, without a round trip for busy ones."""
+    if time.monotonic() - _last_used.get(id(connection), 0.0) > IDLE_S:
+        from psycopg_pool import ConnectionPool
+
+        ConnectionPool.check_connection(connection)
 
 
 def explain(error: BaseException) -> HubError:

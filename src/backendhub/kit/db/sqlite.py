@@ -14,10 +14,11 @@ from typing import Any
 from backendhub.kit.errors import Conflict, HubError, Invalid, StoreBusy, StoreError
 
 from . import journal
-from .base import SLOW_QUERY_MS, Db, Store, encoded
+from .base import Db, Store, encoded, log_if_slow
 from .migrate import migrate, pending
 
 BUSY_MS = 5000
+SERVER_CHECKPOINT_PAGES = 4000  # 16 MB of log between two checkpoints, which are what waits for the disk
 # busy_timeout first, so that every later pragma waits its turn too.
 PRAGMAS = (
     f"PRAGMA busy_timeout={BUSY_MS}",
@@ -44,8 +45,7 @@ class SqliteDb(Db):
             cursor = self.connection.execute(sql, encoded(params))
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             raise explain(error, self._path) from error
-        if (spent := (time.perf_counter() - start) * 1000) > SLOW_QUERY_MS:
-            _log_slow(sql, spent)
+        log_if_slow(sql, start)
         return cursor
 
     def fetch(self, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -69,6 +69,10 @@ class SqliteDb(Db):
     def among(self, name: str) -> str:
         """`IN (…)` for a list of integers."""
         return f"IN (SELECT value FROM json_each(:{name}))"
+
+    def changes(self) -> int:
+        """SQLite counts them itself, those of triggers included."""
+        return self.connection.total_changes
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -200,6 +204,7 @@ class SqliteStore(Store):
         self._migrate(self._db())
         if not self.memory:
             self._db().connection.execute(f"PRAGMA busy_timeout={wait_ms:d}")
+            self._db().connection.execute(f"PRAGMA wal_autocheckpoint={SERVER_CHECKPOINT_PAGES}")
 
     def snapshot(self, path: str) -> None:
         """Copies the whole store to a new file with SQLite's backup interface."""
@@ -244,12 +249,6 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             if error.sqlite_errorname not in ("SQLITE_BUSY", "SQLITE_LOCKED") or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
-
-
-def _log_slow(sql: str, spent_ms: float) -> None:
-    import logging
-
-    logging.getLogger("backendhub.db").warning("slow query: %.0f ms: %s", spent_ms, " ".join(sql.split()))
 
 
 HINTS = {

@@ -8,10 +8,13 @@ import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
 from backendhub.kit import problems, telemetry
+from backendhub.kit.db import Db
 from backendhub.kit.errors import HubError, NotFound, StoreBusy, TooLarge
 from backendhub.kit.hub import Hub
 from backendhub.kit.output import dumps
@@ -26,6 +29,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 MAX_BODY = 1024 * 1024
+THREADS = 10
+"""Threads for units that wait: PostgreSQL, heavy ones, and writes while another process holds SQLite's lock."""
 LOOP_PATIENCE_MS = 20
 """How long the event loop itself may wait for SQLite's write lock before the unit moves to a thread."""
 PROBE = {b"content-type": b"text/plain; charset=utf-8"}
@@ -96,7 +101,9 @@ class Application:
         self.cors = cors
         self.max_body = max_body
         self.index = index
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._queue: list[tuple[Callable[[Db], Any], asyncio.Future[Any]]] = []
+        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="unit")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -120,14 +127,23 @@ class Application:
 
     async def startup(self) -> None:
         """Opens the store, and for a system at the root loads its code."""
-        if not self.hub.store.blocking:
+        if self.root is not None:
+            self._load(self.root)
+        if (
+            self.hub.store.blocking
+        ):  # a database that does not answer is found out now, not by the first client
+            await asyncio.to_thread(self.hub.store.read, lambda db: db.value("SELECT 1"))
+        else:
             self.hub.store.patience(LOOP_PATIENCE_MS)
-        if self.root is not None or len(self.mounts) <= 3:
-            for mounted in self.mounts.values():
-                mounted.load()
-                assert mounted.router is not None
-                self._tasks += [asyncio.create_task(fn(self.hub)) for fn in mounted.router.startup]
         self.ready = True
+
+    def _load(self, mounted: Mounted) -> Tree:
+        """The routes of a system; at its first request its code is imported and its background work starts."""
+        if mounted.tree is None:
+            mounted.load()
+            assert mounted.router is not None
+            self._tasks |= {asyncio.create_task(fn(self.hub)) for fn in mounted.router.startup}
+        return mounted.load()
 
     async def shutdown(self) -> None:
         """Stops background tasks, writes the rest of the log, closes the store."""
@@ -135,6 +151,7 @@ class Application:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._executor.shutdown()
         self.log.flush()
         self.hub.close()
 
@@ -201,7 +218,7 @@ class Application:
                 raise HttpError(405, f"{scope['method']} is not allowed here.", allow="GET, HEAD")
             return path, own
         mounted, inner = self._mounted(path)
-        tree = mounted.load()
+        tree = self._load(mounted)
         if (
             scope["method"] == "OPTIONS"
             and self._origins(mounted)
@@ -230,14 +247,46 @@ class Application:
         args = endpoint.arguments(request, values)
         if endpoint.is_async:
             return endpoint.respond(request, await endpoint.await_(args))
-        hop = endpoint.route.heavy or (endpoint.db_name is not None and self.hub.store.blocking)
-        if not hop:
-            try:
-                return endpoint.respond(request, endpoint.execute(self.hub, args))
-            except StoreBusy:
-                pass  # another process is writing: wait for it in a thread, with the loop free
-        value = await asyncio.to_thread(endpoint.execute, self.hub, args)
+        if endpoint.route.heavy or (endpoint.db_name is not None and self.hub.store.blocking):
+            value = await self._hop(endpoint.execute, self.hub, args)
+        elif endpoint.db_name is not None and endpoint.writes:
+            value = await self._grouped(partial(endpoint.call, args=args))
+        else:
+            value = endpoint.execute(self.hub, args)
         return endpoint.respond(request, value)
+
+    def _hop(self, fn: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        return asyncio.get_running_loop().run_in_executor(self._executor, fn, *args)
+
+    def _grouped(self, unit: Callable[[Db], Any]) -> asyncio.Future[Any]:
+        """Queues a write: the writes of all requests that are ready now are committed together."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._queue.append((unit, future))
+        if len(self._queue) == 1:
+            loop.call_soon(self._flush)
+        return future
+
+    def _flush(self) -> None:
+        queue, self._queue = self._queue, []
+        units = [unit for unit, _ in queue]
+        try:
+            results = self.hub.store.group(units)
+        except StoreBusy:  # another process is writing: wait for it in a thread, with the loop free
+            self._tasks.add(task := asyncio.create_task(self._flush_in_thread(queue)))
+            task.add_done_callback(self._tasks.discard)
+            return
+        except Exception as error:
+            results = [error] * len(units)
+        _settle(queue, results)
+
+    async def _flush_in_thread(self, queue: list[tuple[Callable[[Db], Any], asyncio.Future[Any]]]) -> None:
+        units = [unit for unit, _ in queue]
+        try:
+            results = await self._hop(self.hub.store.group, units)
+        except Exception as error:
+            results = [error] * len(units)
+        _settle(queue, results)
 
     async def _body(self, request: Request, receive: Receive) -> bytes:
         declared = request.headers.get(b"content-length")
@@ -276,7 +325,7 @@ class Application:
 
     def _own(self, path: str) -> Sent | None:
         """The process's own routes: probes, metrics, the index. A system at the root may have its own probes."""
-        if path in PROBES and self.root is not None and self.root.load().find(path)[0] is not None:
+        if path in PROBES and self.root is not None and path in self._load(self.root).literal:
             return None
         if path == "/livez":
             return Sent(200, list(PROBE.items()), b"ok\n")
@@ -344,6 +393,17 @@ def build_app(
     mounts = [Mounted(Row(r.name, r.package, r.summary), "" if single else f"/{r.name}", hub) for r in rows]
     log = telemetry.AccessLog(log_format)
     return Application(mounts, hub, log=log, cors=tuple(cors), max_body=max_body, index=index)
+
+
+def _settle(queue: list[tuple[Callable[[Db], Any], asyncio.Future[Any]]], results: list[Any]) -> None:
+    """Hands each waiting request its result; one that has gone away is passed over."""
+    for (_, future), result in zip(queue, results, strict=True):
+        if future.done():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
 
 
 def _path(scope: Scope) -> str:

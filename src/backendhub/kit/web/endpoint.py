@@ -9,7 +9,7 @@ from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl, quote
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from backendhub.kit.db import Db
@@ -184,10 +184,8 @@ class Endpoint:
                 self.query.add(alias)
                 if get_origin(bare) in (list, tuple) or any(get_origin(a) is list for a in get_args(bare)):
                     self.lists.add(alias)
-            fields[name] = (
-                _bare_constraints(hint),
-                FieldInfo(alias=alias, default=... if default is inspect.Parameter.empty else default),
-            )
+            missing = default is inspect.Parameter.empty
+            fields[name] = (_bare_constraints(hint), Field(... if missing else default, alias=alias))
         if not fields:
             return None
         model = create_model(f"{self.fn.__name__}_parameters", **fields)
@@ -253,7 +251,7 @@ class Endpoint:
                 hint="send Content-Type: " + " or ".join(self.route.consumes),
             )
         try:
-            return self.body_adapter.validate_json(request.body)
+            return self.body_adapter.validate_json(request.body, strict=True)
         except ValidationError as error:
             raise self._explain(error) from None
         except RecursionError:
@@ -284,7 +282,12 @@ class Endpoint:
         if self.db_name is None:
             return self.fn(**args)
         with hub.store.transaction(write=self.writes) as db:
-            return self.fn(**{self.db_name: db}, **args)
+            return self.call(db, args)
+
+    def call(self, db: Db, args: dict[str, Any]) -> Any:
+        """Calls the function within a transaction."""
+        args[self.db_name or ""] = db
+        return self.fn(**args)
 
     def await_(self, args: dict[str, Any]) -> Awaitable[Any]:
         """Calls an async endpoint."""

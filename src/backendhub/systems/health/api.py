@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
 from pydantic import BaseModel, Field
 
 from backendhub.kit import web
 from backendhub.kit.db import Db
 from backendhub.kit.hub import Hub
 from backendhub.kit.output import dumps
-from backendhub.kit.paging import MAX_LIMIT, Page
+from backendhub.kit.paging import Page
+from backendhub.kit.web.fields import NO_NUL, Cursor, Limit, Search
 
 from . import probes, service
 from .models import WORST, Check, Incident, Maintenance, Status
@@ -31,7 +31,7 @@ class MaintenanceIn(BaseModel):
     """Takes the service out of rotation, or puts it back."""
 
     on: bool
-    reason: str | None = Field(default=None, max_length=500, pattern=r"^[^\x00]*$")
+    reason: str | None = Field(default=None, max_length=500, pattern=NO_NUL)
 
 
 def board(hub: Hub) -> Board:
@@ -110,12 +110,12 @@ def readyz(request: web.Request) -> web.Reply:
     return web.Reply(f"failing: {', '.join(failing)}\n", 503) if failing else web.Reply("ok\n")
 
 
-@router.get("/history", statuses=(400,))
+@router.get("/history", statuses=(404,))
 def history(
     db: Db,
-    check: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 20,
-    cursor: Annotated[str | None, Query(max_length=2000)] = None,
+    check: Search = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
 ) -> Page[Incident]:
     """Every change of a check's status, the latest first."""
     return service.history(db, check, limit=limit, cursor=cursor)

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Header, Path, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from backendhub.kit import web
 from backendhub.kit.db import Db
 from backendhub.kit.output import camel
-from backendhub.kit.paging import MAX_LIMIT, Page
+from backendhub.kit.paging import Page
+from backendhub.kit.web.fields import (
+    Cursor,
+    Id,
+    IdRef,
+    Limit,
+    Match,
+    Search,
+    Span,
+    Text,
+    When,
+    Word,
+    sort_pattern,
+)
 
 from . import service
-from .models import Note, Priority, Stats, Status, Task
+from .models import Note, Priority, RecurMode, Stats, Status, Task
 from .service import Completed
 
 router = web.Router(
@@ -21,22 +34,14 @@ router = web.Router(
     "Lists are paged by cursor (`Link: rel=next`), changes may be guarded by `If-Match`."
 )
 
-# Text that a terminal, a CSV file and PostgreSQL can all hold: not blank, no NUL.
-Text = Annotated[
-    str, Field(min_length=1, max_length=service.MAX_DESCRIPTION, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")
-]
-Tag = Annotated[str, Field(min_length=1, max_length=service.MAX_TAG, pattern=r"^[^\s,\x00+#][^\s,\x00]*$")]
-When = Annotated[
-    str,
-    Field(
-        description="A date, a time with offset, or `tomorrow`, `fri`, `eom`, `+3d`",
-        max_length=40,
-        examples=["2026-02-28"],
-    ),
-]
-Span = Annotated[str, Field(description="`1m`, `2w`, `daily`", max_length=20, examples=["1m"])]
-Id = Annotated[int, Path(ge=1, le=2**63 - 1, description="The task's number")]
-Match = Annotated[str | None, Header(description="Only if the task still has this ETag")]
+
+class Recurrence(BaseModel):
+    """How often a task comes back, counted by the calendar or from the day it was done."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    every: Span
+    mode: RecurMode = RecurMode.FIXED
 
 
 class TaskIn(BaseModel):
@@ -49,19 +54,23 @@ class TaskIn(BaseModel):
     priority: Priority | None = None
     due: When | None = None
     project: Text | None = None
-    tags: list[Tag] = Field(default=[], max_length=100)
-    depends_on: list[Annotated[int, Field(ge=1, le=2**63 - 1)]] = Field(default=[], max_length=100)
-    every: Span | None = Field(default=None, description="Repeats by the calendar")
-    every_after: Span | None = Field(default=None, description="Repeats so long after it was done")
+    tags: list[Word] = Field(default=[], max_length=100)
+    depends_on: list[IdRef] = Field(default=[], max_length=100)
+    recurrence: Recurrence | None = None
+
+    def values(self) -> dict[str, Any]:
+        """What was sent, as the service takes it."""
+        sent = self.model_dump(exclude_unset=True, exclude={"recurrence"})
+        if "recurrence" in self.model_fields_set:
+            fixed = self.recurrence is None or self.recurrence.mode is RecurMode.FIXED
+            sent["every" if fixed else "every_after"] = self.recurrence.every if self.recurrence else None
+        return sent
 
 
 class TaskPatch(TaskIn):
     """The fields to change; null clears one that may be empty."""
 
-    description: Text = ""
-    status: Status = Status.TODO
-    tags: list[Tag] | None = Field(default=None, max_length=100)  # type: ignore[assignment]
-    depends_on: list[Annotated[int, Field(ge=1, le=2**63 - 1)]] | None = Field(default=None, max_length=100)  # type: ignore[assignment]
+    description: Text = Field(default_factory=str)
 
 
 class NoteIn(BaseModel):
@@ -72,21 +81,21 @@ class NoteIn(BaseModel):
     text: Text
 
 
-@router.get("/tasks", statuses=(400,))
+@router.get("/tasks", statuses=(404,))
 def list_tasks(
     db: Db,
     status: Annotated[tuple[Status, ...], Query(description="Any of these", max_length=3)] = (),
-    tag: Annotated[str | None, Query(max_length=100)] = None,
-    project: Annotated[str | None, Query(max_length=1000)] = None,
+    tag: Search = None,
+    project: Search = None,
     priority: Annotated[Priority | None, Query()] = None,
     q: Annotated[str | None, Query(description="Words in description or notes", max_length=200)] = None,
-    due_before: Annotated[str | None, Query(alias="dueBefore", max_length=40)] = None,
-    due_after: Annotated[str | None, Query(alias="dueAfter", max_length=40)] = None,
+    due_before: Annotated[When | None, Query(alias="dueBefore")] = None,
+    due_after: Annotated[When | None, Query(alias="dueAfter")] = None,
     sort: Annotated[
-        str, Query(description="`-due,id`: " + ", ".join(service.SORT_KEYS), max_length=100)
+        str, Query(description="`-due`: latest first", pattern=sort_pattern(service.SORT_KEYS))
     ] = "id",
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 20,
-    cursor: Annotated[str | None, Query(description="From the Link header", max_length=2000)] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
 ) -> Page[Task]:
     """List tasks, a page at a time."""
     wanted = service.wanted(
@@ -104,7 +113,7 @@ def list_tasks(
 @router.post("/tasks", status=201, statuses=(404,))
 def add_task(db: Db, request: web.Request, body: TaskIn) -> Task:
     """Add a task."""
-    task = service.add(db, **body.model_dump())
+    task = service.add(db, **body.values())
     headers = {"Location": f"{request.prefix}/tasks/{task.id}"}
     return web.reply(task, headers=headers, etag=web.etag(task.revision))
 
@@ -118,15 +127,17 @@ def get_task(db: Db, id: Id) -> Task:
 
 @router.patch("/tasks/{id}", statuses=(409, 412))
 def edit_task(db: Db, id: Id, body: TaskPatch, if_match: Match = None) -> Task:
-    """Change a task (JSON Merge Patch); setting `status` to done follows its recurrence."""
-    changes: dict[str, Any] = body.model_dump(exclude_unset=True)
-    task = service.edit(db, id, changes, if_revision=web.revision(if_match))
+    """Change a task (JSON Merge Patch); setting `status` to done follows its recurrence.
+
+    `If-Match` with the ETag of an earlier answer makes it fail with 412 where somebody else was faster.
+    """
+    task = service.edit(db, id, body.values(), if_revision=web.revision(if_match))
     return web.reply(task, etag=web.etag(task.revision))
 
 
 @router.delete("/tasks/{id}", statuses=(412,))
 def delete_task(db: Db, id: Id, if_match: Match = None) -> None:
-    """Delete a task."""
+    """Delete a task. `If-Match` guards it as it does a change."""
     service.remove(db, id, if_revision=web.revision(if_match))
 
 

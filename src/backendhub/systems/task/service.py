@@ -14,10 +14,10 @@ from backendhub.kit.errors import Invalid, NotFound, PreconditionFailed
 from . import store
 from .models import Filter, Interval, Note, Priority, RecurMode, Stats, Status, Task
 from .recurrence import next_due
-from .urgency import Ranked, rank
 
 if TYPE_CHECKING:
     from .formats import Draft
+    from .urgency import Ranked
 
 MAX_DESCRIPTION = 10_000
 MAX_TAG = 100
@@ -82,7 +82,10 @@ def wanted(
 
 def get(db: Db, id: int) -> Task:
     """One task. Raises NotFound."""
-    return _whole(db, _stored(db, id))
+    task = db.one(Task, store.WHOLE[db.dialect], id=id)
+    if task is None:
+        raise NotFound(f"There is no task {id}.", hint="backendhub task list")
+    return task
 
 
 def detail(db: Db, id: int) -> Detail:
@@ -96,7 +99,7 @@ def detail(db: Db, id: int) -> Detail:
 def find(
     db: Db, wanted: Filter = Filter(), *, sort: str = "id", limit: int = 20, cursor: str | None = None
 ) -> paging.Page[Task]:
-    """A page of tasks. Raises Invalid for an unknown sort key and Malformed for a foreign cursor."""
+    """A page of tasks. Raises Invalid for an unknown sort key and NotFound for a foreign cursor."""
     by = paging.order(sort, store.SORTS)
     rows = store.select(db, wanted, by, limit=limit + 1, cursor=cursor)
     page = paging.page(rows, limit, by)
@@ -126,6 +129,8 @@ def next_up(db: Db, *, limit: int = 5) -> list[Ranked]:
 
 def rank_all(db: Db, tasks: Iterable[Task]) -> list[Ranked]:
     """The urgency of each task."""
+    from .urgency import rank
+
     blocked = {row[0] for row in db.fetch(store.BLOCKED, {})}
     blocking: dict[int, int] = {row[0]: row[1] for row in db.fetch(store.BLOCKING, {})}
     return [rank(t, blocked=t.id in blocked, blocking=blocking.get(t.id, 0)) for t in tasks]
@@ -322,9 +327,7 @@ def _touch(db: Db, task: Task, **changes: Any) -> Task:
 
 def _whole(db: Db, task: Task) -> Task:
     """The task with its tags and dependencies."""
-    tags = tuple(row[0] for row in db.fetch(store.TAGS_OF, {"id": task.id}))
-    needs = tuple(row[0] for row in db.fetch(store.NEEDS_OF, {"id": task.id}))
-    return replace(task, tags=tags, depends_on=needs) if tags or needs else task
+    return _all_whole(db, [task])[0]
 
 
 def _all_whole(db: Db, tasks: list[Task]) -> list[Task]:
@@ -421,7 +424,11 @@ def _status(value: str) -> Status:
 def _clean_tags(tags: Sequence[str]) -> tuple[str, ...]:
     cleaned = {tag.strip().lstrip("+#") for tag in tags}
     for tag in cleaned:
-        if not tag or len(tag) > MAX_TAG or any(c.isspace() or c == "," or c == "\x00" for c in tag):
+        if (
+            not tag
+            or len(tag) > MAX_TAG
+            or any(c.isspace() or c == "," or c < " " or "\x7f" <= c <= "\x9f" for c in tag)
+        ):
             raise Invalid(f"{tag!r} is not a tag.", hint="a tag is one word without commas")
     return tuple(sorted(cleaned))
 

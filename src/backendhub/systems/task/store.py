@@ -25,17 +25,28 @@ SORTS = {
 
 TASK = columns(Task)
 ONE = f"SELECT {TASK} FROM task WHERE id = :id"
+# One task with its tags and dependencies in one statement.
+WHOLE = {
+    "sqlite": (
+        f"SELECT {TASK}, (SELECT json_group_array(tag) FROM (SELECT tag FROM task_tag WHERE task_id = :id ORDER BY tag)), "
+        "(SELECT json_group_array(needs_id) FROM (SELECT needs_id FROM task_dep WHERE task_id = :id ORDER BY needs_id)) "
+        "FROM task WHERE id = :id"
+    ),
+    "postgres": (
+        f"SELECT {TASK}, coalesce((SELECT CAST(json_agg(tag ORDER BY tag) AS text) FROM task_tag WHERE task_id = :id), '[]'), "
+        "coalesce((SELECT CAST(json_agg(needs_id ORDER BY needs_id) AS text) FROM task_dep WHERE task_id = :id), '[]') "
+        "FROM task WHERE id = :id"
+    ),
+}
 DELETE = "DELETE FROM task WHERE id = :id"
 SPAWNED = f"SELECT {TASK} FROM task WHERE recur_from = :id"
 
 ADD_TAG = "INSERT INTO task_tag (task_id, tag) VALUES (:task_id, :tag) ON CONFLICT DO NOTHING"
 CLEAR_TAGS = "DELETE FROM task_tag WHERE task_id = :task_id"
-TAGS_OF = "SELECT tag FROM task_tag WHERE task_id = :id ORDER BY tag"
 ALL_TAGS = "SELECT tag, count(*) FROM task_tag GROUP BY tag ORDER BY tag"
 
 ADD_DEP = "INSERT INTO task_dep (task_id, needs_id) VALUES (:task_id, :needs_id) ON CONFLICT DO NOTHING"
 CLEAR_DEPS = "DELETE FROM task_dep WHERE task_id = :task_id"
-NEEDS_OF = "SELECT needs_id FROM task_dep WHERE task_id = :id ORDER BY needs_id"
 # Whether :needs_id already depends on :task_id, over any number of steps.
 CYCLE = """
 WITH RECURSIVE above (id) AS (

@@ -5,24 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Path
 from pydantic import BaseModel, Field
 
 from backendhub.kit import web
+from backendhub.kit.web.fields import VISIBLE, Id, Integer
 
 from .models import Todo
 from .service import Todos
 
 router = web.Router(
     "The Todo-Backend specification, in memory: a list of to-dos for front ends to play with. "
-    "Any origin may call it; `POST /_reset` starts over.",
+    "Any origin may call it; `DELETE /` starts over.",
     cors=True,
     invalid=400,
 )
 
-Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
-Title = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
-Order = Annotated[int, Field(ge=-(2**53), le=2**53)]
+Title = Annotated[str, Field(min_length=1, max_length=1000, pattern=VISIBLE)]
 
 
 class TodoIn(BaseModel):
@@ -30,21 +28,15 @@ class TodoIn(BaseModel):
 
     title: Title
     completed: bool = False
-    order: Order | None = None
+    order: Integer | None = None
 
 
 class TodoPatch(BaseModel):
     """The fields to change."""
 
-    title: Title = ""
+    title: Title = Field(default_factory=str)
     completed: bool = False
-    order: Order | None = None
-
-
-class Seed(BaseModel):
-    """What the list holds after a reset."""
-
-    titles: list[Title] = Field(default=[], max_length=100)
+    order: Integer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +75,6 @@ def add_todo(request: web.Request, body: TodoIn) -> TodoOut:
 def clear_todos(request: web.Request) -> None:
     """Remove every to-do."""
     _todos(request).clear()
-
-
-@router.post("/_reset", statuses=(409,))
-def reset_todos(request: web.Request, body: Seed) -> list[TodoOut]:
-    """Start over: ids begin at 1 again, with the to-dos given."""
-    return [_out(request, todo) for todo in _todos(request).reset(body.titles)]
 
 
 @router.get("/{id}")

@@ -61,10 +61,3 @@ class Todos:
         """Removes all; ids are not used again."""
         with self._lock:
             self._rows.clear()
-
-    def reset(self, titles: list[str]) -> list[Todo]:
-        """Back to the beginning: ids start at 1 again, with these to-dos."""
-        with self._lock:
-            self._rows.clear()
-            self._last = 0
-        return [self.add(title=title) for title in titles]

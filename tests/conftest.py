@@ -1,0 +1,359 @@
+"""Shared fixtures: a store on each engine, a hub, the command line in process and as a process, a held clock."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+
+from backendhub import registry
+from backendhub.kit import clock
+from backendhub.kit import hub as hubs
+from backendhub.kit.db import Db, Store, connect
+from backendhub.kit.settings import Settings
+
+os.environ["TZ"] = "UTC"
+if hasattr(time, "tzset"):
+    time.tzset()
+
+NOW = "2026-01-05T09:00:00Z"  # a Monday
+POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
+REDIS = "redis://127.0.0.1:6379"
+NOISE = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "PAGER")
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test sees the settings, store or colours of the person who runs it."""
+    for name in list(os.environ):
+        if name in NOISE or (name.startswith("BACKENDHUB_") and not name.startswith("BACKENDHUB_TEST_")):
+            monkeypatch.delenv(name)
+    for kind in ("CONFIG", "DATA", "CACHE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("TERM", "xterm")
+    yield
+    if hubs._current is not None:
+        hubs._current.close()
+        hubs.install(None)
+
+
+# -- services ---------------------------------------------------------------------------------------------
+
+
+class Services:
+    """Servers that tests can use: found by variable or at their loopback default, else the test is skipped."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, str] = {}  # name → why it cannot be used, "" where it can
+
+    def postgres(self) -> str:
+        """The URL of a PostgreSQL server where schemas may be made."""
+        return self._url("PostgreSQL", "BACKENDHUB_TEST_POSTGRES", POSTGRES, self._ask_postgres)
+
+    def redis(self) -> str:
+        """The URL of a Redis server."""
+        return self._url("Redis", "BACKENDHUB_TEST_REDIS", REDIS, self._ask_redis)
+
+    def _url(self, name: str, variable: str, default: str, ask: Callable[[str], str]) -> str:
+        url = os.environ.get(variable) or default
+        if name not in self.known:
+            self.known[name] = ask(url)
+        if reason := self.known[name]:
+            text = f"{name} at {url} cannot be used ({variable} names another): {reason}"
+            if os.environ.get("BACKENDHUB_TEST_REQUIRE_SERVICES") == "1":
+                pytest.fail(text, pytrace=False)
+            pytest.skip(text)
+        return url
+
+    @staticmethod
+    def _ask_postgres(url: str) -> str:
+        try:
+            import psycopg
+
+            psycopg.connect(url, connect_timeout=3).close()
+        except Exception as error:
+            return str(error).strip().splitlines()[-1]
+        return ""
+
+    @staticmethod
+    def _ask_redis(url: str) -> str:
+        import socket
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(url)
+        try:
+            with socket.create_connection(
+                (parts.hostname or "127.0.0.1", parts.port or 6379), timeout=3
+            ) as link:
+                link.sendall(b"PING\r\n")
+                answer = link.recv(16)
+        except OSError as error:
+            return str(error)
+        return "" if answer.startswith((b"+PONG", b"-NOAUTH")) else "it does not speak Redis"
+
+
+@pytest.fixture(scope="session")
+def services() -> Services:
+    """See Services."""
+    return Services()
+
+
+class Schemas:
+    """PostgreSQL schemas of this test process, each as a URL, dropped at the end."""
+
+    def __init__(self, url: str) -> None:
+        import psycopg
+
+        self.url = url
+        self.names: list[str] = []
+        self.admin = psycopg.connect(url, autocommit=True)
+
+    def make(self) -> str:
+        name = f"bh_{uuid4().hex[:12]}"
+        self.admin.execute(f"CREATE SCHEMA {name}")
+        self.names.append(name)
+        return f"{self.url}{'&' if '?' in self.url else '?'}options={quote(f'-csearch_path={name}')}"
+
+    def drop(self, count: int) -> None:
+        while len(self.names) > count:
+            self.admin.execute(f"DROP SCHEMA {self.names.pop()} CASCADE")
+
+
+@pytest.fixture(scope="session")
+def _schemas(services: Services) -> Iterator[Callable[[], Schemas]]:
+    made: list[Schemas] = []
+
+    def get() -> Schemas:
+        url = services.postgres()
+        if not made:
+            made.append(Schemas(url))
+        return made[0]
+
+    yield get
+    for schemas in made:
+        schemas.drop(0)
+        schemas.admin.close()
+
+
+@pytest.fixture
+def postgres_url(_schemas: Callable[[], Schemas]) -> Iterator[str]:
+    """The URL of a fresh, empty PostgreSQL schema."""
+    schemas = _schemas()
+    count = len(schemas.names)
+    yield schemas.make()
+    schemas.drop(count)
+
+
+# -- stores -----------------------------------------------------------------------------------------------
+
+ENGINES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def store_url(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """The URL of a store of its own on each engine."""
+    if engine == "sqlite":
+        return str(tmp_path / "store.db")
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """A fresh store on each engine, whose commits are real."""
+    opened = connect(store_url)
+    yield opened
+    opened.close()
+
+
+def _system(request: pytest.FixtureRequest) -> list[str]:
+    """The system under test: `SYSTEM` of the module, or the folder below tests/systems."""
+    if name := getattr(request.module, "SYSTEM", None):
+        return [name]
+    parts = Path(str(request.path)).parts
+    if "systems" in parts[:-1]:
+        folder = parts[parts.index("systems") + 1]
+        return [s.name for s in registry.SYSTEMS if s.name.replace("-", "_") == folder]
+    return []
+
+
+class _RollBack(Exception):
+    """Ends a test's transaction."""
+
+
+@pytest.fixture(scope="session")
+def _migrated(_schemas: Callable[[], Schemas]) -> Iterator[Callable[[str, tuple[str, ...]], Store]]:
+    """One store for each engine and system in this process: tests that roll back share it."""
+    known: dict[tuple[str, tuple[str, ...]], Store] = {}
+
+    def get(engine: str, systems: tuple[str, ...]) -> Store:
+        if engine == "postgres":
+            schemas = _schemas()
+        if (engine, systems) not in known:
+            store = connect(":memory:" if engine == "sqlite" else schemas.make())
+            store.use(*systems)
+            known[engine, systems] = store
+        return known[engine, systems]
+
+    yield get
+    for store in known.values():
+        store.close()
+
+
+RESTART = """DO $$ DECLARE s regclass; BEGIN
+  FOR s IN SELECT oid FROM pg_class WHERE relkind = 'S' AND relnamespace = current_schema()::regnamespace
+  LOOP EXECUTE format('ALTER SEQUENCE %s RESTART', s); END LOOP; END $$"""
+
+
+@pytest.fixture
+def db(
+    engine: str, request: pytest.FixtureRequest, _migrated: Callable[[str, tuple[str, ...]], Store]
+) -> Iterator[Db]:
+    """A transaction on each engine with the tables of the system under test; rolled back at the end.
+
+    Ids start at 1 (SQLite rolls its counters back; those of PostgreSQL are restarted in the transaction).
+    """
+    store = _migrated(engine, tuple(_system(request)))
+    try:
+        with store.transaction() as transaction:
+            if engine == "postgres":
+                transaction.run(RESTART)
+            yield transaction
+            raise _RollBack
+    except _RollBack:
+        pass
+
+
+@pytest.fixture
+def frozen() -> Iterator[Callable[[str], None]]:
+    """Holds the clock at 2026-01-05T09:00:00Z; calling it with another time moves it there."""
+    with ExitStack() as stack:
+        stack.enter_context(clock.frozen(NOW))
+        yield lambda at: stack.enter_context(clock.frozen(at))
+
+
+@pytest.fixture
+def hub(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[hubs.Hub]:
+    """A hub on a SQLite store of its own, installed as the current one."""
+    declared = [o for s in registry.SYSTEMS for o in s.settings]
+    made = hubs.Hub(Settings({"database": str(tmp_path / "hub.db")}, declared=declared))
+    made.use(*_system(request))
+    hubs.install(made)
+    yield made
+    made.close()
+    hubs.install(None)
+
+
+@pytest.fixture
+def client(hub: hubs.Hub) -> Iterator[Callable[..., Any]]:
+    """`client("task")`: an HTTP client of that system, served at `/`."""
+    from backendhub.kit import web
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it would rather have httpx2
+        from starlette.testclient import TestClient
+
+    with ExitStack() as stack:
+
+        def get(*names: str) -> TestClient:
+            systems = [s for s in registry.SYSTEMS if s.name in names]
+            application: Any = web.build_app(systems, hub, single=len(names) == 1, log_format="none")
+            return stack.enter_context(TestClient(application, raise_server_exceptions=False))
+
+        yield get
+
+
+# -- the command line -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+class _Terminal(io.TextIOWrapper):
+    """A text stream that may claim to be a terminal."""
+
+    def __init__(self, tty: bool, data: bytes = b"") -> None:
+        super().__init__(io.BytesIO(data), encoding="utf-8", newline="", write_through=True)
+        self.tty = tty
+
+    def isatty(self) -> bool:
+        return self.tty
+
+    def text(self) -> str:
+        buffer = self.buffer
+        assert isinstance(buffer, io.BytesIO)
+        return buffer.getvalue().decode()
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    """`cli("task", "add", "x")`: runs a command line in this process, with directories of its own."""
+    from backendhub.app.main import main
+
+    def run(*args: str, stdin: str = "", tty: bool = False) -> Ran:
+        out, err = _Terminal(tty), _Terminal(tty)
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", _Terminal(tty, stdin.encode()))
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            code = main(list(args))
+        if hubs._current is not None:
+            hubs._current.close()
+            hubs.install(None)
+        return Ran(code, out.text(), err.text())
+
+    return run
+
+
+@pytest.fixture
+def command() -> list[str]:
+    """The words that start this product as a process of its own."""
+    return [sys.executable, "-m", "backendhub"]
+
+
+@pytest.fixture
+def process(command: list[str]) -> Callable[..., Ran]:
+    """`process("task", "list")`: the same as `cli` in a process of its own."""
+
+    def run(*args: str, stdin: str = "", env: dict[str, str] | None = None, timeout: float = 60) -> Ran:
+        done = subprocess.run(
+            [*command, *args],
+            input=stdin.encode(),
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The source tree."""
+    return Path(__file__).parents[1]
