@@ -75,7 +75,11 @@ def dumps(value: Any, *, indent: int | None = None, compact: bool = False) -> st
 
     separators = (",", ":") if compact else None
     text = json.dumps(plain(value), ensure_ascii=False, indent=indent, separators=separators)
-    return text if text.isascii() and "\x7f" not in text else re.sub(CONTROL, lambda m: f"\\u{ord(m[0]):04x}", text)
+    return (
+        text
+        if text.isascii() and "\x7f" not in text
+        else re.sub(CONTROL, lambda m: f"\\u{ord(m[0]):04x}", text)
+    )
 
 
 class Output:
