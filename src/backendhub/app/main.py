@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any
 
 from backendhub import __version__, registry
 
@@ -165,7 +165,7 @@ def _open_closed() -> None:
     if sys.stdin is None or sys.stdout is None or sys.stderr is None:
         import os
 
-        def void(mode: str) -> TextIO:
+        def void(mode: str) -> Any:
             return os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8")
 
         sys.stdin = sys.stdin or void("r")
