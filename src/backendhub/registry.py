@@ -39,6 +39,13 @@ class System(NamedTuple):
 SYSTEMS: tuple[System, ...] = (
     System("task", "everyday", "Track to-dos with due dates, priorities and recurrence", "cli api"),
     System(
+        "expense",
+        "everyday",
+        "Track money: budgets, recurring entries, many currencies, import and export",
+        "cli",
+        settings=(Option("expense.currency", "currency of amounts that name none", "USD"),),
+    ),
+    System(
         "health",
         "foundations",
         "Health endpoint for anything: checks, probes, metrics",
@@ -51,6 +58,8 @@ SYSTEMS: tuple[System, ...] = (
             ),
         ),
     ),
+    System("convert", "everyday", "Convert units and currencies, exactly", "cli api"),
+    System("guess", "everyday", "Guess the number: daily games, hints, stats, streaks", "cli"),
     System("todo", "foundations", "Todo-Backend in memory", "api"),
 )
 

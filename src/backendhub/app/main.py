@@ -218,6 +218,9 @@ def _broken_pipe() -> int:
 
 def run() -> None:
     """The console script."""
+    import gc
+
     from backendhub.kit.output import flush_and_exit
 
+    gc.disable()  # a command ends before there is anything worth collecting; `serve` switches it on again
     flush_and_exit(main())

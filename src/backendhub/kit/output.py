@@ -186,21 +186,18 @@ class Output:
             if self.format == "csv" and (names := self.fields or columns):
                 self._csv([camel(n) for n in names], [])
             return
-        getters = _getters(items[0], self.fields or columns)
-        rows = ([get(item) for get in getters.values()] for item in items)
+        names, pick = _getters(items[0], self.fields or columns)
         if self.format == "csv":
-            self._csv(list(getters), rows)
+            self._csv(names, map(pick, items))
         elif self.format == "table":
             if len(items) == 1 and not isinstance(value, (list, tuple)):
-                self._card(list(getters), next(rows))
+                self._card(names, list(pick(items[0])))
             else:
-                self._table(list(getters), rows)
+                self._table(names, map(pick, items))
         else:
-            escape = {"\t": " ", "\n": " "}
-            table = str.maketrans(escape)
-            self._write("".join("\t".join(cell(v).translate(table) for v in row) + "\n" for row in rows))
+            self._write("".join(["\t".join(map(tsv_cell, pick(item))) + "\n" for item in items]))
 
-    def _csv(self, header: list[str], rows: Iterable[list[Any]]) -> None:
+    def _csv(self, header: list[str], rows: Iterable[Iterable[Any]]) -> None:
         import csv
 
         writer = csv.writer(self.stdout, lineterminator="\n")
@@ -208,7 +205,7 @@ class Output:
         for row in rows:
             writer.writerow([csv_cell(v) for v in row])
 
-    def _table(self, header: list[str], rows: Iterable[list[Any]]) -> None:
+    def _table(self, header: list[str], rows: Iterable[Iterable[Any]]) -> None:
         from rich.table import Table
         from rich.text import Text
 
@@ -309,6 +306,13 @@ def cell(value: Any) -> str:
     return clean(dumps(data) if isinstance(data, (dict, list)) else str(data))
 
 
+def tsv_cell(value: Any) -> str:
+    """A value in a pipe: no tab or newline, so that a row stays a line."""
+    if value.__class__ is not str:
+        value = cell(value)
+    return value if value.isprintable() else clean(value).replace("\t", " ").replace("\n", " ")
+
+
 def csv_cell(value: Any) -> str:
     """A CSV cell that a spreadsheet takes as text: formulas get a leading apostrophe (CWE-1236)."""
     text = cell(value)
@@ -333,25 +337,22 @@ def _items(value: Any) -> list[Any]:
     return list(value) if isinstance(value, Iterator) else [value]
 
 
-def _getters(item: Any, names: Sequence[str] | None) -> dict[str, Callable[[Any], Any]]:
-    """Column → getter, from the field names of the first item (all of them where none are asked for)."""
-    known: dict[str, Callable[[Any], Any]] = {}
+def _getters(item: Any, names: Sequence[str] | None) -> tuple[list[str], Callable[[Any], Iterable[Any]]]:
+    """The columns and a function that takes them from an item (all of its fields where none are asked for)."""
+    attributes: dict[str, str] = {}
     if hasattr(item, "as_json") or isinstance(item, Mapping):
-        for key in _mapping(item):
-            known[camel(str(key))] = _getter(str(key))
-    else:
-        fields = getattr(item, "__dataclass_fields__", None) or getattr(item, "_fields", None)
-        if fields is None:
-            return {"value": lambda row: row}
-        for name in (*fields, *(n for n in names or () if hasattr(type(item), n))):  # properties on request
-            known[camel(name)] = attrgetter(name)
-    if not names:
-        return known
-    return {name: known[name] for name in _known([camel(n) for n in names], known)}
-
-
-def _getter(key: str) -> Callable[[Any], Any]:
-    return lambda row: _mapping(row).get(key)
+        keys = {camel(str(key)): str(key) for key in _mapping(item)}
+        chosen = _known([camel(n) for n in names], keys) if names else list(keys)
+        return list(chosen), lambda row: [_mapping(row).get(keys[name]) for name in chosen]
+    found = getattr(item, "__dataclass_fields__", None) or getattr(item, "_fields", None)
+    if found is None:
+        return ["value"], lambda row: [row]
+    for name in (*found, *(n for n in names or () if hasattr(type(item), n))):  # properties on request
+        attributes[camel(name)] = name
+    chosen = _known([camel(n) for n in names], attributes) if names else list(attributes)
+    if len(chosen) == 1:
+        return list(chosen), lambda row: [getattr(row, attributes[chosen[0]])]
+    return list(chosen), attrgetter(*(attributes[name] for name in chosen))
 
 
 def _mapping(item: Any) -> Mapping[str, Any]:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from backendhub.kit.errors import Invalid, NotFound
 
@@ -16,24 +15,21 @@ T = TypeVar("T")
 MAX_LIMIT = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Sort:
+class Sort(NamedTuple):
     """A sortable key: its SQL expression, never NULL, and the same value taken from a record."""
 
     sql: str
     key: Callable[[Any], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Page(NamedTuple, Generic[T]):
     """Some rows and the cursor of the rows after them, None at the end."""
 
     items: list[T]
     next: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """A sort order that ends in a unique key, so that every row has its one place."""
 
     name: str

@@ -11,24 +11,25 @@ import sys
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from backendhub.kit.errors import Invalid
 
+if TYPE_CHECKING:
 
-class Declared(Protocol):
-    """What a setting declares of itself."""
+    class Declared(Protocol):
+        """What a setting declares of itself."""
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def help(self) -> str: ...
-    @property
-    def default(self) -> str | None: ...
-    @property
-    def env(self) -> tuple[str, ...]: ...
-    @property
-    def secret(self) -> bool: ...
+        @property
+        def name(self) -> str: ...
+        @property
+        def help(self) -> str: ...
+        @property
+        def default(self) -> str | None: ...
+        @property
+        def env(self) -> tuple[str, ...]: ...
+        @property
+        def secret(self) -> bool: ...
 
 
 class Setting(NamedTuple):

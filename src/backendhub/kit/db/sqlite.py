@@ -19,6 +19,7 @@ from .migrate import migrate, pending
 
 BUSY_MS = 5000
 SERVER_CHECKPOINT_PAGES = 4000  # 16 MB of log between two checkpoints, which are what waits for the disk
+WAL_LIMIT = 20 << 20
 # busy_timeout first, so that every later pragma waits its turn too.
 PRAGMAS = (
     f"PRAGMA busy_timeout={BUSY_MS}",
@@ -146,6 +147,8 @@ class SqliteStore(Store):
             db.connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
+        if not self.memory:
+            _trim(db.connection, self.path + "-wal")
 
     def _db(self) -> SqliteDb:
         if self.memory:
@@ -249,6 +252,23 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             if error.sqlite_errorname not in ("SQLITE_BUSY", "SQLITE_LOCKED") or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+
+
+def _trim(connection: sqlite3.Connection, log: str) -> None:
+    """Empties a write-ahead log that one large transaction has blown up.
+
+    Commands end without closing their connection, so each later one would read and copy all of it again.
+    """
+    try:
+        if os.stat(log).st_size < WAL_LIMIT:  # noqa: PTH116 (a Path for every commit costs more than the call)
+            return
+    except FileNotFoundError:
+        return
+    connection.execute("PRAGMA busy_timeout=0")  # a reader may hold it: then the next commit does this
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
 
 
 HINTS = {

@@ -14,10 +14,10 @@ from backendhub.kit.errors import Invalid, NotFound, PreconditionFailed
 from . import store
 from .models import Filter, Interval, Note, Priority, RecurMode, Stats, Status, Task
 from .recurrence import next_due
-from .urgency import Ranked, rank
 
 if TYPE_CHECKING:
     from .formats import Draft
+    from .urgency import Ranked
 
 MAX_DESCRIPTION = 10_000
 MAX_TAG = 100
@@ -129,6 +129,8 @@ def next_up(db: Db, *, limit: int = 5) -> list[Ranked]:
 
 def rank_all(db: Db, tasks: Iterable[Task]) -> list[Ranked]:
     """The urgency of each task."""
+    from .urgency import rank
+
     blocked = {row[0] for row in db.fetch(store.BLOCKED, {})}
     blocking: dict[int, int] = {row[0]: row[1] for row in db.fetch(store.BLOCKING, {})}
     return [rank(t, blocked=t.id in blocked, blocking=blocking.get(t.id, 0)) for t in tasks]

@@ -1,0 +1,1 @@
+"""Expenses and income: budgets, recurring entries, many currencies, import and export."""

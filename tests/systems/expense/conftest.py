@@ -1,0 +1,26 @@
+"""The command line as `run(…)`, in a folder and a store of the test's own, on 20 August 2026."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backendhub.kit import clock
+
+NOW = "2026-08-20T09:00:00Z"
+
+
+@pytest.fixture(autouse=True)
+def _still() -> Iterator[None]:
+    with clock.frozen(NOW):
+        yield
+
+
+@pytest.fixture
+def run(cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Runs `backendhub expense …` in this process."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *args: cli("expense", *args)
