@@ -36,11 +36,17 @@ def first_answer(args: list[str], path: str, env: dict[str, str]) -> float:
         port = s.getsockname()[1]
     start = time.perf_counter()
     process = subprocess.Popen(
-        [PROGRAM, "serve", *args, "--port", str(port)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [PROGRAM, "serve", *args, "--port", str(port)],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         while time.perf_counter() - start < 30:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as link:
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", port), timeout=5) as link,
+            ):
                 link.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
                 if link.recv(12) == b"HTTP/1.1 200":
                     return time.perf_counter() - start
@@ -59,7 +65,9 @@ def main() -> None:
     env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     env |= {"BACKENDHUB_DATABASE": f"{work}/hub.db", "XDG_CONFIG_HOME": work}
     lines = "\n".join(f"Task number {n}" for n in range(1, 1001))
-    subprocess.run([PROGRAM, "task", "add", "-"], input=lines, text=True, env=env, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        [PROGRAM, "task", "add", "-"], input=lines, text=True, env=env, stdout=subprocess.DEVNULL, check=True
+    )
     commands = {
         "task list (1,000 tasks)": [PROGRAM, "task", "list"],
         "task add": [PROGRAM, "task", "add", "x"],
