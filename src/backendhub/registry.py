@@ -58,6 +58,8 @@ SYSTEMS: tuple[System, ...] = (
             ),
         ),
     ),
+    System("convert", "everyday", "Convert units and currencies, exactly", "cli api"),
+    System("guess", "everyday", "Guess the number: daily games, hints, stats, streaks", "cli"),
     System("todo", "foundations", "Todo-Backend in memory", "api"),
 )
 

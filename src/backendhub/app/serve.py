@@ -97,7 +97,7 @@ def serve(
         current.settings.flags["database"] = ":memory:" if memory else str(database)
     if check:
         os.environ["BACKENDHUB_HEALTH_CHECKS"] = " ".join(check)
-    options = {
+    options: dict[str, Any] = {
         "names": [s.name for s in systems],
         "single": len(names or ()) == 1,
         "database": current.settings.database,
@@ -108,6 +108,11 @@ def serve(
     gc.enable()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("backendhub").setLevel(logging.INFO)
+    if options["single"]:
+        current.use(*options["names"])
+    current.read(
+        lambda db: db.value("SELECT 1")
+    )  # a store that cannot be used ends here, not at the first request
     listener = listen(host, port)
     if demo:
         fill(systems)
@@ -228,11 +233,10 @@ def _one(options: dict[str, Any], listener: socket.socket, host: str, *, open_br
         def handle_exit(self, sig: int, frame: Any) -> None:
             application.ready = False
             super().handle_exit(sig, frame)
+            self._captured_signals.clear()  # else it would raise them again: a drained server has ended well
 
     server = Server(_config(application))
     server.run(sockets=[listener])
-    if not server.started:
-        raise SystemExit(7)
 
 
 def _several(options: dict[str, Any], listener: socket.socket, workers: int, host: str) -> None:

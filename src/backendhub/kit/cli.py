@@ -27,7 +27,7 @@ from backendhub.kit.errors import HubError, Invalid, NotFound
 from backendhub.kit.output import FORMATS, Output
 
 F = TypeVar("F", bound=Callable[..., Any])
-NEGATIVE = r"-(\d|\.\d)"
+NEGATIVE = r"-(\d|\.\d|[¼-¾⅐-⅞])"
 OUTPUT_OPTIONS: tuple[tuple[str, str, str | None], ...] = (
     ("format", "Output format: " + ", ".join(FORMATS) + ".", "FORMAT"),
     ("json", "Short for --format json.", None),
@@ -158,6 +158,8 @@ class Commands:
         lines = [self.help, ""] if self.help else []
         if self.examples:
             lines += ["Examples:", *(f"  {e}" for e in self.examples), ""]
+        if self.fallback is not None and self.fallback.name not in self.specs:
+            lines += [options_text(self.name, self.fallback), ""]
         lines += [f"Usage: backendhub {self.name} COMMAND [OPTIONS]", "", "Commands:"]
         rows = [(s.name, s.summary) for s in self.specs.values() if not s.hidden]
         rows += [
@@ -242,6 +244,16 @@ def build(path: str, spec: Spec, flags: dict[str, str]) -> _Command:
         if f"--{name}" not in taken:
             command.params.append(_output_option(decls, name, text, metavar, flags))
     return command
+
+
+def options_text(path: str, spec: Spec) -> str:
+    """Usage, arguments and options of one command, without its description and examples."""
+    command = build(path, spec, {})
+    with command.make_context(f"backendhub {path}", [], resilient_parsing=True) as ctx:
+        formatter = ctx.make_formatter()
+        command.format_usage(ctx, formatter)
+        command.format_options(ctx, formatter)
+    return formatter.getvalue().rstrip()
 
 
 def _output_option(

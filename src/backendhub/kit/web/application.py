@@ -325,7 +325,7 @@ class Application:
 
     def _own(self, path: str) -> Sent | None:
         """The process's own routes: probes, metrics, the index. A system at the root may have its own probes."""
-        if path in PROBES and self.root is not None and self._load(self.root).find(path)[0] is not None:
+        if path in PROBES and self.root is not None and path in self._load(self.root).literal:
             return None
         if path == "/livez":
             return Sent(200, list(PROBE.items()), b"ok\n")

@@ -122,6 +122,8 @@ class Tree:
 
     def __init__(self) -> None:
         self.root = Node()
+        self.literal: set[str] = set()
+        """Paths without parameters."""
 
     def add(self, method: str, path: str, endpoint: Endpoint) -> None:
         """Adds an endpoint under a path such as `/tasks/{id}` or `/files/{name:path}`."""
@@ -136,6 +138,8 @@ class Tree:
             else:
                 node = node.fixed.setdefault(part, Node())
         node.endpoints[method] = endpoint
+        if "{" not in path:
+            self.literal.add(path)
 
     def find(self, path: str) -> tuple[dict[str, Endpoint] | None, list[str]]:
         """The endpoints of a path by method and the values of its parameters."""

@@ -111,7 +111,7 @@ def _target(text: str) -> tuple[str, str]:
 
 
 def _name(kind: str, target: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", f"{kind}-{target}" if target else kind).strip("-")
+    return re.sub(r"[^\w.]+", "-", f"{kind}-{target}" if target else kind).strip("-")
 
 
 def record(db: Db, name: str, result: Result) -> Incident:

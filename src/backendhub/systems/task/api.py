@@ -70,7 +70,7 @@ class TaskIn(BaseModel):
 class TaskPatch(TaskIn):
     """The fields to change; null clears one that may be empty."""
 
-    description: Text = ""
+    description: Text = Field(default_factory=str)
 
 
 class NoteIn(BaseModel):

@@ -34,7 +34,7 @@ class TodoIn(BaseModel):
 class TodoPatch(BaseModel):
     """The fields to change."""
 
-    title: Title = ""
+    title: Title = Field(default_factory=str)
     completed: bool = False
     order: Integer | None = None
 

@@ -1,0 +1,1 @@
+"""Convert units and currencies, exactly."""

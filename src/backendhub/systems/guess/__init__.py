@@ -1,0 +1,1 @@
+"""Guess the number: seeded and daily games, hints, stats, streaks, and the machine guessing yours."""

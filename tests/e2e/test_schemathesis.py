@@ -1,0 +1,40 @@
+"""Every API against its own OpenAPI document, with every check of schemathesis."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backendhub import registry
+
+APIS = [s.name for s in registry.SYSTEMS if s.has("api")]
+EXAMPLES = "12"  # `--max-examples 100` by hand before a release
+
+
+@pytest.mark.parametrize("name", APIS)
+def test_all_checks(name: str, serve: Callable[..., Any], tmp_path: Path) -> None:
+    server = serve(name, "--log-format", "none")
+    program = Path(sys.executable).parent / "schemathesis"
+    done = subprocess.run(
+        [
+            program,
+            "run",
+            f"{server.url}/openapi.json",
+            "--checks",
+            "all",
+            "--max-examples",
+            EXAMPLES,
+            "--no-color",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]

@@ -1,0 +1,16 @@
+"""The command line of this system."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def run(cli, frozen):
+    """Runs a command of the system in this process: (exit code, stdout, stderr)."""
+
+    def call(*args, stdin="", tty=False):
+        ran = cli("convert", *args, stdin=stdin, tty=tty)
+        return ran.code, ran.out, ran.err
+
+    return call
