@@ -167,10 +167,10 @@ def test_import_and_export(http: Any) -> None:
     assert bad.status_code == 422 and "line 4" in bad.text
     assert post(kind="text/plain").status_code == 415
     for format, kind in (("csv", "text/csv"), ("json", "application/json")):
-        exported = http.get(f"/export?format={format}")
+        exported = http.get(f"/export.{format}")
         assert exported.headers["content-type"].startswith(kind)
         assert post(kind=kind, data=exported.text).json() == {"added": 0, "skipped": 2}
-    journal = http.get("/export?format=hledger")
+    journal = http.get("/export.journal")
     assert (
         journal.headers["content-type"].startswith("text/plain") and "expenses:food  USD 3.00" in journal.text
     )
@@ -181,3 +181,16 @@ def test_the_document_lists_every_route(http: Any, root: Any) -> None:
     page = (root / "docs" / "systems" / "expense.md").read_text(encoding="utf-8")
     missing = [f"{m.upper()} {p}" for p, ms in paths.items() for m in ms if f"`{m.upper()} {p}" not in page]
     assert missing == []
+
+
+def test_the_sample_loads_once_and_every_list_answers(hub: hubs.Hub, http: Any) -> None:
+    from backendhub.systems.expense import demo
+
+    assert hub.unit(demo.load) > 20
+    assert hub.unit(demo.load) == 0
+    for path, methods in http.get("/openapi.json").json()["paths"].items():
+        if "get" in methods and "{" not in path:
+            assert http.get(path).status_code == 200, path
+    assert http.get("/summary?in=USD").json()["totals"][0]["currency"] == "USD"
+    categories = http.get("/categories").json()
+    assert categories["health:sports"] >= 2 and categories["uncategorized"] == 1  # it abstains, and says so

@@ -49,6 +49,8 @@ Code = Annotated[str, Field(pattern="^[A-Z]{3}$"), WithJsonSchema({"type": "stri
 Category = Annotated[str, Field(pattern=f"^{_PART}(:{_PART})?$", examples=["food:lunch"])]
 Past = Annotated[Literal["week", "month", "3months", "year"] | None, Query(description="Up to today")]
 Day = Annotated[When | None, Query()]
+From = Annotated[When | None, Query(alias="from")]
+To = Annotated[When | None, Query(alias="to")]
 CategoryQuery = Annotated[Category | None, Query()]
 CodeQuery = Annotated[Code | None, Query()]
 
@@ -138,8 +140,8 @@ def _default(request: web.Request) -> str:
 def list_expenses(
     db: Db,
     past: Past = None,
-    since: Annotated[When | None, Query(alias="from")] = None,
-    until: Annotated[When | None, Query(alias="to")] = None,
+    since: From = None,
+    until: To = None,
     category: CategoryQuery = None,
     kind: Annotated[KindName | None, Query()] = None,
     currency: CodeQuery = None,
@@ -197,8 +199,8 @@ def list_categories(db: Db) -> dict[str, int]:
 def summary(
     db: Db,
     past: Past = None,
-    since: Annotated[When | None, Query(alias="from")] = None,
-    until: Annotated[When | None, Query(alias="to")] = None,
+    since: From = None,
+    until: To = None,
     month: Annotated[str | None, Query(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", examples=["2026-01"])] = None,
     year: Annotated[str | None, Query(pattern=r"^[1-9][0-9]{3}$")] = None,
     category: CategoryQuery = None,
@@ -308,7 +310,6 @@ def add_rate(db: Db, body: RateIn) -> RateOut:
 # -- files ------------------------------------------------------------------------------------------------
 
 IMPORTS = {"text/csv": "csv", "application/json": "json", "application/x-ofx": "ofx"}
-EXPORTS = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
 
 @router.post("/import", statuses=(413, 415, 422))
@@ -340,21 +341,37 @@ async def import_file(
     return {"added": done.added, "skipped": done.skipped}
 
 
-@router.get("/export", heavy=True, media_type="text/plain; charset=utf-8")
-def export_file(
-    db: Db,
-    format: Annotated[Literal["csv", "json", "hledger", "ledger", "beancount"], Query()] = "csv",
-    past: Past = None,
-    since: Annotated[When | None, Query(alias="from")] = None,
-    until: Annotated[When | None, Query(alias="to")] = None,
-    category: CategoryQuery = None,
-) -> Any:
-    """Entries as a file; CSV and JSON can be imported again and change nothing."""
+def _export(db: Db, format: str, past: str | None, since: str | None, until: str | None) -> web.Reply:
     from . import transfer
 
     period = _period(past, since, until, None, None)
-    wanted = service.wanted(since=period.start, until=period.end, category=category)
+    wanted = service.wanted(since=period.start, until=period.end)
     text = "".join(transfer.export_text(db, wanted, format))
     name = {"csv": "csv", "json": "json", "beancount": "beancount"}.get(format, "journal")
-    headers = {"Content-Disposition": f'attachment; filename="expenses.{name}"'}
-    return web.Reply(text.encode(), headers=headers, media_type=EXPORTS.get(format))
+    return web.Reply(
+        text.encode(), headers={"Content-Disposition": f'attachment; filename="expenses.{name}"'}
+    )
+
+
+@router.get("/export.csv", heavy=True, media_type="text/csv; charset=utf-8")
+def export_csv(db: Db, past: Past = None, since: From = None, until: To = None) -> Any:
+    """Entries as CSV; imported again they change nothing."""
+    return _export(db, "csv", past, since, until)
+
+
+@router.get("/export.json", heavy=True)
+def export_json(db: Db, past: Past = None, since: From = None, until: To = None) -> list[ExpenseOut]:
+    """Entries as JSON, all of them at once; imported again they change nothing."""
+    return _export(db, "json", past, since, until)  # type: ignore[return-value]
+
+
+@router.get("/export.journal", heavy=True, media_type="text/plain; charset=utf-8")
+def export_journal(
+    db: Db,
+    format: Annotated[Literal["hledger", "ledger", "beancount"], Query()] = "hledger",
+    past: Past = None,
+    since: From = None,
+    until: To = None,
+) -> Any:
+    """Entries as a journal for plain-text accounting."""
+    return _export(db, format, past, since, until)
