@@ -39,11 +39,10 @@ router = web.Router(
 CODES = sorted(" ".join(money.EXPONENTS.values()).split())
 _PART = r"[a-zA-Z0-9][a-zA-Z0-9 &/'+.-]{0,25}"
 Description = Annotated[str, Field(min_length=1, max_length=service.MAX_DESCRIPTION, pattern=VISIBLE)]
+# More than 0 and at most four decimals; which of them a currency has, no pattern can say.
+_AMOUNT = r"^([1-9][0-9]{0,8}(\.[0-9]{1,4})?|0\.([1-9][0-9]{0,3}|0[1-9][0-9]{0,2}|00[1-9][0-9]?|000[1-9]))$"
 Amount = Annotated[
-    str,
-    Field(
-        pattern=r"^[0-9]{1,9}(\.[0-9]{1,4})?$", examples=["20.50"], description="More than 0; never rounded"
-    ),
+    str, Field(pattern=_AMOUNT, examples=["20"], description="More than 0, never rounded: `20`, `20.50`")
 ]
 Code = Annotated[str, Field(pattern="^[A-Z]{3}$"), WithJsonSchema({"type": "string", "enum": CODES})]
 Category = Annotated[str, Field(pattern=f"^{_PART}(:{_PART})?$", examples=["food:lunch"])]
