@@ -42,7 +42,7 @@ SYSTEMS: tuple[System, ...] = (
         "expense",
         "everyday",
         "Track money: budgets, recurring entries, many currencies, import and export",
-        "cli",
+        "cli api",
         settings=(Option("expense.currency", "currency of amounts that name none", "USD"),),
     ),
     System(

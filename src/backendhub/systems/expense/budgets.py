@@ -176,3 +176,14 @@ def exceeded_by(db: Db, entry: Expense) -> list[Status]:
         if inside and rates.find(db, base=entry.currency, quote=budget.currency, on=entry.date):
             found.append(status(db, budget, entry.date))
     return [s for s in found if s.exceeded]
+
+
+def crossed_by(db: Db, entry: Expense) -> list[Status]:
+    """The budgets that this entry and no earlier one took over the limit: each period alerts once."""
+    found = []
+    for over in exceeded_by(db, entry):
+        rate = rates.find(db, base=entry.currency, quote=over.budget.currency, on=entry.date)
+        assert rate is not None  # exceeded_by leaves out what cannot be valued
+        if over.spent - rates.convert(entry.amount, rate) <= over.limit:
+            found.append(over)
+    return found

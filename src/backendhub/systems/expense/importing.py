@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backendhub.kit import clock
-from backendhub.kit.db import Db
+from backendhub.kit.db import Db, Store
 
 from . import store
 from .categorise import Categoriser
@@ -177,3 +177,22 @@ def _take(ids: list[int], used: set[int], barred: Set[int]) -> int | None:
         if id not in used and id not in barred:
             return id
     return None
+
+
+def rehearsed(store: Store, run: Callable[[Db], Imported]) -> Callable[[], Imported]:
+    """The same work with everything taken back at the end."""
+
+    def work() -> Imported:
+        result: list[Imported] = []
+        try:
+            with store.transaction() as db:
+                result.append(run(db))
+                raise _Rehearsed
+        except _Rehearsed:
+            return result[0]
+
+    return work
+
+
+class _Rehearsed(Exception):
+    """Rolls a rehearsal back."""

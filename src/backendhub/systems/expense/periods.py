@@ -40,7 +40,7 @@ def choose(
     """The one period that was asked for. Raises Invalid for none that exists and for two at once."""
     ranged = since is not None or until is not None
     if (last is not None) + ranged + (month is not None or year is not None) > 1:
-        raise Invalid("Give one period: --month and --year, or --last, or --from and --to.")
+        raise Invalid("Give one period: a month or year, or the past so long, or a range of days.")
     if month is not None:
         return month_of(month, year)
     if year is not None:
