@@ -17,6 +17,7 @@ import pytest
 import respx
 
 from backendhub.kit import clock, hub
+from backendhub.kit.db import Store
 from backendhub.kit.errors import (
     Denied,
     HubError,
@@ -377,6 +378,36 @@ def test_the_cache_forgets_what_was_not_used_for_the_longest_time(hubs: Callable
     assert names() == {"bigger"}
     put("too big", 22, 1001)
     assert "too big" not in names()
+
+
+def test_the_cache_on_both_engines(store: Store) -> None:
+    cache = Cache(store, max_rows=2)
+    with clock.frozen("2026-01-05T09:00:00Z"):
+        answer = Response("Example", BASE, 200, {"etag": '"1"', "x-other": "no"}, b"\x00\xff", clock.now())
+        cache.put("a", answer), cache.put("a", answer)
+    with clock.frozen("2026-01-05T12:00:00Z"):
+        found = cache.get("a", "Example")
+        assert found is not None and found.body == b"\x00\xff" and found.headers == {"etag": '"1"'}
+        assert (found.age, found.source) == ("3h ago", "cache") and cache.get("b", "Example") is None
+        cache.renew("a", found.because("revalidated", {"etag": '"2"'}).because("x"))
+        renewed = cache.get("a", "Example")
+        assert renewed is not None and renewed.headers == {"etag": '"2"'}
+    with clock.frozen("2026-01-05T12:01:00Z"):
+        for name in ("b", "c"):
+            cache.put(name, answer)
+        assert cache.broken is None and cache.get("a", "Example") is None
+
+
+def test_a_store_that_takes_no_writes_still_answers(hubs: Callable[..., hub.Hub]) -> None:
+    opened = hubs().store
+    answer = Response("Example", BASE, 200, {}, b"1", clock.now())
+    Cache(opened).put("a", answer)
+    opened._db().connection.execute("PRAGMA query_only = ON")  # type: ignore[attr-defined]
+    cache = Cache(opened)
+    cache.put("b", answer)
+    assert cache.broken is not None and cache.broken.exit_code == 7
+    found = cache.get("a", "Example")
+    assert found is not None and found.body == b"1" and cache.get("b", "Example") is None
 
 
 @pytest.mark.parametrize(

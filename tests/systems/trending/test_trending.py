@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 import respx
+
+from backendhub.kit.db import Db
+from backendhub.systems.trending import store
+from backendhub.systems.trending.models import Repo
 
 SEARCH = "https://api.github.com/search/repositories"
 REPO = {
@@ -86,3 +91,24 @@ def test_nothing_found_is_no_failure(run: Callable[..., Any]) -> None:
     done = run()
     assert (done.code, done.out, done.err) == (0, "", "Nothing matches.\n")
     assert run("--json").json()["items"] == []
+
+
+def test_the_star_history_on_both_engines(db: Db) -> None:
+    def at(day: int) -> datetime:
+        return datetime(2026, 1, day, 9, tzinfo=UTC)
+
+    def repo(name: str, stars: int) -> Repo:
+        return Repo(name, None, "Rust", ("cli",), f"https://github.com/{name}", at(1), stars, 0)
+
+    assert store.times(db) == (None, None, 0)
+    store.measure(db, [repo("a/old", 100), repo("a/once", 5)], at(1))
+    store.measure(db, [repo("a/old", 110)], at(4))
+    store.measure(db, [repo("a/old", 150), repo("a/young", 7)], at(6))
+    store.measure(db, [repo("a/young", 9)], at(7))
+    assert store.times(db) == (at(1), at(7), 4)
+    gains = {(g.repo, g.before, g.stars, g.since, g.topics) for g in store.gains(db, at(5))}
+    assert gains == {("a/old", 110, 150, at(4), ("cli",)), ("a/young", 7, 9, at(6), ("cli",))}
+    assert [g.repo for g in store.gains(db, at(2))] == ["a/old", "a/young"]
+    assert store.gains(db, at(8)) == []
+    store.see(db, "q", ["a/old"]), store.see(db, "q", ["a/old", "b/c"])
+    assert store.seen(db, "q") == {"a/old", "b/c"} and store.seen(db, "other") == set()

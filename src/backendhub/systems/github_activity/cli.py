@@ -14,7 +14,7 @@ from backendhub.kit.http import Client
 from backendhub.kit.output import FORMATS
 
 from . import render, service
-from .models import Activity, Count, Group, Heatmap, Synced
+from .models import Activity, Group, Heatmap, Synced
 from .service import Sources
 
 app = cli.commands(
@@ -92,7 +92,7 @@ def show(
     summary: Annotated[bool, Option("--summary", help="Count by kind instead of listing.")] = False,
     archive: Archive = False,
     format: Format = None,
-) -> list[Activity] | list[Count] | None:
+) -> list[Activity] | None:
     """The latest activity of users (also without the word `show`)."""
     markdown = _format(format)
     want = service.wanted(types=type or (), repo=repo, since=since, archive=archive, commits=commits)
@@ -104,7 +104,8 @@ def show(
         hub.output().note("Nothing matches." if filtered else "No public activity in the last 30 days")
     several = len(user) > 1
     if summary:
-        return service.summary(found)
+        hub.output().show(service.summary(found))
+        return None
     if markdown:
         hub.output().raw(render.markdown(found, several=several))
         return None
