@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -140,3 +142,15 @@ def spawn(tmp_path: Path, now: str, extra: dict[str, str], *args: str, stdin: st
         timeout=60,
     )
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def steps(page: Path) -> list[tuple[list[str], str]]:
+    """The terminal sessions of a page that need a server (```text): the words of each command and its output."""
+    found: list[tuple[list[str], str]] = []
+    for block in re.findall(
+        r"^```text\n(\$ .*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    ):
+        for part in re.split(r"^\$ backendhub ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            found.append((shlex.split(command), output))
+    return found

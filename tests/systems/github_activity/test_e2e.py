@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,3 +160,13 @@ def test_sync_and_a_heat_map(github: Any, replay: Any, spawn: Callable[..., Any]
     assert (
         drawn.out.splitlines()[0] == "octocat: 4 contributions, 2026-01-01 to 2026-01-01" and "█" in drawn.out
     )
+
+
+def test_the_session_in_the_documentation(
+    github: Any, replay: Any, spawn: Callable[..., Any], root: Path
+) -> None:
+    steps = replay.steps(root / "docs/systems/github_activity.md")
+    assert len(steps) > 5
+    for words, expected in steps:
+        done = spawn(*words)
+        assert done.err + done.out == expected, words

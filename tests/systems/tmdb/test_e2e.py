@@ -31,6 +31,13 @@ SPEED = row(1637, "Speed", "1994-06-09", 7.1, 6000, 28)
 RUNNER = row(78, "Blade Runner", "1982-06-25", 7.9, 14000, 878, 18)
 NOTEBOOK = row(11036, "The Notebook", "2004-06-25", 7.9, 11000, 10749, 18)
 UNKNOWN = row(9, "Untitled", "", 0, 0, poster_path=None)
+DIRECTORS = {
+    603: "Lana Wachowski",
+    245891: "Chad Stahelski",
+    1637: "Jan de Bont",
+    78: "Ridley Scott",
+    11036: "Nick Cassavetes",
+}
 PEOPLE = {603: ("Keanu Reeves", 6384), 245891: ("Keanu Reeves", 6384), 1637: ("Keanu Reeves", 6384)}
 
 
@@ -45,7 +52,7 @@ def detail(film: dict[str, Any]) -> dict[str, Any]:
         "genres": [{"id": g, "name": GENRES[g]} for g in film["genre_ids"]],
         "runtime": 136, "status": "Released", "tagline": "",
         "credits": {"cast": [{"id": id, "name": name, "character": "Lead"}],
-                    "crew": [{"id": 9339, "name": "Lana Wachowski", "job": "Director"}]},
+                    "crew": [{"id": film["id"] + 10**6, "name": DIRECTORS[film["id"]], "job": "Director"}]},
         "keywords": {"keywords": [{"id": 4563, "name": "dystopia"}] if 878 in film["genre_ids"] else []},
     }  # fmt: skip
 
@@ -152,3 +159,13 @@ def test_failures_are_one_line_and_never_the_key(tmdb: Any, replay: Any, spawn: 
     dead = spawn("tmdb", "--type", "top", "--debug", BACKENDHUB_TMDB_URL="http://127.0.0.1:9")
     assert (dead.code, dead.out) == (5, "") and KEY not in dead.err
     assert "TMDB cannot be reached: connection refused" in dead.err
+
+
+def test_the_session_in_the_documentation(
+    tmdb: Any, replay: Any, spawn: Callable[..., Any], root: Path
+) -> None:
+    steps = replay.steps(root / "docs/systems/tmdb.md")
+    assert len(steps) > 5
+    for words, expected in steps:
+        done = spawn(*words)
+        assert done.err + done.out == expected, words

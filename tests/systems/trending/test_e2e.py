@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,3 +139,13 @@ def test_the_search_budget_ends_in_6(server: Any, replay: Any, spawn: Callable[.
     server.on("/search/repositories", replay.Reply({"message": "API rate limit exceeded"}, 403, limits))
     done = spawn("trending")
     assert done.code == 6 and "until 09:01 (in 30s)" in done.err
+
+
+def test_the_session_in_the_documentation(
+    github: Any, replay: Any, spawn: Callable[..., Any], root: Path
+) -> None:
+    steps = replay.steps(root / "docs/systems/trending.md")
+    assert len(steps) > 5
+    for words, expected in steps:
+        done = spawn(*words)
+        assert done.err + done.out == expected, words

@@ -80,6 +80,8 @@ def _reason(item: Item, fit: Mapping[str, float], tastes: Sequence[Taste]) -> st
     )
     telling = sorted((f for f, value in fit.items() if value > 0), key=lambda f: (-fit[f], f))
     shared = [f for f in telling if best is None or f in best.item.features] or telling
+    # That both are in English is a poor reason where there is a better one.
+    shared = [f for f in shared if not f.startswith("language:")] or shared
     names = ", ".join(item.features[f] for f in shared[:3])
     if best is None:
         return names
