@@ -277,14 +277,11 @@ class Output:
         if self.quiet or not self.stderr.isatty():
             yield lambda amount: None
             return
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TimeRemainingColumn(),
-        )
+        columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
+        if total is not None:  # of an unknown whole there is no percentage
+            columns += [TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn()]
         with Progress(*columns, console=self._console(self.stderr, moving=True), transient=True) as bar:
             job = bar.add_task(clean(text), total=total)
             yield lambda amount: bar.advance(job, amount)
