@@ -124,8 +124,16 @@ class Done:
         return json.loads(self.out)
 
 
-def spawn(tmp_path: Path, now: str, extra: dict[str, str], *args: str, stdin: str = "") -> Done:
-    """Runs `python -m backendhub …` as a process of its own, with nothing of this machine's settings."""
+LOADED = "import sys; from backendhub.app.main import main; main(sys.argv[1:]); print(*sys.modules)"
+
+
+def spawn(
+    tmp_path: Path, now: str, extra: dict[str, str], *args: str, stdin: str = "", modules: bool = False
+) -> Done:
+    """Runs `python -m backendhub …` as a process of its own, with nothing of this machine's settings.
+
+    With `modules`, the last line of its output names every module that was loaded.
+    """
     home = {
         "HOME": str(tmp_path),
         "XDG_CONFIG_HOME": str(tmp_path),
@@ -134,7 +142,7 @@ def spawn(tmp_path: Path, now: str, extra: dict[str, str], *args: str, stdin: st
     env = home | {"BACKENDHUB_DATABASE": str(tmp_path / "hub.db"), "BACKENDHUB_NOW": now, "TZ": "UTC"} | extra
     env |= {"LANG": "C.UTF-8", "NO_PROXY": "*"} | {k: v for k, v in os.environ.items() if k.startswith("COV")}
     done = subprocess.run(
-        [sys.executable, "-m", "backendhub", *args],
+        [sys.executable, *(("-c", LOADED) if modules else ("-m", "backendhub")), *args],
         env=env,
         input=stdin,
         capture_output=True,

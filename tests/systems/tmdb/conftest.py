@@ -42,9 +42,11 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJ4In0.c2lnbmF0dXJl-_"
 
 @pytest.fixture
 def spawn(replay: Any, server: Any, tmp_path: Path) -> Callable[..., Any]:
-    def run(*args: str, now: str = NOW, stdin: str = "", key: str = KEY, **env: str) -> Any:
+    def run(
+        *args: str, now: str = NOW, stdin: str = "", key: str = KEY, modules: bool = False, **env: str
+    ) -> Any:
         env = {"BACKENDHUB_TMDB_URL": server.url, "TMDB_API_KEY": key, **env}
-        return replay.spawn(tmp_path, now, env, *args, stdin=stdin)
+        return replay.spawn(tmp_path, now, env, *args, stdin=stdin, modules=modules)
 
     return run
 

@@ -112,6 +112,18 @@ def test_an_answer_of_another_shape_ends_in_5(run: Callable[..., Any], api: Any,
     assert run().code == 5
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [{"vote_average": "x"}, {"genres": [3]}, {"keywords": [1]}, {"credits": 3}, {"credits": {"cast": [{}]}}],
+)
+def test_details_of_another_shape_end_in_5_or_are_read_without(
+    run: Callable[..., Any], api: Any, odd: Any
+) -> None:
+    api.get(API + "/movie/7").respond(json=film(7, "Seven") | odd)
+    done = run("show", "7")
+    assert done.code in (0, 5) and "Unexpected failure" not in done.err
+
+
 def test_an_empty_text_falls_back_to_english(run: Callable[..., Any], api: Any) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         german = request.url.params["language"] == "de-DE"

@@ -38,9 +38,9 @@ def server(replay: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def spawn(replay: Any, server: Any, tmp_path: Path) -> Callable[..., Any]:
-    def run(*args: str, now: str = NOW, **env: str) -> Any:
+    def run(*args: str, now: str = NOW, modules: bool = False, **env: str) -> Any:
         env = {"BACKENDHUB_GITHUB_URL": server.url, **env}
-        return replay.spawn(tmp_path, now, env, *args)
+        return replay.spawn(tmp_path, now, env, *args, modules=modules)
 
     return run
 

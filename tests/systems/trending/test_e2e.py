@@ -149,3 +149,11 @@ def test_the_session_in_the_documentation(
     for words, expected in steps:
         done = spawn(*words)
         assert done.err + done.out == expected, words
+
+
+def test_a_fresh_cache_answers_without_loading_anything_heavy(github: Any, spawn: Callable[..., Any]) -> None:
+    first = spawn("trending")
+    again = spawn("trending", modules=True)
+    assert again.out.startswith(first.out) and first.code == 0
+    heavy = {"httpx", "pydantic", "rich", "asyncio", "sqlite_utils", "ssl", "logging"}
+    assert not heavy & set(again.out.splitlines()[-1].split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 from urllib.parse import quote
 
@@ -98,8 +99,15 @@ def heatmap(client: Client, user: str, year: int | None) -> Heatmap:
     weeks, total = calendar.get("weeks"), calendar.get("totalContributions")
     if not isinstance(weeks, list) or not isinstance(total, int):
         raise Upstream("GitHub answered with a calendar of an unexpected shape.")
-    days = [day for week in weeks if isinstance(week, dict) for day in week.get("contributionDays") or ()]
-    return Heatmap(user, total, [Day(str(d["date"]), int(d["contributionCount"])) for d in days])
+    try:
+        days = [day for week in weeks for day in week["contributionDays"]]
+        return Heatmap(user, total, [Day(_date(d["date"]), int(d["contributionCount"])) for d in days])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Upstream(f"GitHub answered with a calendar of an unexpected shape ({error!r}).") from None
+
+
+def _date(text: str) -> str:
+    return date.fromisoformat(text).isoformat()
 
 
 def _dig(data: Any, *path: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from backendhub.kit.errors import HubError, Invalid, NotFound, TooMany, Unauthenticated, Upstream
@@ -95,7 +97,8 @@ class Api(NamedTuple):
         """Genre names by id."""
         data = self.client.get(f"/genre/{kind}/list", {"language": self.language}, ttl=WEEK).record()
         rows = data.get("genres")
-        return {g["id"]: str(g["name"]) for g in rows if g.get("name")} if isinstance(rows, list) else {}
+        with _as_documented():
+            return {g["id"]: str(g["name"]) for g in rows or () if g.get("name")}
 
     def posters(self) -> str:
         """What a poster's path hangs on."""
@@ -110,7 +113,8 @@ class Api(NamedTuple):
         if not rows:
             return []
         genres, posters = self.genres(kind), self.posters()
-        return [_item(kind, row, genres, posters) for row in rows]
+        with _as_documented():
+            return [_item(kind, row, genres, posters) for row in rows]
 
     def listing(self, kind: Kind, name: str, page: int) -> list[Item]:
         """A page of one of TMDB's lists."""
@@ -136,7 +140,9 @@ class Api(NamedTuple):
     def detail(self, kind: Kind, id: int) -> Detail:
         """Everything about an item. Raises NotFound."""
         data = self.one(f"/{kind}/{id}", append_to_response="credits,keywords")
-        return Detail(_detailed(kind, data, self.posters()), _facts(kind, data))
+        posters = self.posters()
+        with _as_documented():
+            return Detail(_detailed(kind, data, posters), _facts(kind, data))
 
     def person(self, name: str) -> Person:
         """Someone by id or name. Raises NotFound."""
@@ -148,11 +154,21 @@ class Api(NamedTuple):
                 raise NotFound(f"TMDB knows nobody called {name!r}.")
             id = rows[0]["id"]
         data = self.one(f"/person/{id}", append_to_response="combined_credits")
-        return _person(data)
+        with _as_documented():
+            return _person(data)
 
     def verify(self) -> None:
         """Asks whether the credential is accepted. Raises Unauthenticated where it is not."""
         self.client.get("/authentication", keep=False)
+
+
+@contextmanager
+def _as_documented() -> Iterator[None]:
+    """Takes an answer apart; one that is not what TMDB documents is TMDB's failure and not ours."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise Upstream(f"TMDB answered in an unexpected shape ({error!r}).") from None
 
 
 def _lacking(row: dict[str, Any]) -> bool:

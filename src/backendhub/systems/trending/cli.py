@@ -101,4 +101,5 @@ def snapshot(
 
 
 def _measured(s: Snapshot) -> str:
-    return f"Measured {s.repos} repositories at {s.taken_at:%Y-%m-%d %H:%M} UTC ({s.known} known)"
+    what = "1 repository" if s.repos == 1 else f"{s.repos} repositories"
+    return f"Measured {what} at {s.taken_at:%Y-%m-%d %H:%M} UTC ({s.known} known)"
