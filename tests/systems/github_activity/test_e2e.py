@@ -178,3 +178,13 @@ def test_a_fresh_cache_answers_without_loading_anything_heavy(github: Any, spawn
     assert again.out.startswith(first.out) and first.code == 0
     heavy = {"httpx", "pydantic", "rich", "asyncio", "sqlite_utils", "ssl", "logging"}
     assert not heavy & set(again.out.splitlines()[-1].split())
+
+
+@pytest.mark.postgres
+def test_the_same_on_postgresql(github: Any, spawn: Callable[..., Any], postgres_url: str) -> None:
+    first = spawn("github-activity", "octocat", BACKENDHUB_DATABASE=postgres_url)
+    assert (first.code, first.out, first.err) == (0, LINES, "")
+    github.reset()
+    again = spawn("github-activity", "octocat", "--archive", BACKENDHUB_DATABASE=postgres_url)
+    assert (again.out, github.log) == (LINES, [])
+    assert spawn("github-activity", "sync", "octocat", BACKENDHUB_DATABASE=postgres_url).code == 0

@@ -178,3 +178,18 @@ def test_a_fresh_cache_answers_without_loading_anything_heavy(tmdb: Any, spawn: 
     heavy = {"httpx", "pydantic", "rich", "asyncio", "sqlite_utils", "ssl", "logging"}
     assert not heavy & set(again.out.splitlines()[-1].split())
     assert not heavy & set(spawn("tmdb", "watch", "list", modules=True).out.split())
+
+
+@pytest.mark.postgres
+def test_the_same_on_postgresql(tmdb: Any, spawn: Callable[..., Any], postgres_url: str) -> None:
+    env = {"BACKENDHUB_DATABASE": postgres_url}
+    assert spawn("tmdb", **env).out == POPULAR
+    assert (
+        spawn("tmdb", "watch", "done", "603", "--rating", "9", **env).out
+        == "The Matrix (1999) watched, rated 9/10\n"
+    )
+    rows = spawn("tmdb", "recommend", "--json", **env).json()
+    assert rows[0]["reason"].startswith("like The Matrix (9/10): ") and len(rows) >= 3
+    assert spawn("undo", **env).code == 0 and spawn("tmdb", "watch", "list", **env).out == ""
+    tmdb.reset()
+    assert spawn("tmdb", "--offline", **env).out == POPULAR and tmdb.log == []

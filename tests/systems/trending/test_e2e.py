@@ -157,3 +157,16 @@ def test_a_fresh_cache_answers_without_loading_anything_heavy(github: Any, spawn
     assert again.out.startswith(first.out) and first.code == 0
     heavy = {"httpx", "pydantic", "rich", "asyncio", "sqlite_utils", "ssl", "logging"}
     assert not heavy & set(again.out.splitlines()[-1].split())
+
+
+@pytest.mark.postgres
+def test_the_same_on_postgresql(github: Any, spawn: Callable[..., Any], postgres_url: str) -> None:
+    env = {"BACKENDHUB_DATABASE": postgres_url}
+    assert spawn("trending", **env).out == LIST
+    assert spawn("trending", "snapshot", **env).code == 0
+    github.on("/search/repositories", found(repo("a/big", 950), repo("b/small", 20)))
+    assert spawn("trending", "snapshot", now="2026-01-07T09:00:00Z", **env).code == 0
+    gained = spawn("trending", "--by", "gained", now="2026-01-07T09:01:00Z", **env)
+    assert gained.out == "1\ta/big\t950\t50\tRust\tAbout a/big\n"
+    assert spawn("trending", "--new", "--by", "gained", now="2026-01-07T09:01:00Z", **env).out == gained.out
+    assert spawn("trending", "--new", "--by", "gained", now="2026-01-07T09:01:00Z", **env).out == ""
