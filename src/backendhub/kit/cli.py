@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from typer._click.core import Context
 from typer._click.exceptions import ClickException, NoArgsIsHelpError, UsageError
@@ -51,8 +50,7 @@ class Usage(Invalid):
     code = "usage"
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(NamedTuple):
     """A command as declared: its function and how its result is shown."""
 
     name: str
@@ -327,8 +325,7 @@ def render(spec: Spec, value: Any, output: Output) -> int:
     return code
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """A value to render together with an exit code other than 0."""
 
     value: Any

@@ -8,10 +8,9 @@ Forward only; a released file is immutable, and its hash is kept to prove it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from backendhub.kit import clock
 from backendhub.kit.errors import StoreError
@@ -36,8 +35,7 @@ BOOTSTRAP = """CREATE TABLE IF NOT EXISTS hub_migrations (
 )"""
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(NamedTuple):
     """One file, and whether the store has it."""
 
     system: str

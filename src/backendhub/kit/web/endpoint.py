@@ -171,7 +171,8 @@ class Endpoint:
             if name in (self.db_name, self.request_name):
                 continue
             bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-            info = next((a for a in get_args(hint)[1:] if isinstance(a, FieldInfo)), None)
+            infos = [a for a in get_args(hint)[1:] if isinstance(a, FieldInfo)]  # nested Annotated lie flat
+            info = infos[-1] if infos else None
             if (info is not None and type(info).__name__ == "Body") or _is_body(bare):
                 self.body_name, self.body_adapter = name, TypeAdapter(hint)
                 continue

@@ -78,8 +78,8 @@ class ExpenseIn(Body):
 class ExpensePatch(ExpenseIn):
     """The fields to change; a category of null is guessed anew."""
 
-    description: Description = ""
-    amount: Amount = ""
+    description: Description = Field(default_factory=str)
+    amount: Amount = Field(default_factory=str)
 
 
 class BudgetIn(Body):

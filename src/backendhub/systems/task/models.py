@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from backendhub.kit.db import derived
 
@@ -79,8 +80,7 @@ class Interval:
     stopped_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(NamedTuple):
     """Which tasks to list; every part that is given must hold. `due_before` is exclusive."""
 
     statuses: tuple[Status, ...] = ()
