@@ -301,6 +301,16 @@ def test_the_archive_is_kept_whatever_is_shown(run: Callable[..., Any]) -> None:
 
 
 @respx.mock
+def test_what_the_store_cannot_hold_is_shown_all_the_same(run: Callable[..., Any]) -> None:
+    body = b'[{"id":"1","type":"WatchEvent","repo":{"name":"o/r"},"payload":{"x":"\\ud800"},"created_at":"2026-01-05T08:00:00Z"}]'
+    respx.get(EVENTS).respond(content=body)
+    done = run("octocat")
+    assert (done.code, done.out) == (0, "- Starred o/r\n") and done.err.startswith(
+        "Not filed in the archive: "
+    )
+
+
+@respx.mock
 def test_sync_needs_someone_and_can_forget(run: Callable[..., Any]) -> None:
     assert run("sync").code == 2
     respx.get(EVENTS).respond(json=[row(1, "WatchEvent")])

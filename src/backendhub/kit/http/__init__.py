@@ -6,7 +6,7 @@ user = github.get("/users/octocat").record()
 
 from __future__ import annotations
 
-from .client import FOREVER, Client, Credential, Http
+from .client import Client, Credential, Http
 from .response import Response, redact
 
-__all__ = ["FOREVER", "Client", "Credential", "Http", "Response", "redact"]
+__all__ = ["Client", "Credential", "Http", "Response", "redact"]

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from .wire import Wire
 
-FOREVER = float("inf")
 DOWN_FOR = 20.0
 SAFE = ("GET", "HEAD", "OPTIONS")
 

@@ -142,11 +142,11 @@ def _archived(sources: Sources, user: str, want: Wanted) -> list[Event]:
 
 
 def keep(sources: Sources, events: list[Event]) -> int:
-    """Files events; a store that cannot be written costs the archive, not the feed."""
+    """Files events; a store that cannot take them costs the archive, not the feed."""
     try:
         with sources.store.transaction() as db:
             return store.insert(db, events)
-    except StoreError as error:
+    except HubError as error:  # also a text that the store cannot hold
         sources.say(f"Not filed in the archive: {error.message}")
         return 0
 

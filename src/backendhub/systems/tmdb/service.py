@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from backendhub.kit import clock
 from backendhub.kit.db import Db, Store
-from backendhub.kit.errors import Invalid, NotFound, StoreError, Unauthenticated, Upstream
+from backendhub.kit.errors import HubError, Invalid, NotFound, Unauthenticated, Upstream
 
 from . import recommend, remote, store
 from .models import Detail, Item, Kind, Recommendation, State, Watch
@@ -125,11 +125,11 @@ def _pages(sources: Sources, ask: Callable[[Api, int], list[Item]], first: int, 
 
 
 def keep(sources: Sources, items: list[Item]) -> None:
-    """Files items for offline use; a store that cannot be written does not spoil the answer."""
+    """Files items for offline use; a store that cannot take them does not spoil the answer."""
     try:
         with sources.store.transaction() as db:
             store.keep(db, items)
-    except StoreError as error:
+    except HubError as error:  # also a text that the store cannot hold
         sources.say(f"Not filed for offline use: {error.message}")
 
 
