@@ -111,5 +111,35 @@ def test_fish_answers(cli: Any, tmp_path: Path) -> None:
         assert expected in [row.split("\t")[0] for row in done.stdout.splitlines()], (line, done)
 
 
+ZSH = """autoload -Uz compinit; compinit -u -D; source "$1"
+typeset -ga found; compadd() { shift; found+=("$@") }; _files() { found+=(FILES) }
+words=("${(@f)2}"); CURRENT=$#words; _backendhub; print -rl -- $found; print -r -- $_comps[backendhub]"""
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (("backendhub", ""), "task"),
+        (("backendhub", "task", ""), "mark-done"),
+        (("backendhub", "--db", "x", "task", "add", "-"), "--due"),
+        (("backendhub", "task", "list", "--format", ""), "ndjson"),
+        (("backendhub", "task", "import", "x"), "FILES"),
+    ],
+)
+def test_zsh_answers(cli: Any, tmp_path: Path, line: tuple[str, ...], expected: str) -> None:
+    if shutil.which("zsh") is None:
+        pytest.skip("zsh is not installed")
+    (tmp_path / "b.zsh").write_text(cli("completion", "zsh").out)
+    done = subprocess.run(
+        ["zsh", "-f", "-c", ZSH, "zsh", str(tmp_path / "b.zsh"), "\n".join(line)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    *found, registered = done.stdout.split()
+    assert expected in found, done
+    assert registered == "_backendhub"
+
+
 def test_an_unknown_shell(cli: Any) -> None:
     assert cli("completion", "tcsh").code == 2

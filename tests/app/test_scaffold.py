@@ -14,7 +14,7 @@ import pytest
 from backendhub.app import scaffold
 from backendhub.kit.errors import Conflict, Invalid
 
-COPIED = ("src", "tests", "docs", "pyproject.toml", "README.md", "CHANGELOG.md", "Makefile")
+COPIED = ("src", "tests", "docs", "share", "pyproject.toml", "README.md", "CHANGELOG.md", "Makefile")
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from backendhub.app import reference
 
 
 @pytest.mark.parametrize(
-    "name", [reference.COMMANDS, reference.SETTINGS, reference.README, reference.MIGRATIONS]
+    "name", [reference.COMMANDS, reference.SETTINGS, reference.README, reference.MIGRATIONS, reference.MAN]
 )
 def test_what_is_generated_is_current(root: Path, name: str) -> None:
     """`make docs` regenerates it."""
@@ -34,3 +36,16 @@ def test_the_readme_gets_its_table_where_it_has_no_markers() -> None:
     assert text.startswith("# Title\n\n## Systems\n")
     assert reference.readme(text) == text
     assert reference.readme(text.replace("| Faces |", "| Old |")) == text
+
+
+def test_the_man_page_is_sound(root: Path) -> None:
+    if shutil.which("groff") is None:
+        pytest.skip("groff is not installed")
+    done = subprocess.run(
+        ["groff", "-man", "-Tutf8", "-ww", "-K", "utf8", str(root / reference.MAN)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "backendhub task add" in done.stdout

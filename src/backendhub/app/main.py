@@ -158,6 +158,14 @@ def main(args: list[str] | None = None) -> int:
         return _broken_pipe()
     except Exception as error:
         return report(error, args)
+    finally:
+        _close()
+
+
+def _close() -> None:
+    """Closes the store if one was opened: the last one out moves SQLite's log into the file and makes it last."""
+    if (module := sys.modules.get("backendhub.kit.hub")) is not None and module._current is not None:
+        module._current.close()
 
 
 def _open_closed() -> None:

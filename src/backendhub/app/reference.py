@@ -1,4 +1,4 @@
-"""Regenerates what is made from the code: reference pages, the README's table of systems, the list of migrations.
+"""Regenerates what is made from the code: reference and man page, the README's table, the list of migrations.
 
 `python -m backendhub.app.reference` (`make docs`) writes it; a test compares.
 """
@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[3]
 COMMANDS = "docs/reference/commands.md"
 SETTINGS = "docs/reference/settings.md"
 README = "README.md"
+MAN = "share/man/man1/backendhub.1"
 MIGRATIONS = "tests/architecture/migrations.txt"
 BEGIN, END = "<!-- systems:begin -->", "<!-- systems:end -->"
 MADE = "<!-- Made by `make docs`; a test checks that it is current. -->"
@@ -35,6 +36,7 @@ def render(root: Path = ROOT) -> dict[str, str]:
         SETTINGS: settings(),
         README: readme((root / README).read_text(encoding="utf-8")),
         MIGRATIONS: migrations(root),
+        MAN: man(),
     }
 
 
@@ -66,6 +68,68 @@ def commands() -> str:
                 parts += ["Also: " + ", ".join(f"`{alias}`" for alias in spec.aliases) + ".", ""]
             parts += ["```text", help_of(path, spec), "```", ""]
     return "\n".join(parts).rstrip() + "\n"
+
+
+EXIT_CODES = (
+    (0, "Done; nothing found is done too."),
+    (1, "It failed."),
+    (2, "A command line or a value that is not allowed."),
+    (3, "There is no such thing."),
+    (4, "Credentials are missing or refused."),
+    (5, "Another server or the network failed."),
+    (6, "A rate limit."),
+    (7, "The store is locked, damaged, full, read-only or of a newer version."),
+    (8, "A policy that was asked for (--strict) is violated."),
+    (130, "Interrupted."),
+)
+
+
+def man() -> str:
+    """The man page: the help text of every command, exit codes, variables and files."""
+    from backendhub import __version__
+    from backendhub.app.main import APP, help_text, load
+
+    summary = "one command that puts a whole back-end workbench on your machine"
+    parts = [
+        f'.TH BACKENDHUB 1 "" "backendhub {__version__}" "User Commands"',
+        ".SH NAME",
+        f"backendhub \\- {summary}",
+        ".SH SYNOPSIS",
+        ".B backendhub",
+        "[OPTIONS] COMMAND [ARGS]",
+        ".SH DESCRIPTION",
+        *_verbatim(help_text().split("\n", 2)[2]),
+        ".SH COMMANDS",
+    ]
+    for name in (*(s.name for s in registry.SYSTEMS if s.has("cli")), *APP):
+        for path, spec in load(name).walk():
+            if not spec.hidden:
+                parts += [f".SS {_roff(path)}", *_verbatim(help_of(path, spec))]
+    parts.append(".SH EXIT STATUS")
+    for code, text in EXIT_CODES:
+        parts += [".TP", f".B {code}", _roff(text)]
+    parts.append(".SH ENVIRONMENT")
+    for option in CORE:
+        variable = (option.env or ("BACKENDHUB_" + option.name.upper(),))[0]
+        parts += [".TP", f".B {variable}", _roff(option.help)]
+    parts += [
+        ".SH FILES",
+        ".TP",
+        ".I ~/.local/share/backendhub/hub.db",
+        "The store, unless another is named.",
+    ]
+    parts += [".TP", ".I ~/.config/backendhub/config.toml", "Settings; see backendhub config."]
+    return "\n".join(parts) + "\n"
+
+
+def _verbatim(text: str) -> list[str]:
+    return [".nf", *(_roff(line) for line in text.rstrip().splitlines()), ".fi"]
+
+
+def _roff(line: str) -> str:
+    """A line of text that troff prints as it is."""
+    escaped = line.replace("\\", "\\e").replace("-", "\\-")
+    return "\\&" + escaped if escaped.startswith((".", "'")) else escaped
 
 
 def settings() -> str:

@@ -32,7 +32,7 @@ def docs_page(mounted: Mounted) -> str:
     """Every operation with its parameters, its body and a curl line."""
     document: dict[str, Any] = json.loads(mounted.openapi())
     parts = [
-        f"<h1>{escape(document['info']['title'])}</h1><p>{escape(document['info']['description'])}</p>",
+        f"<h1>{escape(document['info']['title'])}</h1><p>{_prose(document['info']['description'])}</p>",
         f'<p class="dim">OpenAPI 3.1: <a href="{escape(mounted.prefix)}/openapi.json">openapi.json</a> · '
         '<a href="/_hub">all systems</a></p>',
     ]
@@ -44,8 +44,8 @@ def docs_page(mounted: Mounted) -> str:
 
 def _operation(document: dict[str, Any], prefix: str, path: str, verb: str, operation: dict[str, Any]) -> str:
     rows = "".join(
-        f"<tr><td><code>{escape(p['name'])}</code></td><td>{escape(p['in'])}</td><td>{escape(_type(p['schema']))}"
-        f"{' · required' if p.get('required') else ''}</td><td>{escape(p.get('description') or p['schema'].get('description') or '')}</td></tr>"
+        f"<tr><td><code>{escape(p['name'])}</code></td><td>{escape(p['in'])}</td><td>{escape(_type(document, p['schema']))}"
+        f"{' · required' if p.get('required') else ''}</td><td>{_prose(p.get('description') or p['schema'].get('description') or '')}</td></tr>"
         for p in operation.get("parameters", [])
     )
     table = (
@@ -61,9 +61,15 @@ def _operation(document: dict[str, Any], prefix: str, path: str, verb: str, oper
         sample = _properties(document, body["schema"])
     return (
         f'<section><h2><span class="verb">{verb.upper()}</span> <code>{escape(prefix + path)}</code></h2>'
-        f"<p>{escape(operation.get('description') or operation.get('summary') or '')}</p>{table}{sample}"
+        f"<p>{_prose(operation.get('description') or operation.get('summary') or '')}</p>{table}{sample}"
         f"<pre>{escape(curl)}</pre></section>"
     )
+
+
+def _prose(text: str) -> str:
+    """Text with `code` in it, as HTML."""
+    parts = escape(text).split("`")
+    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
 
 
 def _resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -77,23 +83,26 @@ def _properties(document: dict[str, Any], schema: dict[str, Any]) -> str:
     schema = _resolve(document, schema)
     required = schema.get("required", [])
     rows = "".join(
-        f"<tr><td><code>{escape(name)}</code></td><td>{escape(_type(p))}{' · required' if name in required else ''}</td>"
-        f"<td>{escape(p.get('description', ''))}</td></tr>"
+        f"<tr><td><code>{escape(name)}</code></td><td>{escape(_type(document, p))}{' · required' if name in required else ''}</td>"
+        f"<td>{_prose(p.get('description', ''))}</td></tr>"
         for name, p in schema.get("properties", {}).items()
     )
     return f"<table><tr><th>Body</th><th>Type</th><th></th></tr>{rows}</table>" if rows else ""
 
 
-def _type(schema: dict[str, Any]) -> str:
+def _type(document: dict[str, Any], schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
-        return " or ".join(_type(s) for s in schema["anyOf"])
+        kinds = [_type(document, s) for s in schema["anyOf"] if s.get("type") != "null"]
+        return " or ".join(dict.fromkeys(kinds))
     if "enum" in schema:
         return " | ".join(json.dumps(v) for v in schema["enum"])
     if "$ref" in schema:
-        return str(schema["$ref"]).rsplit("/", 1)[-1]
+        return _type(document, _resolve(document, schema))
     if schema.get("type") == "array":
-        return f"list of {_type(schema.get('items', {}))}"
-    return str(schema.get("type", "any"))
+        return f"list of {_type(document, schema.get('items', {}))}"
+    return str(
+        schema.get("format") or schema.get("title" if schema.get("type") == "object" else "type", "any")
+    )
 
 
 def _example(document: dict[str, Any], schema: dict[str, Any]) -> Any:
