@@ -46,6 +46,45 @@ SYSTEMS: tuple[System, ...] = (
         settings=(Option("expense.currency", "currency of amounts that name none", "USD"),),
     ),
     System(
+        "github-activity",
+        "everyday",
+        "What people did on GitHub, with correct push counts and an archive",
+        "cli",
+        settings=(
+            Option(
+                "github.token",
+                "GitHub token; `gh auth token` is asked where none is set",
+                env=("GITHUB_TOKEN",),
+                secret=True,
+            ),
+            Option("github.url", "Address of the GitHub API", "https://api.github.com"),
+            Option("github.web", "Address of the GitHub web site", "https://github.com"),
+        ),
+    ),
+    System(
+        "tmdb",
+        "everyday",
+        "Films and series: lists, search, watch list, recommendations (TMDB)",
+        "cli",
+        settings=(
+            Option("tmdb.key", "TMDB API key (v3)", env=("TMDB_API_KEY",), secret=True),
+            Option(
+                "tmdb.token", "TMDB API read token (v4); wins over the key", env=("TMDB_TOKEN",), secret=True
+            ),
+            Option("tmdb.url", "Address of the TMDB API", "https://api.themoviedb.org/3"),
+            Option("tmdb.language", "Language of titles and texts", "en-US"),
+            Option("tmdb.region", "Country whose releases count"),
+        ),
+    ),
+    System(
+        "trending",
+        "everyday",
+        "What is trending on GitHub: created, gaining stars, new since last time",
+        "cli",
+    ),
+    System("convert", "everyday", "Convert units and currencies, exactly", "cli api"),
+    System("guess", "everyday", "Guess the number: daily games, hints, stats, streaks", "cli"),
+    System(
         "health",
         "foundations",
         "Health endpoint for anything: checks, probes, metrics",
@@ -58,8 +97,6 @@ SYSTEMS: tuple[System, ...] = (
             ),
         ),
     ),
-    System("convert", "everyday", "Convert units and currencies, exactly", "cli api"),
-    System("guess", "everyday", "Guess the number: daily games, hints, stats, streaks", "cli"),
     System("todo", "foundations", "Todo-Backend in memory", "api"),
 )
 

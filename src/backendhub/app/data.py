@@ -99,8 +99,8 @@ def _select(db: Db, sql: str) -> list[Row]:
     """The rows of one statement as objects; columns of the same name are numbered."""
     connection: Any = getattr(db, "connection")  # noqa: B009 (the seven verbs do not tell column names)
     try:
-        if db.dialect == "postgres":  # with parameters, even none: the server then refuses several statements
-            cursor = connection.execute(sql.replace("%", "%%"), ())
+        if db.dialect == "postgres":  # prepared: the server then refuses several statements
+            cursor = connection.execute(sql, prepare=True)
         else:
             cursor = connection.execute(sql)
         if cursor.description is None:
@@ -243,7 +243,10 @@ def _kind(format: str | None, file: str, raw: bytes) -> str:
     ):
         return kind
     start = raw.lstrip()[:1]
-    return "json" if start == b"[" else "ndjson" if start == b"{" else "csv"
+    if start in (b"[", b"{"):
+        return "json" if start == b"[" else "ndjson"
+    first = raw.split(b"\n", 1)[0]
+    return "tsv" if first.count(b"\t") > first.count(b",") else "csv"
 
 
 def _insert(db: Db, table: str, raw: bytes, kind: str, pk: str | None) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backendhub import __version__, registry
 
@@ -144,6 +144,7 @@ def dispatch(args: list[str]) -> int:
 def main(args: list[str] | None = None) -> int:
     """Runs a command line, reports its errors and gives its exit code."""
     args = sys.argv[1:] if args is None else args
+    _open_closed()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the locale cannot print must not end in a traceback
             stream.reconfigure(errors="backslashreplace")
@@ -157,6 +158,19 @@ def main(args: list[str] | None = None) -> int:
         return _broken_pipe()
     except Exception as error:
         return report(error, args)
+
+
+def _open_closed() -> None:
+    """Gives a process that was started with a stream closed (`>&-`) somewhere to write, or nothing to read."""
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        import os
+
+        def void(mode: str) -> Any:
+            return os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8")
+
+        sys.stdin = sys.stdin or void("r")
+        sys.stdout = sys.stdout or void("w")
+        sys.stderr = sys.stderr or void("w")
 
 
 def report(error: Exception, args: list[str]) -> int:

@@ -9,10 +9,14 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backendhub import registry
 from backendhub.kit import cli, hub
-from backendhub.kit.settings import CORE, Declared, Settings
+from backendhub.kit.settings import CORE, Settings
+
+if TYPE_CHECKING:
+    from backendhub.kit.settings import Declared
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = "docs/reference/commands.md"

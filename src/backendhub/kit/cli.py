@@ -38,6 +38,11 @@ OUTPUT_OPTIONS: tuple[tuple[str, str, str | None], ...] = (
     ("quiet", "Leave out notes and progress.", None),
     ("debug", "Show tracebacks and slow queries.", None),
 )
+NETWORK_OPTIONS: tuple[tuple[str, str, str | None], ...] = (
+    ("offline", "Answer from the cache, never use the network.", None),
+    ("no-cache", "Ask the server even where the cache is fresh.", None),
+    ("timeout", "Seconds to wait for the server.", "SECONDS"),
+)
 
 
 class Usage(Invalid):
@@ -59,6 +64,12 @@ class Spec:
     examples: tuple[str, ...]
     undoable: bool
     hidden: bool
+    network: bool = False
+
+    @property
+    def options(self) -> tuple[tuple[str, str, str | None], ...]:
+        """The options that every command of its kind takes."""
+        return OUTPUT_OPTIONS + NETWORK_OPTIONS if self.network else OUTPUT_OPTIONS
 
     @property
     def summary(self) -> str:
@@ -69,8 +80,11 @@ class Spec:
 class Commands:
     """A named group of commands; groups nest (`budget set`), and one command may be the default."""
 
-    def __init__(self, name: str, help: str = "", *, examples: Sequence[str] = ()) -> None:
+    def __init__(
+        self, name: str, help: str = "", *, examples: Sequence[str] = (), network: bool = False
+    ) -> None:
         self.name = name
+        self.network = network
         self.help = help
         self.examples = tuple(examples)
         self.specs: dict[str, Spec] = {}
@@ -99,7 +113,8 @@ class Commands:
 
         def register(fn: F) -> F:
             key = name or fn.__name__.rstrip("_").replace("_", "-")
-            spec = Spec(key, fn, tuple(aliases), says, columns, empty, tuple(examples), undoable, hidden)
+            shown = (says, columns, empty)
+            spec = Spec(key, fn, tuple(aliases), *shown, tuple(examples), undoable, hidden, self.network)
             if default:
                 self.fallback = spec
             if not (default and name in (None, self.name)):  # `serve` is no command of `serve`
@@ -110,7 +125,7 @@ class Commands:
 
     def group(self, name: str, help: str = "", *, examples: Sequence[str] = ()) -> Commands:
         """A nested group."""
-        self.groups[name] = Commands(f"{self.name} {name}", help, examples=examples)
+        self.groups[name] = Commands(f"{self.name} {name}", help, examples=examples, network=self.network)
         return self.groups[name]
 
     def find(self, word: str) -> Spec | Commands | None:
@@ -201,7 +216,7 @@ class _Parser(_OptionParser):
 class _Command(TyperCommand):
     """One command with the output options added."""
 
-    examples: tuple[str, ...] = ()
+    spec: Spec
     flags: dict[str, str]
 
     def make_parser(self, ctx: Context) -> _OptionParser:
@@ -212,13 +227,13 @@ class _Command(TyperCommand):
 
     def format_help_text(self, ctx: Context, formatter: HelpFormatter) -> None:
         super().format_help_text(ctx, formatter)
-        if self.examples:
+        if self.spec.examples:
             formatter.write_paragraph()
-            formatter.write("Examples:\n" + "".join(f"  {e}\n" for e in self.examples))
+            formatter.write("Examples:\n" + "".join(f"  {e}\n" for e in self.spec.examples))
 
     def format_epilog(self, ctx: Context, formatter: HelpFormatter) -> None:
         names = " ".join(
-            f"--{name}" + (f" {metavar}" if metavar else "") for name, _, metavar in OUTPUT_OPTIONS
+            f"--{name}" + (f" {metavar}" if metavar else "") for name, _, metavar in self.spec.options
         )
         formatter.write_paragraph()
         with formatter.section("Output options"):
@@ -236,10 +251,10 @@ def build(path: str, spec: Spec, flags: dict[str, str]) -> _Command:
     )
     command = get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
     assert isinstance(command, _Command)
-    command.examples = spec.examples
+    command.spec = spec
     command.flags = flags
     taken = {opt for param in command.params for opt in param.opts}
-    for name, text, metavar in OUTPUT_OPTIONS:
+    for name, text, metavar in spec.options:
         decls = [f"--{name}", "-q"] if name == "quiet" and "-q" not in taken else [f"--{name}"]
         if f"--{name}" not in taken:
             command.params.append(_output_option(decls, name, text, metavar, flags))
@@ -264,7 +279,7 @@ def _output_option(
             flags[name] = "true" if value is True else str(value)
 
     return TyperOption(
-        param_decls=[*decls, f"output_{name}"],
+        param_decls=[*decls, f"output_{name.replace('-', '_')}"],
         is_flag=metavar is None,
         default=None if metavar else False,
         metavar=metavar,
@@ -326,8 +341,11 @@ def configure(flags: dict[str, str]) -> hub.Hub:
     settings = current.settings
     if "db" in flags:
         settings.flags["database"] = flags["db"]
-    if "color" in flags:
-        settings.flags["color"] = flags["color"]
+    for name in ("color", "offline", "timeout", "debug"):
+        if name in flags:
+            settings.flags[name] = flags[name]
+    if "no-cache" in flags:
+        settings.flags["cache"] = "false"
     asked = "json" if "json" in flags else flags.get("format", settings.get("format"))
     fields = [f.strip() for f in flags["fields"].split(",") if f.strip()] if "fields" in flags else None
     current.output = Output(

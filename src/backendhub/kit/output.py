@@ -75,7 +75,11 @@ def dumps(value: Any, *, indent: int | None = None, compact: bool = False) -> st
 
     separators = (",", ":") if compact else None
     text = json.dumps(plain(value), ensure_ascii=False, indent=indent, separators=separators)
-    return text if text.isascii() else re.sub(CONTROL, lambda m: f"\\u{ord(m[0]):04x}", text)
+    return (
+        text
+        if text.isascii() and "\x7f" not in text
+        else re.sub(CONTROL, lambda m: f"\\u{ord(m[0]):04x}", text)
+    )
 
 
 class Output:
@@ -226,13 +230,13 @@ class Output:
             table.add_row(_title(name), Text(cell(value)))
         self._console(self.stdout).print(table)
 
-    def _console(self, stream: IO[str]) -> Any:
+    def _console(self, stream: IO[str], *, moving: bool = False) -> Any:
         from rich.console import Console
 
         color = self.colored(stream)
         return Console(
             file=stream,
-            force_terminal=color or None,
+            force_terminal=color or moving,  # `no_color` alone would leave bold
             no_color=not color,
             highlight=False,
             markup=False,
@@ -281,7 +285,7 @@ class Output:
             TextColumn("{task.percentage:>3.0f}%"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=self._console(self.stderr), transient=True) as bar:
+        with Progress(*columns, console=self._console(self.stderr, moving=True), transient=True) as bar:
             job = bar.add_task(clean(text), total=total)
             yield lambda amount: bar.advance(job, amount)
 

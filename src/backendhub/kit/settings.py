@@ -56,6 +56,7 @@ CORE = (
     Setting("format", "output format: table, plain, json, ndjson or csv"),
     Setting("color", "always, never or auto", "auto"),
     Setting("offline", "never use the network, answer from the cache", "false"),
+    Setting("cache", "take answers of other servers from the cache", "true"),
     Setting("timeout", "seconds to wait for another server", "15"),
 )
 

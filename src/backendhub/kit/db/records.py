@@ -50,6 +50,8 @@ def encode(value: Any) -> Any:
         return value.value
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, (list, tuple)) and all(type(v) is int for v in value):
+        return f"[{','.join(map(str, value))}]"  # a list of ids needs no JSON module
     if isinstance(value, (list, tuple, dict)):
         import json
 

@@ -26,6 +26,8 @@ app = cli.commands(
         "seq 5 | backendhub convert - km mi   # one value a line",
     ),
 )
+CHUNK = 1000
+"""Lines of a batch between two steps of the progress bar."""
 
 
 def _shown(rows: Conversion | list[Conversion]) -> str:
@@ -62,7 +64,7 @@ def convert(
         converter = service.Converter(db, **options)
         if batch is None:
             return converter.answer(words)
-        return [row for number, line in enumerate(batch, 1) for row in _line(converter, number, line, words)]
+        return _batch(converter, batch, words)
 
     try:
         rows = run(None)
@@ -71,6 +73,16 @@ def convert(
     if not rows and not hub.output().structured:
         return None
     return rows[0] if len(rows) == 1 and batch is None else rows
+
+
+def _batch(converter: service.Converter, batch: list[list[str]], words: list[str]) -> list[Conversion]:
+    rows: list[Conversion] = []
+    with hub.output().progress("Converting", total=len(batch)) as advance:
+        for number, line in enumerate(batch, 1):
+            rows += _line(converter, number, line, words)
+            if number % CHUNK == 0:
+                advance(CHUNK)
+    return rows
 
 
 def _lines() -> list[str]:

@@ -42,6 +42,7 @@ micron = 1/1000000 m
 
 [mass] M
 *g gram gramme gm = 1/1000
+mcg = 1 µg
 t tonne metric_ton metric_tonne = 1000 kg
 kt kilotonne = 1000 t
 Mt megatonne = 1e6 t

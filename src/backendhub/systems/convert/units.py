@@ -186,6 +186,8 @@ class Units:
         return known
 
     def _find(self, name: str) -> list[Unit]:
+        if "-" in name and not re.search(r"\d", name):
+            name = name.replace("-", "_")  # light-year, foot-pound
         if found := self._named(name):
             return found
         for prefix, exponent in POWERS.items():

@@ -8,11 +8,6 @@ from backendhub.kit.db import Db, columns
 
 from .models import Game
 
-BEST = (
-    "SELECT {columns} FROM guess_game WHERE mode = 'ranked' AND won AND difficulty = :difficulty "
-    "ORDER BY attempts, seconds, id LIMIT :limit"
-)
-
 
 def insert(db: Db, **values: Any) -> Game:
     """Adds a finished game."""
@@ -21,7 +16,13 @@ def insert(db: Db, **values: Any) -> Game:
 
 def select_best(db: Db, difficulty: str, limit: int) -> list[Game]:
     """The best ranked games of a difficulty: fewest attempts, then least time."""
-    return db.all(Game, BEST.format(columns=columns(Game)), difficulty=difficulty, limit=limit)
+    return db.all(
+        Game,
+        f"SELECT {columns(Game)} FROM guess_game WHERE mode = 'ranked' AND won AND difficulty = :difficulty "
+        "ORDER BY attempts, seconds, id LIMIT :limit",
+        difficulty=difficulty,
+        limit=limit,
+    )
 
 
 def select_last(db: Db) -> Game | None:

@@ -201,15 +201,18 @@ def list_(
     return hub.read(service.find_all, wanted, sort=sort)
 
 
-@app.command("next", columns=("id", "urgency", "due", "project", "description"), empty="Nothing to do.")
+@app.command("next", empty="Nothing to do.")
 def next_(
     limit: Annotated[int, Option(min=1, help="How many.")] = 5,
     explain: Annotated[bool, Option("--explain", help="Say why each is urgent.")] = False,
 ) -> list[dict[str, object]]:
     """What to do next: the most urgent tasks that wait for nothing."""
     rows = [ranked.as_json() for ranked in hub.read(service.next_up, limit=limit)]
-    keep = ("id", "urgency", "due", "project", "description", "why") if explain else None
-    return [{k: row[k] for k in keep} for row in rows] if keep and not hub.output().structured else rows
+    output = hub.output()
+    if output.structured or output.fields:
+        return rows
+    keep = ("id", "urgency", "due", "project", "description", *(("why",) if explain else ()))
+    return [{k: row[k] for k in keep} for row in rows]
 
 
 @app.command(says=lambda detail: _card(detail))

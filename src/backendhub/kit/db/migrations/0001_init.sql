@@ -24,15 +24,13 @@ CREATE INDEX hub_journal_unit ON hub_journal (unit_id);
 CREATE TABLE hub_http_cache (
   key TEXT PRIMARY KEY,
   url TEXT NOT NULL,
-  status BIGINT NOT NULL,
   headers TEXT NOT NULL,
   body {bytes} NOT NULL,
-  etag TEXT,
-  last_modified TEXT,
+  size BIGINT NOT NULL,
   fetched_at TEXT NOT NULL,
   used_at TEXT NOT NULL
 );
-CREATE INDEX hub_http_cache_used ON hub_http_cache (used_at);
+CREATE INDEX hub_http_cache_used ON hub_http_cache (used_at, size);
 
 -- Exchange rates by date, exact: one `base` = num/den `quote`. Shared by every tool that knows money.
 CREATE TABLE hub_rate (
