@@ -277,3 +277,25 @@ def test_piped_end_to_end(process: Run, monkeypatch: pytest.MonkeyPatch) -> None
     assert again.out == "0 expenses imported, 1 already there\n"
     error = process("expense", "add", "-d", "x", "-a", "nan", "--json")
     assert json.loads(error.err)["error"]["code"] == "invalid"
+
+
+def test_categorize_explains_reviews_and_applies(run: Run) -> None:
+    run("add", "-d", "Zorp one", "-a", "1", "-c", "fun")
+    run("add", "-d", "Zorp two", "-a", "1")
+    run("add", "-d", "Zorp three", "-a", "1", "-c", "fun")
+    assert (
+        run("categorize", "--review").out == "2\tZorp two\tuncategorized\tfun\tlearned from 2 similar\tyes\n"
+    )
+    assert run("list", "-c", "fun").out.count("\n") == 2
+    assert run("categorize").out.count("\n") == 1
+    assert run("list", "-c", "fun").out.count("\n") == 3
+    assert run("categorize").out == ""
+    explained = run("categorize", "--explain", "zorp four").out.splitlines()
+    assert explained[2] == "similar entries\tfun\tlearned from 2 similar, 100% sure"
+    assert explained[-1] == "verdict\tfun\tlearned from 2 similar"
+    assert run("categorize", "--explain", "2").out.splitlines()[-1].startswith("verdict\tfun")
+    assert (
+        run("categorize", "--explain", "salary", "--income")
+        .out.splitlines()[-1]
+        .startswith("verdict\tsalary")
+    )

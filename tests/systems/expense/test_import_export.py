@@ -121,7 +121,7 @@ def test_nothing_of_a_bad_file_is_imported(run: Run, tmp_path: Path) -> None:
 def test_dry_run_changes_nothing(run: Run, tmp_path: Path) -> None:
     (tmp_path / "bank.csv").write_text("date,description,amount\n2026-01-01,Taxi,1\n2026-01-02,b,2\n")
     ran = run("import", "bank.csv", "--dry-run")
-    assert "2 expenses would be imported, 0 are already there" in ran.err
+    assert "2 of 2 would be imported, 0 already there; nothing was changed." in ran.err
     assert ran.out.splitlines()[0].startswith("line 2\tnew\t2026-01-01\texpense\tTaxi\t1.00\tUSD\ttransport")
     assert run("list").out == ""
     assert run("import", "bank.csv").out == "2 expenses imported, 0 already there\n"

@@ -242,6 +242,14 @@ def test_a_runaway_series_is_refused(db: Db) -> None:
         recurring.run(db)
 
 
+def test_periods_end_with_the_calendar(db: Db) -> None:
+    for every in ("day", "month", "year", "9999d"):
+        budget = budgets.put(db, amount="1", every=every)
+        for day in ("0001-01-01", "9999-12-31"):
+            period = budgets.status(db, budget, D(day)).period
+            assert period.start is not None and period.start <= D(day)
+
+
 def test_the_past_week_ends_today(db: Db) -> None:
     assert (past("week").start, past("week").end) == (D("2026-08-14"), D("2026-08-20"))
     assert past("3months").start == D("2026-05-21")

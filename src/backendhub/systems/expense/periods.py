@@ -156,12 +156,20 @@ def window(every: str, anchor: date, day: date) -> tuple[int, Period]:
     amount, unit = int(every[:-1]), every[-1]
     length = {"d": 1, "w": 7, "m": 31, "y": 366}[unit] * amount
     step = (day - anchor).days // length  # never beyond the right one going forward; adjusted below
-    while when.add(anchor, step * amount, unit) > day:
+    while _edge(anchor, step * amount, unit) > day:
         step -= 1
-    while (following := when.add(anchor, (step + 1) * amount, unit)) <= day:
+    while (following := _edge(anchor, (step + 1) * amount, unit)) <= day < date.max:
         step += 1
-    start, end = when.add(anchor, step * amount, unit), following - ONE_DAY
+    start, end = _edge(anchor, step * amount, unit), following - ONE_DAY
     return step, Period(start, end, _key(every, start, end), _name(every, start, end))
+
+
+def _edge(anchor: date, amount: int, unit: str) -> date:
+    """A start of a period; beyond the calendar's ends its last or first day."""
+    try:
+        return when.add(anchor, amount, unit)
+    except Invalid:
+        return date.max if amount > 0 else date.min
 
 
 def _key(every: str, start: date, end: date) -> str:

@@ -66,7 +66,7 @@ def import_file(
     if not dry_run:
         return done
     output.note(
-        f"{done.added} expenses would be imported, {done.skipped} are already there; nothing was changed."
+        f"{done.added} of {len(drafts)} would be imported, {done.skipped} already there; nothing was changed."
     )
     shown = ("where", "status", "date", "kind", "description", "amount", "currency", "category", "reason")
     output.show(done.rows, shown)
