@@ -357,3 +357,45 @@ def test_the_tree_prefers_fixed_names_and_walks_back() -> None:
     assert tree.find("/q/d") == ({"GET": "/{y}/d"}, ["q"])
     assert tree.find("/")[0] == {"GET": "/"}
     assert tree.find("/a//c")[0] is None and tree.find("/a/")[0] is None
+
+
+def test_a_slow_unit_on_a_blocking_store_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is ready at once shares a thread; when one unit is slow another thread goes on with the rest."""
+    import time
+
+    from backendhub.kit.web.units import Units
+
+    released = threading.Event()
+    hub: Any = SimpleNamespace(store=SimpleNamespace(blocking=True))
+    finished: list[str] = []
+
+    def unit(name: str) -> Any:
+        def run(*_: Any) -> str:
+            if name == "slow":
+                released.wait(10)
+            if name == "bad":
+                raise Conflict("no")
+            return name
+
+        return SimpleNamespace(route=SimpleNamespace(heavy=False), db_name="db", writes=False, execute=run)
+
+    async def main() -> None:
+        units = Units(hub)
+
+        async def one(name: str) -> None:
+            finished.append(await units.run(unit(name), {}))
+
+        slow = asyncio.create_task(one("slow"))
+        others = [asyncio.create_task(one(n)) for n in ("a", "b", "c")]
+        bad = asyncio.create_task(units.run(unit("bad"), {}))
+        await asyncio.wait_for(asyncio.gather(*others), 5)
+        with pytest.raises(Conflict):
+            await bad
+        assert sorted(finished) == ["a", "b", "c"] and not slow.done()
+        released.set()
+        await slow
+        units.close()
+
+    start = time.monotonic()
+    asyncio.run(main())
+    assert time.monotonic() - start < 9

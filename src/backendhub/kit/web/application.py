@@ -8,20 +8,18 @@ import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
 from backendhub.kit import problems, telemetry
-from backendhub.kit.db import Db
-from backendhub.kit.errors import HubError, NotFound, StoreBusy, TooLarge
+from backendhub.kit.errors import HubError, NotFound, TooLarge
 from backendhub.kit.hub import Hub
 from backendhub.kit.output import dumps
 from backendhub.kit.problems import HttpError
 
 from .endpoint import Endpoint, Headers, Request, Sent
 from .routing import Router, Tree
+from .units import Units
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -29,8 +27,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 MAX_BODY = 1024 * 1024
-THREADS = 10
-"""Threads for units that wait: PostgreSQL, heavy ones, and writes while another process holds SQLite's lock."""
 LOOP_PATIENCE_MS = 20
 """How long the event loop itself may wait for SQLite's write lock before the unit moves to a thread."""
 PROBE = {b"content-type": b"text/plain; charset=utf-8"}
@@ -102,8 +98,7 @@ class Application:
         self.max_body = max_body
         self.index = index
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._queue: list[tuple[Callable[[Db], Any], asyncio.Future[Any]]] = []
-        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="unit")
+        self.units = Units(hub)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -151,7 +146,7 @@ class Application:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._executor.shutdown()
+        self.units.close()
         self.log.flush()
         self.hub.close()
 
@@ -247,46 +242,7 @@ class Application:
         args = endpoint.arguments(request, values)
         if endpoint.is_async:
             return endpoint.respond(request, await endpoint.await_(args))
-        if endpoint.route.heavy or (endpoint.db_name is not None and self.hub.store.blocking):
-            value = await self._hop(endpoint.execute, self.hub, args)
-        elif endpoint.db_name is not None and endpoint.writes:
-            value = await self._grouped(partial(endpoint.call, args=args))
-        else:
-            value = endpoint.execute(self.hub, args)
-        return endpoint.respond(request, value)
-
-    def _hop(self, fn: Callable[..., Any], *args: Any) -> Awaitable[Any]:
-        return asyncio.get_running_loop().run_in_executor(self._executor, fn, *args)
-
-    def _grouped(self, unit: Callable[[Db], Any]) -> asyncio.Future[Any]:
-        """Queues a write: the writes of all requests that are ready now are committed together."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-        self._queue.append((unit, future))
-        if len(self._queue) == 1:
-            loop.call_soon(self._flush)
-        return future
-
-    def _flush(self) -> None:
-        queue, self._queue = self._queue, []
-        units = [unit for unit, _ in queue]
-        try:
-            results = self.hub.store.group(units)
-        except StoreBusy:  # another process is writing: wait for it in a thread, with the loop free
-            self._tasks.add(task := asyncio.create_task(self._flush_in_thread(queue)))
-            task.add_done_callback(self._tasks.discard)
-            return
-        except Exception as error:
-            results = [error] * len(units)
-        _settle(queue, results)
-
-    async def _flush_in_thread(self, queue: list[tuple[Callable[[Db], Any], asyncio.Future[Any]]]) -> None:
-        units = [unit for unit, _ in queue]
-        try:
-            results = await self._hop(self.hub.store.group, units)
-        except Exception as error:
-            results = [error] * len(units)
-        _settle(queue, results)
+        return endpoint.respond(request, await self.units.run(endpoint, args))
 
     async def _body(self, request: Request, receive: Receive) -> bytes:
         declared = request.headers.get(b"content-length")
@@ -393,17 +349,6 @@ def build_app(
     mounts = [Mounted(Row(r.name, r.package, r.summary), "" if single else f"/{r.name}", hub) for r in rows]
     log = telemetry.AccessLog(log_format)
     return Application(mounts, hub, log=log, cors=tuple(cors), max_body=max_body, index=index)
-
-
-def _settle(queue: list[tuple[Callable[[Db], Any], asyncio.Future[Any]]], results: list[Any]) -> None:
-    """Hands each waiting request its result; one that has gone away is passed over."""
-    for (_, future), result in zip(queue, results, strict=True):
-        if future.done():
-            continue
-        if isinstance(result, Exception):
-            future.set_exception(result)
-        else:
-            future.set_result(result)
 
 
 def _path(scope: Scope) -> str:

@@ -18,7 +18,6 @@ SORTS = {
     "id": Sort("t.id", lambda t: t.id),
     "due": Sort(f"coalesce(t.due, '{FAR}')", lambda t: t.due or FAR),
     "priority": Sort(RANK, lambda t: {"H": 0, "M": 1, "L": 3}.get(t.priority, 2)),
-    "description": Sort("t.description", lambda t: t.description),
     "createdAt": Sort("t.created_at", lambda t: stamp(t.created_at)),
     "updatedAt": Sort("t.updated_at", lambda t: stamp(t.updated_at)),
 }

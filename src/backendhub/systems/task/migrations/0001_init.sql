@@ -9,20 +9,21 @@ CREATE TABLE task (
   recur_rule TEXT,
   recur_mode TEXT CHECK (recur_mode IN ('fixed', 'after')),
   recur_anchor TEXT,
-  recur_from BIGINT UNIQUE, -- the task whose completion made this one: a completion spawns at most one
+  recur_from BIGINT, -- the task whose completion made this one
   revision BIGINT NOT NULL,
   created_at TEXT NOT NULL,
   updated_at TEXT NOT NULL,
   done_at TEXT
 );
+-- A completion spawns at most one task.
+CREATE UNIQUE INDEX task_recur_from ON task (recur_from) WHERE recur_from IS NOT NULL;
 CREATE INDEX task_status ON task (status, id);
 CREATE INDEX task_due ON task (coalesce(due, '9999-12-31'), id);
-CREATE INDEX task_project ON task (project, id);
+CREATE INDEX task_project ON task (project, id) WHERE project IS NOT NULL;
 CREATE INDEX task_priority ON task ((CASE priority WHEN 'H' THEN 0 WHEN 'M' THEN 1 WHEN 'L' THEN 3 ELSE 2 END), id);
 CREATE INDEX task_created ON task (created_at, id);
 CREATE INDEX task_updated ON task (updated_at, id);
-CREATE INDEX task_description ON task (description, id);
-CREATE INDEX task_done_at ON task (done_at, id);
+CREATE INDEX task_done_at ON task (done_at) WHERE done_at IS NOT NULL;
 
 CREATE TABLE task_tag (
   task_id BIGINT NOT NULL REFERENCES task (id) ON DELETE CASCADE,
