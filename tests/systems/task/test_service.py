@@ -312,7 +312,6 @@ def test_sorting(db: Db) -> None:
         "due": [3, 1, 2],
         "-due": [2, 1, 3],
         "priority": [2, 3, 1],
-        "description": [2, 1, 3],
         "-id": [3, 2, 1],
         "urgency": [3, 2, 1],
     }.items():

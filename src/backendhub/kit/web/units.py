@@ -2,9 +2,9 @@
 
 - A read on SQLite takes microseconds and runs where it is.
 - Writes on SQLite of all requests that are ready in one turn of the loop are committed together.
-- Units on PostgreSQL go to a thread, those that are ready at once in one hop: the hop and the fight of several threads
+- Reads on PostgreSQL go to a thread, those that are ready at once in one hop: the hop and the fight of several threads
   for the interpreter cost more than most queries. One that is slow holds up the others for 5 ms at most: then another
-  thread goes on with them.
+  thread goes on with them. Writes have a thread each, because they wait for locks and for the disk.
 - What is declared heavy always has a thread of its own.
 """
 
@@ -37,15 +37,17 @@ class Units:
         self._hub = hub
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="unit")
         self._queue: list[Job] = []
+        self._share: Share | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, endpoint: Endpoint, args: dict[str, Any]) -> Any:
         """The result of an endpoint's function; raises what it raises."""
-        if endpoint.route.heavy:
+        blocking = endpoint.db_name is not None and self._hub.store.blocking
+        if endpoint.route.heavy or (blocking and endpoint.writes):
             return await self._hop(endpoint.execute, self._hub, args)
         if endpoint.db_name is None:
             return endpoint.fn(**args)
-        if self._hub.store.blocking:
+        if blocking:
             return await self._queued(partial(endpoint.execute, self._hub, args))
         if endpoint.writes:
             return await self._queued(partial(endpoint.call, args=args))
@@ -68,9 +70,12 @@ class Units:
         return future
 
     def _flush(self) -> None:
+        if self._share is not None or not self._queue:
+            return  # what is queued goes on when the share at work is done, or takes too long
         queue, self._queue = self._queue, []
         if self._hub.store.blocking:
-            self._help(Share(queue))
+            self._share = Share(queue)
+            self._help(self._share)
             return
         try:
             results = self._hub.store.group([fn for fn, _ in queue])
@@ -98,6 +103,8 @@ class Units:
     def _help(self, share: Share) -> None:
         """Puts a thread to a share as long as something in it waits; looks again a little later."""
         share.settle()
+        if share.timer is not None:  # it takes long: let the next share begin
+            self._next(share)
         if share.waiting:
             self._begin(self._work(share))
         if share.left:
@@ -106,8 +113,15 @@ class Units:
     async def _work(self, share: Share) -> None:
         await self._hop(share.work)
         share.settle()
-        if not share.left and share.timer is not None:
-            share.timer.cancel()
+        if not share.left:
+            if share.timer is not None:
+                share.timer.cancel()
+            self._next(share)
+
+    def _next(self, share: Share) -> None:
+        if self._share is share:
+            self._share = None
+            self._flush()
 
 
 class Share:
