@@ -181,7 +181,7 @@ class Application:
         try:
             path = _path(scope)
             try:
-                route, sent = await self._answer(scope, receive, path, id)
+                route, sent = await self._answer(scope, headers, receive, path, id)
             except HubError as error:
                 sent = self._problem(self._dialect(error, path), path, id)
             except Exception as error:
@@ -206,7 +206,9 @@ class Application:
         finally:
             self.metrics.in_flight -= 1
 
-    async def _answer(self, scope: Scope, receive: Receive, path: str, id: str) -> tuple[str, Sent]:
+    async def _answer(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, path: str, id: str
+    ) -> tuple[str, Sent]:
         """The route's name and the response. Raises HubError."""
         if (own := self._own(path)) is not None:
             if scope["method"] not in ("GET", "HEAD"):
@@ -217,7 +219,7 @@ class Application:
         if (
             scope["method"] == "OPTIONS"
             and self._origins(mounted)
-            and b"access-control-request-method" in dict(scope["headers"])
+            and b"access-control-request-method" in headers
         ):
             return "preflight", Sent(204, _preflight(scope), b"")
         if inner in ("/openapi.json", "/docs") and scope["method"] in ("GET", "HEAD"):
@@ -232,7 +234,7 @@ class Application:
             if method == "OPTIONS":
                 return "options", Sent(204, [(b"allow", allow.encode())], b"")
             raise HttpError(405, f"{scope['method']} is not allowed here.", allow=allow)
-        request = Request(scope, self.hub, id, mounted.prefix)
+        request = Request(scope, headers, self.hub, id, mounted.prefix)
         request.path = inner
         if endpoint.body_adapter is not None or endpoint.is_async:
             request.body = await self._body(request, receive)

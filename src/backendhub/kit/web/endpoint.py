@@ -29,7 +29,9 @@ class Request:
 
     __slots__ = ("body", "headers", "hub", "id", "method", "path", "prefix", "query", "scope")
 
-    def __init__(self, scope: Mapping[str, Any], hub: Hub, id: str, prefix: str) -> None:
+    def __init__(
+        self, scope: Mapping[str, Any], headers: dict[bytes, bytes], hub: Hub, id: str, prefix: str
+    ) -> None:
         self.scope = scope
         self.hub = hub
         self.id = id
@@ -37,7 +39,7 @@ class Request:
         self.path: str = scope["path"]
         self.prefix = prefix
         self.query: str = scope["query_string"].decode("latin-1")
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.headers = headers
         self.body = b""
 
     def header(self, name: str) -> str | None:
