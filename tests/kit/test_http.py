@@ -456,3 +456,20 @@ def test_a_fresh_cache_answers_without_httpx(client: Make, tmp_path: Path) -> No
     env["BACKENDHUB_CONFIG"] = str(tmp_path / "config.toml")
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_trace_of_the_request_being_served_goes_on(hub: Any) -> None:
+    import httpx
+    import respx
+
+    from backendhub.kit import telemetry
+
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    mark = telemetry.traceparent.set(trace)
+    try:
+        with respx.mock() as router:
+            route = router.get("https://api.example/x").mock(return_value=httpx.Response(200, json={}))
+            hub.http.client(base_url="https://api.example", name="Example").get("/x")
+            assert route.calls.last.request.headers["traceparent"] == trace
+    finally:
+        telemetry.traceparent.reset(mark)

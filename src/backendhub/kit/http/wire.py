@@ -6,16 +6,13 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from backendhub import __version__
-from backendhub.kit import clock
+from backendhub.kit import clock, telemetry
 from backendhub.kit.errors import Upstream
 
 from .response import Response
-
-if TYPE_CHECKING:
-    pass
 
 USER_AGENT = f"backendhub/{__version__} (+https://github.com/backendhub/backendhub)"
 TRIES = 3
@@ -93,7 +90,12 @@ class Wire:
         # httpx limits each wait for a byte; a server that drips must end too.
         deadline = time.monotonic() + self.timeout * 4
         body = bytearray()
-        with self._client.stream(method, url, headers=dict(headers), content=content) as answer:
+        sent = dict(headers)
+        if (
+            trace := telemetry.traceparent.get()
+        ) is not None:  # W3C Trace Context: the request being served goes on
+            sent.setdefault("traceparent", trace)
+        with self._client.stream(method, url, headers=sent, content=content) as answer:
             for chunk in answer.iter_bytes():
                 body += chunk
                 if len(body) > self.max_body:
