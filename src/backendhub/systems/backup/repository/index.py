@@ -53,7 +53,7 @@ class Index:
         self._sections: list[tuple[int, str, int, int]] = []  # g, origin pack, first number, count
         self._by_origin: dict[str, list[tuple[int, int, int]]] = {}  # first number, count, g
         self._table = array("Q")  # sorted (first 4 bytes of the id, g)
-        self._tabled = 0
+        self.complete = True  # every stored pack is in it
 
     @property
     def count(self) -> int:
@@ -129,7 +129,6 @@ class Index:
 
     def seal_table(self) -> None:
         """Sorts what is loaded so that `find` sees it."""
-        count = self.count
         with memoryview(self.ids) as view:
             heads = view.cast("I")[:: ID // 4].tolist()
         rows: list[int] = []
@@ -140,7 +139,6 @@ class Index:
         del heads
         rows.sort()
         self._table = array("Q", rows)
-        self._tabled = count
 
     def find(self, chunk: bytes, allowed: Callable[[int], bool] | None = None) -> int | None:
         """The number of a chunk stored before this run began, the latest if there are several."""
@@ -165,21 +163,26 @@ def load(
     *,
     unusable: set[str] | None = None,
     trouble: list[BackupError] | None = None,
+    fresh: bool = False,
 ) -> Index:
     """The index of what the storage lists now; footers come from the cache or, with the identity, from packs.
 
-    With `trouble`, damaged packs are left out and reported there instead of raised.
+    With `trouble`, damaged packs are left out and reported there instead of raised. `fresh` believes the cache
+    only where there is no identity to read footers with.
     """
     index = Index()
     folder = cache / "packs"
     known = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    for entry in backend.list("packs"):
+    # Condemned packs first: where a chunk is in two packs the later one wins, and that one will stay.
+    for entry in sorted(backend.list("packs"), key=lambda e: e.name not in (unusable or ())):
         short = entry.name.rsplit("/", 1)[-1]
         try:
-            found = read_cached(folder / short, entry.size) if short in known else None
+            believe = short in known and not (fresh and ring.can_read)
+            found = read_cached(folder / short, entry.size) if believe else None
             if found is None:
                 if not ring.can_read:
-                    continue  # written by another host, or our cache was lost: cannot be reused
+                    index.complete = False  # another host's, or our cache was lost: cannot be reused
+                    continue
                 found = packs.read_footer(backend, entry.name, entry.size, ring)
                 keep_cached(cache, short, entry.size, *found)
         except BackupError as e:

@@ -41,6 +41,10 @@ class Keyring:
     _parsed: list[Any] = field(default_factory=list)
     _to: list[Any] = field(default_factory=list)
 
+    def set_recipients(self, recipients: list[str]) -> None:
+        """Wraps for others from now on."""
+        self.recipients, self._to = recipients, []
+
     @property
     def can_read(self) -> bool:
         """Whether data can be decrypted, not only written."""
@@ -58,7 +62,7 @@ class Keyring:
         """The secret inside an age file; WRONG_KEY if no identity here opens it."""
         import pyrage
 
-        if not self._parsed:
+        if len(self._parsed) != len(self.identities):
             self._parsed = [pyrage.x25519.Identity.from_str(i) for i in self.identities]
         if not self._parsed:
             raise BackupError(

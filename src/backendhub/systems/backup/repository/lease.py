@@ -55,7 +55,7 @@ class Lease:
 
 
 @contextmanager
-def held(context: Context, *, beat: float = BEAT, dead: float = DEAD) -> Iterator[Lease]:
+def held(context: Context, *, beat: float, dead: float) -> Iterator[Lease]:
     """Holds the lease; waits out a dead holder, refuses (11) beside a living one."""
     token = os.urandom(8).hex()
     while not context.backend.create(NAME, _record(token, 0)):

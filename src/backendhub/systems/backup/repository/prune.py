@@ -6,7 +6,6 @@ be read stops everything, for what it needs is unknown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -46,21 +45,16 @@ def prune(
 ) -> Pruned:
     """One round. With no grace nobody may be backing up: checked by a kernel lock where there is one."""
     if dry_run:
-        return _Round(context, grace, None, progress).run()
+        return _Round(context, grace, None, progress, quiet=grace <= timedelta(0)).run()
     before, context.backend.emergency = context.backend.emergency, True
     try:
         with ExitStack() as stack:
-            # Beside prunes of this host even the lease file need not be waited for.
             stack.enter_context(context.lock("prune.lock", "Prune"))
-            quiet = _quiet(context, stack)
-            if not quiet and grace < timedelta(hours=1) and context.backend.lock_file("activity.lock"):
-                raise BackupError(
-                    "A backup is running, so nothing can be deleted without a grace period",
-                    LOCK_BUSY,
-                    hint="Wait for it, or prune with the usual grace period.",
-                )
-            _full_disk(context)
-            held = stack.enter_context(lease.held(context, dead=_patience(context)))
+            _probe(context)
+            quiet = False
+            if grace <= timedelta(0) or _full(context):
+                quiet = _quiet(context, stack, needed=grace <= timedelta(0))
+            held = stack.enter_context(lease.held(context, beat=lease.BEAT, dead=_patience(context)))
             crash.point("prune.leased")
             return _Round(context, grace, held, progress, quiet=quiet).run()
     finally:
@@ -68,28 +62,43 @@ def prune(
         context.backend.reserve()
 
 
-def _quiet(context: Context, stack: ExitStack) -> bool:
-    """Whether no backup into this directory is running, on any host that shares its locks."""
-    if context.backend.lock_file("activity.lock") is None:
-        return False
+def _quiet(context: Context, stack: ExitStack, *, needed: bool) -> bool:
+    """Whether no backup is running: proven by the kernel in a directory, vouched for by the caller elsewhere."""
+    if not _is_directory(context):
+        return needed
     try:
         stack.enter_context(context.lock("activity.lock", "The repository"))
     except BackupError as e:
         if e.exit_code != LOCK_BUSY:
             raise
+        if needed:
+            raise BackupError(
+                "A backup is running, so nothing can be deleted without a grace period",
+                LOCK_BUSY,
+                hint="Wait for it, or prune with the usual grace period.",
+            ) from e
         return False
     return True
 
 
+def _is_directory(context: Context) -> bool:
+    return context.backend.lock_file("activity.lock") is not None
+
+
 def _patience(context: Context) -> float:
     """In a directory the kernel lock already proves that the lease's holder is dead."""
-    return 0.0 if context.backend.lock_file("prune.lock") is not None else lease.DEAD
+    return 0.0 if _is_directory(context) else lease.DEAD
 
 
-def _full_disk(context: Context) -> None:
+def _probe(context: Context) -> None:
     """Tries a small write now: on a full disk this spends the reserve before anything is at stake."""
-    context.backend.put("lease/probe", [b"."])
+    context.backend.put("lease/probe", [bytes(64 << 10)])
     context.backend.delete("lease/probe")
+
+
+def _full(context: Context) -> bool:
+    """Whether the reserve is gone, which means that the disk is full."""
+    return _is_directory(context) and context.backend.stat("reserve") is None
 
 
 class _Round:
@@ -110,68 +119,61 @@ class _Round:
 
     def run(self) -> Pruned:
         """Frees first (whole packs), then rewrites: the order that works on a full disk."""
-        snapshots = self._mark()
+        snapshots = records.all_snapshots(self._context)  # raises if any cannot be opened
         condemned = tombs.names(self._context)
         trouble: list[BackupError] = []
-        index = indexes.load(self._context.backend, self._context.ring, self._context.cache, trouble=trouble)
+        context = self._context
+        index = indexes.load(
+            context.backend, context.ring, context.cache, unusable=condemned, trouble=trouble
+        )
         self._result.notes += [e.message for e in trouble]
-        listed = {e.name: e.size for e in self._context.backend.list("packs")}
-        live = {pack for s in snapshots for pack in s.packs}
-        known = {p.name: p for p in index.packs}
-        dead = [n for n in listed if n in known and not any(o[0] in live for o in known[n].origins)]
-        unknown = [n for n in listed if n not in known]
+        listed = {e.name: e.size for e in context.backend.list("packs")}
+        unknown = listed.keys() - {p.name for p in index.packs}
         if unknown:
             self._result.notes.append(f"{len(unknown)} packs cannot be read here and are left alone")
+        precise = context.ring.can_read and not trouble
+        alive = self._alive(index, snapshots) if precise else _whole(index, snapshots)
+        dead = [p for p in index.packs if p.base not in alive and p.name in listed]
         self._bury(dead, condemned, snapshots, listed)
-        if self._context.ring.can_read and not trouble:
-            gone = set(self._result.deleted)
-            packs = [p for p in index.packs if p.name not in gone and p.name not in dead]
-            self._repack(packs, index, snapshots, listed, condemned)
+        if precise and not (_full(context) and self._lease):
+            self._repack([p for p in index.packs if p.base in alive], alive, index, snapshots, listed)
         self._sweep(listed)
         self._result.kept = sum(listed.values()) - self._result.freed
         return self._result
 
-    def _mark(self) -> list[Snapshot]:
-        return records.all_snapshots(self._context)  # raises if any cannot be opened
-
     # ── whole packs
 
     def _bury(
-        self, dead: Iterable[str], condemned: set[str], snapshots: list[Snapshot], listed: dict[str, int]
+        self, dead: list[Pack], condemned: set[str], snapshots: list[Snapshot], listed: dict[str, int]
     ) -> None:
-        dead = list(dead)
-        for name in sorted(condemned - set(dead)):
+        for name in sorted(condemned - {p.name for p in dead}):
             if name in listed:
                 self._result.spared.append(name)
             self._drop_tomb(name)
-        due = [name for name in dead if self._due(name, condemned, snapshots)]
+        due = [pack for pack in dead if self._due(pack.name, condemned, snapshots)]
         if due and self._lease:
-            # Condemning and judging were not one instant: look again before anything is lost.
-            live = {pack for s in self._mark() for pack in s.packs}
-            before = {pack for s in snapshots for pack in s.packs}
-            if live - before:
-                due = []
-                self._result.notes.append("A snapshot was made meanwhile; the next prune deletes.")
-        for name in due:
-            self._delete(name, listed[name])
-        for name in dead:
-            if name not in due:
-                self._condemn(name, condemned, snapshots)
+            due = self._still_dead(due, snapshots)
+        for pack in due:
+            self._delete(pack.name, listed[pack.name])
+        for pack in dead:
+            if pack not in due:
+                self._condemn(pack.name, condemned, snapshots)
+
+    def _still_dead(self, due: list[Pack], snapshots: list[Snapshot]) -> list[Pack]:
+        """Looks again before anything is lost: snapshots made since the mark may need these."""
+        seen = {s.id for s in snapshots}
+        places = [p for p in records.places(self._context) if p.id not in seen]
+        needed = {pack for place in places for pack in records.load(self._context, place).packs}
+        return [pack for pack in due if not any(o[0] in needed for o in pack.origins)]
 
     def _due(self, name: str, condemned: set[str], snapshots: list[Snapshot]) -> bool:
-        if self._quiet and (self._grace <= timedelta(0) or self._spent()):
+        if self._quiet:
             return True  # nobody can be relying on it unseen
-        if self._grace <= timedelta(0) and not self._context.backend.lock_file("activity.lock"):
-            return True  # an object store: the caller vouches that no backup runs
         if name not in condemned:
             return False
         tomb = tombs.read(self._context, name)
         waited = clock.precise() - tomb.time >= self._grace
         return waited and any(s.id not in tomb.newest for s in snapshots)
-
-    def _spent(self) -> bool:
-        """Whether the reserve is gone, which means that the disk is full."""
-        return self._context.backend.stat("reserve") is None
 
     def _condemn(self, name: str, condemned: set[str], snapshots: list[Snapshot]) -> None:
         self._result.condemned.append(name)
@@ -202,35 +204,27 @@ class _Round:
     def _repack(
         self,
         packs: list[Pack],
+        alive: dict[int, list[tuple[int, int]]],
         index: Index,
         snapshots: list[Snapshot],
         listed: dict[str, int],
-        condemned: set[str],
     ) -> None:
-        if not snapshots or self._spent():
-            return
-        alive = self._alive(index, snapshots)
         frames = Frames(self._context, index)
         packer: Packer | None = None
         done: list[Pack] = []
         for pack in packs:
-            kept = alive.get(pack.base, [])
-            live = sum(sum(index.lengths[g : g + n]) for g, n in kept)
-            total = sum(index.lengths[pack.base : pack.base + pack.chunks])
-            if not total or live / total >= LIVE_SHARE:
+            live = sum(sum(index.lengths[g : g + n]) for g, n in alive[pack.base])
+            if live >= LIVE_SHARE * sum(index.lengths[pack.base : pack.base + pack.chunks]):
                 continue
             self._result.repacked.append(pack.name)
             done.append(pack)
-            if not self._lease:
-                continue
-            packer = packer or Packer(self._context.ring)
-            packer = self._move(packer, kept, index, frames)
+            if self._lease:
+                packer = self._move(packer or Packer(self._context.ring), alive[pack.base], index, frames)
         if packer is not None and packer.chunks:
             store_pack(self._context, packer, "prune.repacked")
         # Only now, with every living chunk stored twice, may the old packs go the way of the dead.
-        condemned_now = condemned | tombs.names(self._context)
-        if self._lease:
-            self._bury([p.name for p in done], condemned_now & {p.name for p in done}, snapshots, listed)
+        if self._lease and done:
+            self._bury(done, set(), snapshots, listed)
 
     def _alive(self, index: Index, snapshots: list[Snapshot]) -> dict[int, list[tuple[int, int]]]:
         """The living runs (g, count) in each pack, ascending and without overlaps."""
@@ -290,6 +284,14 @@ class _Round:
             if entry.name.rsplit("/", 1)[-1].partition("-")[0] not in there:
                 self._context.backend.delete(entry.name)
         crash.point("prune.swept")
+
+
+def _whole(index: Index, snapshots: list[Snapshot]) -> dict[int, list[tuple[int, int]]]:
+    """Without the identity maps cannot be read: a pack lives if any snapshot names it."""
+    live = {pack for s in snapshots for pack in s.packs}
+    return {
+        p.base: [(p.base, p.chunks)] for p in index.packs if any(origin[0] in live for origin in p.origins)
+    }
 
 
 def _set(marks: bytearray, index: Index, run: tuple[str, int, int]) -> None:

@@ -144,10 +144,11 @@ class SnapshotSource:
         """The map of a stream, a segment at a time: where it begins, and its runs."""
         offset = 0
         for _, size, origin, number in self._stream(name)["segments"]:
-            yield offset, self._segment(origin, number)
+            yield offset, self.segment(origin, number)
             offset += size
 
-    def _segment(self, origin: str, number: int) -> list[Address]:
+    def segment(self, origin: str, number: int) -> list[Address]:
+        """The runs of one stored segment of a map."""
         return maps.decode(self.frames.chunk(self._resolve((origin, number, 1))[0][0]))
 
     def runs(self, name: str) -> list[Address]:
@@ -183,7 +184,7 @@ class SnapshotSource:
                 skip -= size
                 continue
             offset += size
-            for run in self._segment(origin, number):
+            for run in self.segment(origin, number):
                 for g, count in self._resolve(run):
                     for block in self._run_blocks(g, count):
                         if skip >= len(block):

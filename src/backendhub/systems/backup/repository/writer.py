@@ -7,6 +7,7 @@ import os
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from backendhub.kit import clock
@@ -32,7 +33,15 @@ GENERATION = 200_000  # new chunks remembered for repeats within a run: bounds m
 class Run:
     """The Sink of one run; leaving it without `commit` keeps nothing but packs that the next run reuses."""
 
-    def __init__(self, context: Context, target: str, type: Type, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        target: str,
+        type: Type,
+        progress: Progress | None,
+        *,
+        crash_point: str = "pack.stored",
+    ) -> None:
         self._context, self.target = context, target
         self._progress = progress
         self._basis = Basis.of(context, target, type)
@@ -43,7 +52,7 @@ class Run:
             self._index = indexes.load(context.backend, context.ring, context.cache, unusable=self._tombed)
             self._index.seal_table()
         self._key = context.ring.chunk_key()
-        self._pipeline = Pipeline(context, self._index)
+        self._pipeline = Pipeline(context, self._index, crash_point=crash_point)
         self._new: list[dict[int, int]] = [{}, {}]
         self._allowed = self._basis.allowed(self._index)
         self._streams: list[_Stream] = []
@@ -122,6 +131,24 @@ class Run:
 
     def commit(self, dump: Dump, **facts: Any) -> Snapshot:
         """Makes the snapshot exist. Everything before this point is invisible, everything after it durable."""
+        return self.commit_as(
+            Snapshot(
+                id=os.urandom(16).hex(),
+                target=self.target,
+                seq=1 + max((p.seq for p in records.places(self._context, self.target)), default=0),
+                time=clock.now(),
+                type=self.type,
+                bytes=0,
+                added=0,
+                packs=(),
+                facts=facts,
+                warnings=tuple([*dump.warnings, *self.warnings]),
+            ),
+            dump,
+        )
+
+    def commit_as(self, template: Snapshot, dump: Dump) -> Snapshot:
+        """Commits under an id, number and time given from elsewhere, which is how copies keep theirs."""
         if self._open or self._failed:
             raise BackupError("A stream was not finished, so there is nothing to commit", SOURCE_FAILED)
         self._pipeline.drain()
@@ -131,17 +158,11 @@ class Run:
         runs += maps.number_runs(sorted({g for parts in segments for _, _, g in parts}))
         packs = {origin for run in runs for origin, _, _ in maps.split(*run, self._index)}
         rescue.keep_alive(self._context, self._index, runs)
-        snapshot = Snapshot(
-            id=os.urandom(16).hex(),
-            target=self.target,
-            seq=1 + max((p.seq for p in records.places(self._context, self.target)), default=0),
-            time=clock.now(),
-            type=self.type,
+        snapshot = replace(
+            template,
             bytes=sum(s.offset for s in self._streams),
             added=self._pipeline.stored,
             packs=tuple(sorted(packs)),
-            facts=facts,
-            warnings=tuple([*dump.warnings, *self.warnings]),
         )
         body = {"meta": dump.meta, "tables": dump.tables, "streams": self._described(segments)}
         size = records.store(self._context, snapshot, body)
