@@ -15,10 +15,11 @@ WORK_FACTOR = 16
 _LINE = 64
 
 
-def encrypt(data: bytes, passphrase: str, *, work_factor: int = WORK_FACTOR) -> bytes:
+def encrypt(data: bytes, passphrase: str) -> bytes:
     """One passphrase recipient around `data` (at most 64 KiB, so one chunk)."""
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+    work_factor = WORK_FACTOR
     if len(data) > 1 << 16:
         raise ValueError("too long for a key file")
     file_key, salt, nonce = os.urandom(16), os.urandom(16), os.urandom(16)

@@ -82,7 +82,7 @@ class LocalBackend:
                     with suppress(FileExistsError):
                         os.mkdir(part, 0o700, dir_fd=fd)
                         os.fsync(fd)
-                deeper = os.open(part, _DIR, dir_fd=fd)
+                deeper = _descend(part, fd)
                 os.close(fd)
                 fd = deeper
             yield fd, last
@@ -260,6 +260,16 @@ class LocalBackend:
         """Locks live in the directory itself, so that users with different caches exclude each other."""
         with _explained(self.path("locks")), self._at("locks/x", make=True):
             return self.path(f"locks/{name}")
+
+
+def _descend(part: str, fd: int) -> int:
+    try:
+        return os.open(part, _DIR, dir_fd=fd)
+    except NotADirectoryError:
+        # O_DIRECTORY speaks before O_NOFOLLOW does; a link deserves the clearer word.
+        if stat.S_ISLNK(os.stat(part, dir_fd=fd, follow_symlinks=False).st_mode):
+            raise OSError(errno.ELOOP, "symbolic link", part) from None
+        raise
 
 
 def _parts(name: str) -> list[str]:

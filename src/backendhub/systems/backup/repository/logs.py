@@ -69,13 +69,12 @@ def listed(context: Context, target: str) -> list[Log]:
 def read(context: Context, target: str, name: str) -> Iterator[bytes]:
     """The blocks of a log, each authenticated; length and hash are checked before the last goes out."""
     base = f"logs/{encoded(target)}/{encoded(name)}"
-    paths = sorted(e.name for e in context.backend.list(f"logs/{encoded(target)}") if _base(e.name) == base)
-    if not paths or not paths[-1].endswith(".end"):
+    found = {e.name for e in context.backend.list(f"logs/{encoded(target)}") if _base(e.name) == base}
+    paths = _whole(base, found)
+    if not paths:
         raise NotFound(f"There is no log {name!r} of {target!r}")
     digest, total = hashlib.sha256(), 0
-    for number, path in enumerate(paths):
-        if path != f"{base}.{number:05d}" + (".end" if number == len(paths) - 1 else ""):
-            raise Corrupt(f"log {name!r} lacks a part")
+    for path in paths:
         blocks, record = _decode(context, path)
         for block in blocks:
             digest.update(block)
@@ -83,6 +82,16 @@ def read(context: Context, target: str, name: str) -> Iterator[bytes]:
         if record.get("length") != total or record.get("sha256") != digest.hexdigest():
             raise BackupError(f"log {name!r} is not what was stored", CORRUPT)
         yield from blocks
+
+
+def _whole(base: str, found: set[str]) -> list[str]:
+    """The parts of the longest complete version; a put that died may have left those of two."""
+    for last in sorted((p for p in found if p.endswith(".end")), reverse=True):
+        count = int(last.removesuffix(".end").rpartition(".")[2])
+        paths = [*(f"{base}.{n:05d}" for n in range(count)), last]
+        if found.issuperset(paths):
+            return paths
+    return []
 
 
 def trim(context: Context, target: str, keep: Callable[[str], bool]) -> list[str]:
