@@ -186,17 +186,32 @@ class SnapshotSource:
             offset += size
             for run in self.segment(origin, number):
                 for g, count in self._resolve(run):
+                    g, count, skip = self._clip(g, count, skip, left)
                     for block in self._run_blocks(g, count):
-                        if skip >= len(block):
-                            skip -= len(block)
-                            continue
                         part = block[skip : skip + left]
                         skip, left = 0, left - len(part)
                         yield part
-                        if left <= 0:
-                            return
+                    if left <= 0:
+                        return
+
+    def _clip(self, g: int, count: int, skip: int, left: int) -> tuple[int, int, int]:
+        """Drops the chunks of a run that lie before or behind the range, so that they are not fetched."""
+        lengths = self.frames.index.lengths
+        total = sum(lengths[g : g + count])
+        if skip >= total:
+            return g, 0, skip - total
+        while skip >= lengths[g]:
+            skip -= lengths[g]
+            total -= lengths[g]
+            g, count = g + 1, count - 1
+        while total - lengths[g + count - 1] >= skip + left:
+            total -= lengths[g + count - 1]
+            count -= 1
+        return g, count, skip
 
     def _run_blocks(self, g: int, count: int) -> Iterator[memoryview]:
+        if not count:
+            return
         lengths = self.frames.index.lengths
         pack = self.frames.index.pack_of(g)
         last = pack.frame_of(g + count - 1)

@@ -193,10 +193,12 @@ def all_snapshots(
 
 
 def find(snapshots: list[Snapshot], text: str) -> Snapshot:
-    """A snapshot by `latest`, the beginning of its id, or its number."""
+    """A snapshot by `latest`, its number, or at least four characters of its id."""
     if text == "latest" and snapshots:
         return snapshots[-1]
-    matches = [s for s in snapshots if s.id.startswith(text) or str(s.seq) == text]
+    matches = [s for s in snapshots if str(s.seq) == text]
+    if not matches and len(text) >= 4:
+        matches = [s for s in snapshots if s.id.startswith(text)]
     if len(matches) != 1:
         what = "No snapshot matches" if not matches else f"{len(matches)} snapshots match"
         raise NotFound(f"{what} {text!r}", hint="`backendhub backup list` shows them.")
