@@ -15,7 +15,6 @@ POINTS = (
     "pack.stored",
     "snapshot.before",
     "snapshot.stored",
-    "index.cached",
     "forget.before",
     "forget.snapshot-deleted",
     "forget.marks-deleted",
