@@ -88,9 +88,7 @@ def measure(name: str, argv: list[str], env: dict[str, str] | None = None) -> st
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     wrapped = [sys.executable, "-c", _PEAK, *argv]
-    done = subprocess.run(
-        wrapped, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    done = subprocess.run(wrapped, env={**os.environ, **(env or {})}, capture_output=True, text=True)
     wall = time.perf_counter() - started
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:

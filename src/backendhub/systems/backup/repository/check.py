@@ -67,7 +67,7 @@ def verify(
         raise Invalid(f"There is no part {subset[0]}/{subset[1]}")
     result = Verified(decrypted=context.ring.can_read)
     trouble: list[BackupError] = []
-    snapshots = records.all_snapshots(context, trouble=trouble)
+    snapshots = records.all_snapshots(context, trouble=trouble, fresh=True)
     result.findings += [Finding("snapshot", e.message) for e in trouble if e.exit_code == CORRUPT]
     broken: list[BackupError] = []
     # No cache: what an earlier run remembered must not hide what storage holds now.

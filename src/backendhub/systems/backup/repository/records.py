@@ -124,11 +124,12 @@ def _split(data: bytes, name: str) -> tuple[dict[str, Any], bytes, bytes]:
     return header, data[start + 4 : start + 4 + length], data[start + 4 + length :]
 
 
-def load(context: Context, place: Place) -> Snapshot:
-    """The facts of a snapshot, from the cache if its sealed bytes are there."""
+def load(context: Context, place: Place, *, fresh: bool = False) -> Snapshot:
+    """The facts of a snapshot, from the cache if its sealed bytes are there and may be believed."""
     cached = context.cache / "snaps" / f"{place.id}-{place.size}"
     with suppress(OSError, Corrupt):
-        return _facts(context, place, cached.read_bytes())
+        if not fresh:
+            return _facts(context, place, cached.read_bytes())
     data = context.backend.get(place.name)
     snapshot = _facts(context, place, data)
     with suppress(OSError):  # only a cache, perhaps on the same full disk
@@ -171,7 +172,11 @@ def body(context: Context, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def all_snapshots(
-    context: Context, target: str | None = None, *, trouble: list[BackupError] | None = None
+    context: Context,
+    target: str | None = None,
+    *,
+    trouble: list[BackupError] | None = None,
+    fresh: bool = False,
 ) -> list[Snapshot]:
     """Every snapshot with its marks, oldest first.
 
@@ -181,7 +186,7 @@ def all_snapshots(
     found = []
     for place in places(context, target):
         try:
-            found.append(load(context, place))
+            found.append(load(context, place, fresh=fresh))
         except Missing:
             continue  # forgotten by another process since the listing
         except BackupError as e:
