@@ -167,6 +167,8 @@ def _check_snapshot(context: Context, snapshot: Snapshot, index: Index, bad: dic
     except BackupError as e:
         if e.exit_code != CORRUPT:
             raise
+        if not records.exists(context, snapshot):
+            return []  # forgotten since the listing
         return [Finding(snapshot.name, f"{label}: {e.message}", (label,))]
     return _check_streams(source, label, bad)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from backendhub.systems.backup.models import CORRUPT, BackupError
+from backendhub.systems.backup.models import CORRUPT, WRONG_KEY, BackupError
 
 from . import packs
 from .backend import Backend, Buffer
@@ -186,6 +186,9 @@ def load(
                 found = packs.read_footer(backend, entry.name, entry.size, ring)
                 keep_cached(cache, short, entry.size, *found)
         except BackupError as e:
+            if e.exit_code == WRONG_KEY:  # written before this identity became a recipient
+                index.complete = False
+                continue
             if trouble is None or e.exit_code != CORRUPT:
                 raise
             trouble.append(e)

@@ -6,7 +6,7 @@ be read stops everything, for what it needs is unknown.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -15,6 +15,7 @@ from backendhub.systems.backup.models import LOCK_BUSY, BackupError
 
 from . import crash, lease, records, tombs
 from . import index as indexes
+from .backend import Missing
 from .context import Context, Progress
 from .index import Index, Pack
 from .packs import FRAME_SIZE, Packer
@@ -163,7 +164,10 @@ class _Round:
         """Looks again before anything is lost: snapshots made since the mark may need these."""
         seen = {s.id for s in snapshots}
         places = [p for p in records.places(self._context) if p.id not in seen]
-        needed = {pack for place in places for pack in records.load(self._context, place).packs}
+        needed: set[str] = set()
+        for place in places:
+            with suppress(Missing):  # made and forgotten again, all since the mark
+                needed.update(records.load(self._context, place).packs)
         return [pack for pack in due if not any(o[0] in needed for o in pack.origins)]
 
     def _due(self, name: str, condemned: set[str], snapshots: list[Snapshot]) -> bool:
@@ -230,7 +234,12 @@ class _Round:
         """The living runs (g, count) in each pack, ascending and without overlaps."""
         marks = bytearray(index.count)
         for snapshot in snapshots:
-            source = SnapshotSource(self._context, snapshot, index)
+            try:
+                source = SnapshotSource(self._context, snapshot, index)
+            except Missing:
+                if records.exists(self._context, snapshot):
+                    raise
+                continue  # forgotten since the listing: it needs nothing any more
             for name in source.names():
                 for segment in source.described(name)["segments"]:
                     _set(marks, index, (segment[2], segment[3], 1))

@@ -171,6 +171,11 @@ def body(context: Context, snapshot: Snapshot) -> dict[str, Any]:
     return dict(unpack_small(seal.open(1, second), snapshot.name))
 
 
+def exists(context: Context, snapshot: Snapshot) -> bool:
+    """Whether it is still there, or was forgotten by another process meanwhile."""
+    return context.backend.stat(snapshot.name) is not None
+
+
 def all_snapshots(
     context: Context,
     target: str | None = None,

@@ -178,6 +178,12 @@ class Repository:
             raise NotFound(f"There is no snapshot record {name!r}")
         self._context.backend.delete(name)
 
+    def remove_pack(self, name: str) -> None:
+        """Removes a pack that verify found damaged, so that the next backup stores its chunks anew."""
+        if self._context.backend.stat(name) is None or not name.startswith("packs/"):
+            raise NotFound(f"There is no pack {name!r}")
+        self._context.backend.delete(name)
+
     def prune(
         self, *, grace: timedelta = GRACE, dry_run: bool = False, progress: Progress | None = None
     ) -> Pruned:

@@ -49,7 +49,11 @@ class Run:
         self._tombed = tombs.names(context)
         self._index = Index()
         if self.type is not Type.FULL:
-            self._index = indexes.load(context.backend, context.ring, context.cache, unusable=self._tombed)
+            trouble: list[BackupError] = []  # a damaged pack is simply not reused; verify tells of it
+            self._index = indexes.load(
+                context.backend, context.ring, context.cache, unusable=self._tombed, trouble=trouble
+            )
+            context.warnings += [e.message for e in trouble]
             self._index.seal_table()
         self._key = context.ring.chunk_key()
         self._pipeline = Pipeline(context, self._index, crash_point=crash_point)
