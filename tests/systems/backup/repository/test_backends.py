@@ -243,6 +243,19 @@ def test_a_store_that_refuses_is_exit_30(
     assert (handler.seen > 1) is retried
 
 
+def test_a_store_that_never_answers_is_given_up(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    from backendhub.systems.backup.repository.objects import ObjectBackend
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        backend = ObjectBackend(s3_url, retry_seconds=0.3)
+        with pytest.raises(BackupError) as e:
+            backend.put("packs/x", [b"1"])
+    assert e.value.exit_code == STORAGE
+
+
 def test_a_bucket_that_does_not_exist(s3_url: str) -> None:
     from backendhub.systems.backup.repository.objects import ObjectBackend
 

@@ -178,7 +178,9 @@ class World:
 
         index = indexes.load(context.backend, context.ring, context.cache, fresh=True)
         for pack in index.packs:
-            assert {o[0] for o in pack.origins} <= needed
+            assert {o[0] for o in pack.origins} & needed
+        left = repo.prune(grace=timedelta(0), dry_run=True)
+        assert (left.deleted, left.condemned, left.repacked) == ([], [], [])
         ids = [pack.id for pack in index.packs]
         assert len(ids) == len(set(ids))
         assert tombs.names(context) == set()

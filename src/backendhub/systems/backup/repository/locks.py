@@ -57,7 +57,8 @@ def _sign(fd: int) -> None:
     """Leaves word of who holds the lock; on a full disk there is simply no word."""
     with suppress(OSError):
         os.ftruncate(fd, 0)
-        os.pwrite(fd, json.dumps({"pid": os.getpid(), "since": clock.iso(clock.now())}).encode(), 0)
+        os.lseek(fd, 0, os.SEEK_SET)
+        os.write(fd, json.dumps({"pid": os.getpid(), "since": clock.iso(clock.now())}).encode())
 
 
 def holder(path: str) -> dict[str, object] | None:
@@ -73,8 +74,9 @@ def holder(path: str) -> dict[str, object] | None:
 
 
 def _note(fd: int) -> dict[str, object]:
+    os.lseek(fd, 0, os.SEEK_SET)
     try:
-        note = json.loads(os.pread(fd, 1000, 0) or b"{}")
+        note = json.loads(os.read(fd, 1000) or b"{}")
     except ValueError:  # between the holder's truncate and its write
         note = {}
     return note if isinstance(note, dict) else {}

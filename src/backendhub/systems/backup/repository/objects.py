@@ -15,7 +15,8 @@ from backendhub.systems.backup.models import CORRUPT, STORAGE, BackupError
 from .backend import SMALL, Buffer, Entry, Missing
 
 T = TypeVar("T")
-RETRY_SECONDS = 290.0  # below the five minutes after which a cron job is better told
+RETRY_SECONDS = 180.0
+REQUEST_SECONDS = 120.0  # together five minutes, after which a cron job is better told
 
 
 class ObjectBackend:
@@ -31,7 +32,11 @@ class ObjectBackend:
         self.emergency = False
         self.retry_seconds = retry_seconds
         self._obs, self._errors = obstore, exceptions
-        client: Any = {"timeout": "120s", "connect_timeout": "15s", "allow_http": _plain_http(options)}
+        client: Any = {
+            "timeout": timedelta(seconds=min(REQUEST_SECONDS, retry_seconds)),
+            "connect_timeout": "15s",
+            "allow_http": _plain_http(options),
+        }
         # Few retries inside: the outer loop also covers what obstore does not retry (PUT timeouts).
         retries: Any = {
             "max_retries": 2,

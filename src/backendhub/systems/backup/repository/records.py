@@ -239,7 +239,17 @@ def _marks(context: Context, target: str | None) -> dict[str, list[dict[str, Any
 
 
 def _read_mark(context: Context, name: str) -> dict[str, Any] | None:
+    cached = context.cache / "marks" / name.rsplit("/", 1)[-1]
+    with suppress(OSError, Corrupt):
+        return _open_mark(context, name, cached.read_bytes())
     data = context.backend.get(name, limit=1 << 20)
+    record = _open_mark(context, name, data)
+    with suppress(OSError):  # only a cache, perhaps on the same full disk
+        keep_local(context.cache, f"marks/{cached.name}", data)
+    return record
+
+
+def _open_mark(context: Context, name: str, data: bytes) -> dict[str, Any] | None:
     header, start = read_header(data, name)
     try:
         seal = open_seal(context.ring, header, context=name)
