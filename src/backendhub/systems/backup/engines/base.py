@@ -14,9 +14,8 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from backendhub.kit.errors import Invalid
-
-from ..models import TIMED_OUT, BackupError, Check, Dump, Type
-from ..streams import Reader, Sink, Source
+from backendhub.systems.backup.models import TIMED_OUT, BackupError, Check, Dump, Type
+from backendhub.systems.backup.streams import Reader, Sink, Source
 
 NO_PASSWORD_HINT = (
     "Leave it out and use ~/.pgpass, ~/.my.cnf, or the target's password_cmd= or password_file= option."
