@@ -160,8 +160,8 @@ class Child:
         while data := self.read():
             yield data
 
-    def write(self, data: bytes | memoryview) -> None:
-        """Feeds stdin; a program that ended early is reported with its own words."""
+    def write(self, data: bytes | memoryview, *, may_leave: bool = False) -> bool:
+        """Feeds stdin; a program that ended early is reported with its own words. False: it has left."""
         assert self._process.stdin is not None
         try:
             with self._waits():
@@ -169,13 +169,16 @@ class Child:
                 self._process.stdin.flush()
         except (BrokenPipeError, ValueError):
             self._raise_if_timed_out()
-            self._wait()
+            if self._wait() == 0 and may_leave:
+                return False
             self._give_up()
+        return True
 
-    def feed(self, reader: Reader) -> None:
-        """Copies a stream into stdin and closes it."""
+    def feed(self, reader: Reader, *, may_leave: bool = False) -> None:
+        """Copies a stream into stdin and closes it; `may_leave`: the program need not read all of it."""
         while data := reader.read(BLOCK):
-            self.write(data)
+            if not self.write(data, may_leave=may_leave):
+                break
         self.close_stdin()
 
     def close_stdin(self) -> None:
