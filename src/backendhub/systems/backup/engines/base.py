@@ -219,7 +219,10 @@ def _server_dsn(text: str, scheme: str) -> Dsn:
     if parts.fragment:
         raise Invalid("The DSN holds a bare '#'.", hint="Write '#' in a name as %23.")
     engine = SCHEMES[scheme]
-    host = unquote(parts.hostname or "") or params.get("host", "") or "localhost"
+    # urlsplit lowers the case of hostnames, which would break a socket directory.
+    written = parts.netloc.rpartition("@")[2]
+    written = written[1:].partition("]")[0] if written.startswith("[") else written.partition(":")[0]
+    host = unquote(written) or params.get("host", "") or "localhost"
     user = unquote(parts.username) if parts.username else None
     database = unquote(parts.path.removeprefix("/"))
     if "\x00" in database + host + (user or ""):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -75,11 +76,30 @@ class Cluster:
     def start(self, *settings: str, timeout: float = 120) -> None:
         """Starts it and waits until it takes connections."""
         self._pg_ctl("start", "-l", str(self.log), "-t", str(int(timeout)), "-o", " ".join(settings))
+        self._wait(Deadline.after(timeout))
 
-    def stop(self) -> None:
-        """Stops it at once: nothing in it is worth a checkpoint."""
-        with suppress(BackupError):
-            self._pg_ctl("stop", "-m", "immediate")
+    def _wait(self, deadline: Deadline) -> None:
+        # Without hot standby, pg_ctl calls a server that is still recovering started.
+        while True:
+            try:
+                self.client().psql("SELECT 1")
+            except BackupError as problem:
+                if not (self.data / "postmaster.pid").exists():
+                    said = last_lines(self.log.read_text("utf-8", "replace"))
+                    raise BackupError(f"The server ended: {said}", SOURCE_FAILED) from None
+                if (
+                    "not accepting connections" not in problem.message
+                    and "starting up" not in problem.message
+                ):
+                    raise
+            else:
+                return
+            deadline.check("waiting for the server to recover")
+            time.sleep(0.1)
+
+    def stop(self, *, mode: str = "immediate") -> None:
+        """Stops it: at once, for nothing in a throwaway is worth a checkpoint, or cleanly (`fast`)."""
+        self._pg_ctl("stop", "-m", mode)
 
     def _pg_ctl(self, verb: str, *more: str) -> None:
         argv = [self.program("pg_ctl"), verb, "-D", str(self.data), "-w", "-s", *more]

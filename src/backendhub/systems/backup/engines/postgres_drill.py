@@ -51,7 +51,7 @@ def drill(
         )
         findings = inventories.differences(source.meta, found)
         differing, compared = _compare(source, cluster, options, folder, deadline)
-        checks = [_check(client, text) for text in sql]
+        checks = [check_sql(client, text) for text in sql]
         return Drill(findings + differing, compared, _server(cluster), checks)
 
 
@@ -95,7 +95,8 @@ def _lines(child: Child) -> Iterator[bytes]:
         yield rest
 
 
-def _check(client: Client, statement: str) -> Check:
+def check_sql(client: Client, statement: str) -> Check:
+    """A check holds when its first cell is true: not empty, 0, false or an error."""
     try:
         answer = client.psql(statement + ";").split("\n")[0].split("\x1f")[0]
     except BackupError as problem:
