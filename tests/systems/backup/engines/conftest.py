@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from backendhub.systems.backup.engines.base import parse_dsn
+from backendhub.systems.backup.engines.postgres_client import find_program, server_account
+from backendhub.systems.backup.engines.postgres_cluster import Cluster
 
 
 class Stored:
@@ -175,3 +177,20 @@ def folder_for_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def cluster(folder_for_servers: Path) -> Iterator[Cluster]:
+    if not shutil.which(find_program("initdb", {})):
+        _absent("no initdb")
+    folder = folder_for_servers / "primary"
+    folder.mkdir(mode=0o755)
+    if account := server_account():
+        shutil.chown(folder, account)
+    made = Cluster(folder, folder / "data", major=0, options={})
+    made.init()
+    with (made.data / "postgresql.conf").open("a") as file:
+        file.write("wal_level = replica\nmax_slot_wal_keep_size = '1GB'\nfull_page_writes = on\n")
+    with made:
+        made.start()
+        yield made

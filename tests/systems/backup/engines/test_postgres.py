@@ -116,6 +116,16 @@ def test_dump_restore_dump_is_equal(pg: Any, stored: Any, new_stored: Any, tmp_p
     assert counts(pg, target) == counts(pg, name)
 
 
+def test_a_database_called_help(pg: Any, stored: Any) -> None:
+    pg.made.append("--help")
+    pg.sql('CREATE DATABASE "--help"')
+    pg.sql("CREATE TABLE t(a int); INSERT INTO t VALUES (7)", "--help")
+    dump(pg, "--help", stored)
+    target = pg.name("-x=y z")
+    engine_for(pg.dsn("--help")).restore(stored, pg.dsn(target))
+    assert pg.sql("SELECT a FROM t", target) == "7"
+
+
 def test_drill_proves_it_and_finds_what_is_wrong(pg: Any, stored: Any) -> None:
     name = pg.database()
     pg.sql(SCHEMA, name)
