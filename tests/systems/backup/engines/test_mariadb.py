@@ -126,6 +126,20 @@ def test_dump_restore_dump_is_equal(maria: Any, stored: Any, new_stored: Any, su
     assert again.meta["database"]["collation"] == "latin1_german1_ci"
 
 
+def test_a_target_limited_to_some_tables(maria: Any, stored: Any) -> None:
+    name = maria.database()
+    maria.sql(
+        "CREATE TABLE one(a int); CREATE TABLE two(a int); INSERT INTO one VALUES (5);"
+        "CREATE FUNCTION f() RETURNS int RETURN 1; CREATE TRIGGER t BEFORE INSERT ON one FOR EACH ROW SET NEW.a = 1",
+        name,
+    )
+    done = dump(maria, name, stored, tables=["one"])
+    assert set(done.tables) == {"one"}
+    target = maria.name()
+    engine_for(maria.dsn(name)).restore(stored, maria.dsn(target))
+    assert maria.sql("SELECT a FROM one; SHOW TRIGGERS", target).startswith("5\nt\t")
+
+
 def test_a_database_called_help(maria: Any, stored: Any) -> None:
     maria.made.append("--help")
     maria.sql("CREATE DATABASE IF NOT EXISTS `--help`")

@@ -116,6 +116,32 @@ def test_dump_restore_dump_is_equal(pg: Any, stored: Any, new_stored: Any, tmp_p
     assert counts(pg, target) == counts(pg, name)
 
 
+def test_a_target_limited_to_some_tables(pg: Any, stored: Any) -> None:
+    name = pg.database()
+    pg.sql(
+        "CREATE TABLE one(a serial PRIMARY KEY); CREATE TABLE two(a int); INSERT INTO one VALUES (5);"
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        name,
+    )
+    done = dump(pg, name, stored, tables="one")
+    assert set(done.tables) == {"public.one", "public.one_a_seq"}
+    target = pg.database()
+    engine_for(pg.dsn(name)).restore(stored, pg.dsn(target))
+    assert pg.sql("SELECT a FROM one", target) == "5"
+    assert engine_for(pg.dsn(name)).drill(stored).findings == []
+    assert failing(pg, name, type(stored)(), tables="absent").exit_code == 20
+
+
+def test_a_database_with_only_a_function_is_not_empty(pg: Any, stored: Any) -> None:
+    name, target = pg.database(), pg.database()
+    dump(pg, name, stored)
+    pg.sql("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", target)
+    engine = engine_for(pg.dsn(name))
+    assert engine.is_empty(pg.dsn(name)) and not engine.is_empty(pg.dsn(target))
+    with pytest.raises(BackupError, match="not empty"):
+        engine.restore(stored, pg.dsn(target))
+
+
 def test_a_database_called_help(pg: Any, stored: Any) -> None:
     pg.made.append("--help")
     pg.sql('CREATE DATABASE "--help"')

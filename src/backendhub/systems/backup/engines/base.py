@@ -184,6 +184,12 @@ class Engine(Protocol):
         ...
 
 
+def chosen_tables(options: Mapping[str, Any]) -> list[str]:
+    """The tables that a target is limited to (`tables=a,b`); none: everything."""
+    chosen = options.get("tables") or []
+    return [name.strip() for name in chosen.split(",")] if isinstance(chosen, str) else list(chosen)
+
+
 def parse_dsn(text: str) -> Dsn:
     """Reads a DSN or a file path; refuses a password in it. `sqlite:///rel.db`, `sqlite:////abs.db`."""
     if "://" not in text:

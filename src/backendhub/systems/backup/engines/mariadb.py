@@ -16,7 +16,7 @@ from backendhub.systems.backup.models import CANNOT_CONNECT, SOURCE_FAILED, Back
 from backendhub.systems.backup.streams import Sink, Source
 
 from . import mariadb_inventory as inventories
-from .base import Deadline, Drill, Dsn, Log, Restored
+from .base import Deadline, Drill, Dsn, Log, Restored, chosen_tables
 from .child import BLOCK, Child, output
 from .mariadb_client import Client, failed, is_mariadb_program
 from .mariadb_index import Indexer
@@ -27,9 +27,7 @@ DUMP_WORDS = (
     "--quick",
     "--order-by-primary",
     "--hex-blob",
-    "--routines",
     "--triggers",
-    "--events",
     "--skip-dump-date",
     "--comments",
     "--no-tablespaces",
@@ -75,7 +73,7 @@ class MariadbEngine:
         if odd := inventories.not_transactional(self.client):
             text = f"not transactional, so not consistent: {', '.join(odd[:5])}"
             checks.append(Check("engines", "warning", text, "ALTER TABLE … ENGINE=InnoDB"))
-        return [*checks, *self._binlog_checks(known)]
+        return [*checks, *self._binlog_checks(known), *inventories.leftovers(self.client)]
 
     def _fits(self, version: str) -> Check:
         major = tuple(map(int, re.findall(r"\d+", version)[:2]))
@@ -116,12 +114,13 @@ class MariadbEngine:
         for check in checks:
             if check.severity == "error":
                 raise BackupError(f"{check.name}: {check.text}.", CANNOT_CONNECT, hint=check.hint)
-        before = inventories.read(self.client)
+        chosen = chosen_tables(self.options)
+        before = inventories.limited(inventories.read(self.client), chosen)
         now = self.client.value("SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')")
         indexer = Indexer()
         with (
             sink.stream(STREAM) as writer,
-            self.client.command("dump", *self.words(), "--", self.dsn.database) as (
+            self.client.command("dump", *self.words(), "--", self.dsn.database, *chosen) as (
                 argv,
                 fds,
             ),
@@ -156,7 +155,9 @@ class MariadbEngine:
     def words(self) -> list[str]:
         """The dumper's options for this server."""
         program = self.client.program("dump")
-        words = [*DUMP_WORDS]
+        # A backup of some tables holds those tables, not the routines and events of the whole database.
+        whole = [] if chosen_tables(self.options) else ["--routines", "--events"]
+        words = [*DUMP_WORDS, *whole]
         logging = self.client.variables("log_bin").get("log_bin") == "ON"
         if is_mariadb_program(program):
             if logging and self._may_see_position():

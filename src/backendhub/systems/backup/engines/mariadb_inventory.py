@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
+
+from backendhub.systems.backup.models import CANNOT_CONNECT, BackupError, Check
 
 from .mariadb_client import Client, literal, names
 from .mariadb_index import Section
@@ -61,6 +64,25 @@ def objects(client: Client, database: str | None = None) -> dict[str, list[str]]
     for kind, name in client.sql(text):
         found[kind].append(name)
     return {kind: sorted(listed) for kind, listed in found.items()}
+
+
+def leftovers(client: Client) -> list[Check]:
+    """Databases that a killed restore left behind."""
+    rows = client.sql("SHOW DATABASES LIKE 'hub\\_%'")
+    found = [name for name in names(rows) if re.fullmatch(r"hub_(restore|old)_[0-9a-f]{12}", name)]
+    text = f"left by an interrupted restore: {', '.join(found)}"
+    return [Check("leftovers", "warning", text, "DROP DATABASE them.")] if found else []
+
+
+def limited(holds: dict[str, Any], chosen: list[str]) -> dict[str, Any]:
+    """Only the chosen tables and what belongs to them."""
+    if not chosen:
+        return holds
+    if absent := [name for name in chosen if name not in holds["tables"]]:
+        raise BackupError(f"There is no table {', '.join(absent)}.", CANNOT_CONNECT)
+    kinds = ("tables", "views", "sequences")
+    objects = {kind: [name for name in holds["objects"][kind] if name in chosen] for kind in kinds}
+    return holds | {"tables": {name: holds["tables"][name] for name in chosen}, "objects": objects}
 
 
 def definers(client: Client) -> list[str]:

@@ -26,7 +26,7 @@ from backendhub.systems.backup.models import (
 )
 from backendhub.systems.backup.streams import Sink, Source
 
-from .base import Deadline, Drill, Dsn, Log, Restored
+from .base import Deadline, Drill, Dsn, Log, Restored, chosen_tables
 from .child import BLOCK
 from .secrets import password
 
@@ -135,9 +135,10 @@ class MongoEngine:
             hello = client.admin.command("hello")
             database = client[self.dsn.database]
             snapshot = _can_snapshot(hello)
+            chosen = chosen_tables(self.options)
             with client.start_session(snapshot=True) if snapshot else nullcontext() as session:
                 for about in sorted(database.list_collections(), key=lambda row: str(row["name"])):
-                    if not about["name"].startswith("system."):
+                    if not about["name"].startswith("system.") and (not chosen or about["name"] in chosen):
                         tables[about["name"]] = self._collection(sink, database, about, session, limits)
             version = client.admin.command("buildInfo")["version"]
         warnings = [] if snapshot else ["collections were read one after another, not at one point in time"]

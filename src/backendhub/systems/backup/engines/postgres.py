@@ -17,7 +17,7 @@ from backendhub.systems.backup.models import CANNOT_CONNECT, SOURCE_FAILED, Back
 from backendhub.systems.backup.streams import Sink, Source, Writer
 
 from . import postgres_inventory as inventories
-from .base import Deadline, Drill, Dsn, Log, Restored
+from .base import Deadline, Drill, Dsn, Log, Restored, chosen_tables
 from .child import BLOCK, Child
 from .postgres_client import Access, Client, Session, conninfo, ident
 
@@ -55,7 +55,8 @@ class PostgresEngine:
             checks.append(Check("rights", "ok", f"{len(found)} tables, views and sequences can be read"))
         full = self.client.psql("SELECT has_table_privilege('pg_authid', 'SELECT')") == "t"
         text = "roles with passwords" if full else "roles without their passwords (needs a superuser)"
-        return [*checks, Check("globals", "ok" if full else "warning", text)]
+        checks.append(Check("globals", "ok" if full else "warning", text))
+        return checks + inventories.leftovers(self.client.psql)
 
     def preflight(self) -> None:
         """Raises 20 for what would make the dump fail."""
@@ -83,7 +84,7 @@ class PostgresEngine:
                     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
                 )
                 snapshot = session.ask("SELECT pg_export_snapshot();")[0]
-                holds = inventories.read(session.ask, count=count)
+                holds = self._limited(inventories.read(session.ask, count=count))
                 with sink.stream(DUMP) as writer:
                     self._archive(writer, access, snapshot, deadline, bool(self._has_rows(holds)))
                     size = writer.offset
@@ -141,8 +142,8 @@ class PostgresEngine:
     ) -> None:
         argv = [self.client.program("pg_dump"), "-Fc", "-Z0", "--no-password", f"--snapshot={snapshot}"]
         argv += [f"--lock-wait-timeout={self._lock_seconds() * 1000}", "-d", conninfo(self.dsn)]
-        for name in self._chosen():
-            argv += ["-t", name]
+        for schema, name in self._chosen():
+            argv += ["-t", f"{ident(schema)}.{ident(name)}"]
         head, tail = b"", b""
         with Child(argv, doing="pg_dump", env=access.env, fds=access.fds, deadline=deadline) as child:
             for data in child.blocks():
@@ -154,10 +155,24 @@ class PostgresEngine:
         if head[: len(MAGIC)] != MAGIC or (rows and not self._chosen() and tail != END_OF_DATA):
             raise BackupError("pg_dump's archive is not complete.", SOURCE_FAILED)
 
-    def _chosen(self) -> list[str]:
-        chosen = self.options.get("tables") or []
-        names = chosen.split(",") if isinstance(chosen, str) else list(chosen)
-        return [".".join(ident(part) for part in name.split(".", 1)) for name in names]
+    def _chosen(self) -> list[tuple[str, str]]:
+        found = [name.rpartition(".") for name in chosen_tables(self.options)]
+        return [(schema or "public", name) for schema, _, name in found]
+
+    def _limited(self, holds: dict[str, Any]) -> dict[str, Any]:
+        """Only the chosen tables with the sequences they own; other objects are not in such a dump."""
+        if not (chosen := set(self._chosen())):
+            return holds
+        tables = holds["tables"]
+        wanted = {name for name, row in tables.items() if (row["schema"], row["table"]) in chosen}
+        if len(wanted) < len(chosen):
+            lost = sorted(chosen - {(row["schema"], row["table"]) for row in tables.values()})
+            raise BackupError(
+                f"There is no table {'.'.join(lost[0])}.", CANNOT_CONNECT, hint="tables=schema.name,…"
+            )
+        owned = {oid for _, oid, name in holds["owned"] if name in wanted}
+        kept = {name: row for name, row in tables.items() if name in wanted or row["oid"] in owned}
+        return holds | {"tables": kept, "objects": {}}
 
     def logs(self, since: Mapping[str, Any], *, deadline: Deadline | None = None) -> Iterator[Log]:
         """A logical dump has no log to follow it."""
@@ -221,7 +236,7 @@ class PostgresEngine:
     def is_empty(self, target: Dsn) -> bool:
         """No such database, or one without tables, views or sequences."""
         client = Client(target, self.options)
-        return not client.exists(target.database) or not client.psql(inventories.TABLES)
+        return not client.exists(target.database) or not inventories.holds_anything(client.psql)
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from backendhub.systems.backup.models import Check
+
 from .postgres_client import ident, literal
 
 OURS = """
@@ -88,6 +90,23 @@ def read(ask: Ask, *, count: bool = True) -> dict[str, Any]:
         "objects": json.loads(ask(OBJECTS)[0]),
         "database": json.loads(ask(DATABASE)[0]),
     }
+
+
+def holds_anything(ask: Callable[[str], str]) -> bool:
+    """Whether a restore would overwrite something: functions and types count, not only tables."""
+    counted = json.loads(ask(OBJECTS))
+    return bool(ask(TABLES)) or any(counted[kind] for kind in ("functions", "types", "large_objects"))
+
+
+def leftovers(ask: Callable[[str], str]) -> list[Check]:
+    """Databases that a killed restore left behind."""
+    found = ask(
+        "SELECT datname FROM pg_database WHERE datname ~ '^hub_(restore|old)_[0-9a-f]{12}$' ORDER BY 1"
+    )
+    if not found:
+        return []
+    names = ", ".join(found.splitlines())
+    return [Check("leftovers", "warning", f"left by an interrupted restore: {names}", "DROP DATABASE them.")]
 
 
 def differences(stored: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

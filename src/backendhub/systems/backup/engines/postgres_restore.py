@@ -40,7 +40,11 @@ class Restore:
     def database(self, *, replace: bool) -> Restored:
         """The whole database."""
         name = self.client.dsn.database
-        if (taken := self.client.exists(name)) and not replace and self.client.psql(inventories.TABLES):
+        if (
+            (taken := self.client.exists(name))
+            and not replace
+            and inventories.holds_anything(self.client.psql)
+        ):
             raise BackupError(f"Database {name!r} is not empty.", 2, hint="--replace overwrites it.")
         warnings = self.roles()
         aside = f"hub_restore_{uuid.uuid4().hex[:12]}"
@@ -108,7 +112,7 @@ class Restore:
         self._server(f"ALTER DATABASE {ident(name)} ALLOW_CONNECTIONS false;")
         try:
             self._server(
-                "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
                 f" WHERE datname = {literal(name)} AND pid <> pg_backend_pid();"
             )
             self._server(f"BEGIN; ALTER DATABASE {ident(name)} RENAME TO {ident(old)}; {rename} COMMIT;")

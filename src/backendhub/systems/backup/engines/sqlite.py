@@ -30,7 +30,7 @@ from backendhub.systems.backup.models import (
 )
 from backendhub.systems.backup.streams import Sink, Source
 
-from .base import Deadline, Drill, Dsn, Log, Restored
+from .base import Deadline, Drill, Dsn, Log, Restored, chosen_tables
 from .compare import CompareSink
 from .sqlite_worker import Worker
 
@@ -41,6 +41,9 @@ class SqliteEngine:
     """One SQLite file."""
 
     def __init__(self, dsn: Dsn, options: Mapping[str, Any]) -> None:
+        if chosen_tables(options):
+            hint = "Choose them at restore: restore --tables."
+            raise Invalid("An SQLite file is always backed up whole.", hint=hint)
         self.dsn = dsn
         self.options = options
         self.lock_timeout = float(options.get("lock_timeout", 10))
