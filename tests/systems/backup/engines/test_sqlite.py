@@ -84,7 +84,10 @@ def test_a_database_of_one_page(tmp_path: Path, stored: Any) -> None:
         db.execute("PRAGMA user_version = 7")
     dump(tmp_path / "a.db", stored)
     assert len(stored.streams["pages"]) == 4096
+    (tmp_path / "a.db").chmod(0o640)
+    stored.meta = dump(tmp_path / "a.db", type(stored)()).meta
     restore(stored, tmp_path / "b.db")
+    assert (tmp_path / "b.db").stat().st_mode & 0o777 == 0o640
     with closing(sqlite3.connect(tmp_path / "b.db")) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (7,)
 

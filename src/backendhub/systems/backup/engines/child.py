@@ -26,6 +26,7 @@ from .base import Deadline
 BLOCK = 1 << 20
 TAIL = 8192
 GRACE = 5.0
+NEW_PROCESS_GROUP = 0x200  # subprocess.CREATE_NEW_PROCESS_GROUP, which only Windows defines
 CONNECT_SIGNS = (
     "could not connect",
     "connection to server at",
@@ -88,33 +89,21 @@ class Child:
         self._waiting: float | None = None
         self._done = threading.Event()
         self._tail = bytearray()
-        own: dict[str, object] = (
+        own: dict[str, object] = {
+            "stdin": _end(stdin),
+            "stdout": _end(stdout),
+            "stderr": subprocess.PIPE,
+            "env": dict(env) if env is not None else environment(),
+            "cwd": cwd,
+        }
+        own |= (
             {"start_new_session": True, "pass_fds": tuple(fds)}
             if os.name == "posix"
-            else {"creationflags": 0x200}
+            else {"creationflags": NEW_PROCESS_GROUP}
         )
         if account is not None:
             own |= {"user": account, "group": account, "extra_groups": []}
-        try:
-            self._process: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload]
-                [os.fspath(word) for word in argv],
-                stdin=_end(stdin),
-                stdout=_end(stdout),
-                stderr=subprocess.PIPE,
-                env=dict(env) if env is not None else environment(),
-                cwd=cwd,
-                **own,
-            )
-        except FileNotFoundError:
-            raise BackupError(
-                f"{Path(argv[0]).name} is not installed.",
-                CANNOT_CONNECT,
-                hint="Install the database's client programs (postgresql-client, mariadb-client).",
-            ) from None
-        except OSError as problem:
-            raise BackupError(
-                f"{argv[0]} cannot be started: {problem.strerror}.", CANNOT_CONNECT
-            ) from problem
+        self._process = _spawn(argv, own)
         if stdout is True:
             _widen(self._process.stdout)
         self._threads = [
@@ -142,7 +131,7 @@ class Child:
     ) -> None:
         self.stop()
         for thread in self._threads:
-            thread.join()
+            thread.join(GRACE)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 with suppress(OSError):
@@ -267,6 +256,22 @@ class Child:
                 if not self._done.wait(GRACE):
                     self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
                 return
+
+
+def _spawn(argv: Sequence[str | Path], options: dict[str, object]) -> subprocess.Popen[bytes]:
+    try:
+        process: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload]
+            [os.fspath(word) for word in argv], **options
+        )
+    except FileNotFoundError:
+        raise BackupError(
+            f"{Path(argv[0]).name} is not installed.",
+            CANNOT_CONNECT,
+            hint="Install the database's client programs (postgresql-client, mariadb-client).",
+        ) from None
+    except (OSError, ValueError) as problem:
+        raise BackupError(f"{argv[0]} cannot be started: {problem}.", CANNOT_CONNECT) from problem
+    return process
 
 
 def _widen(pipe: IO[bytes] | None) -> None:

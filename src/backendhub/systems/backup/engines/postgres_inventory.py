@@ -42,22 +42,31 @@ FROM pg_depend d JOIN pg_class c ON d.refclassid = 'pg_class'::regclass AND c.oi
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE d.deptype IN ('a', 'i') AND c.relkind IN ('r', 'p', 'm', 'v', 'f') AND {OURS} ORDER BY 1::text;
 """
+# What an extension brings is left out: another version of it may bring more. So are kinds of constraint and type
+# that a newer server makes by itself (not-null constraints, multiranges).
 OBJECTS = """
+WITH system AS (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_' OR nspname = 'information_schema'),
+brought AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e')
 SELECT json_build_object(
-  'functions', (SELECT count(*) FROM pg_proc p WHERE p.pronamespace NOT IN (SELECT oid FROM system)),
-  'types', (SELECT count(*) FROM pg_type t WHERE t.typnamespace NOT IN (SELECT oid FROM system)),
-  'triggers', (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal),
-  'indexes', (SELECT count(*) FROM pg_class c WHERE c.relkind IN ('i', 'I')
-      AND c.relnamespace NOT IN (SELECT oid FROM system)),
-  'constraints', (SELECT count(*) FROM pg_constraint k WHERE k.connamespace NOT IN (SELECT oid FROM system)),
+  'functions', (SELECT count(*) FROM pg_proc p WHERE p.pronamespace NOT IN (SELECT oid FROM system)
+      AND ('pg_proc'::regclass, p.oid) NOT IN (SELECT classid, objid FROM brought)
+      AND p.prorettype NOT IN (SELECT oid FROM pg_type WHERE typtype = 'm')
+      AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+                      AND d.deptype = 'i')),
+  'types', (SELECT count(*) FROM pg_type t WHERE t.typnamespace NOT IN (SELECT oid FROM system)
+      AND t.typtype IN ('e', 'd', 'r') AND ('pg_type'::regclass, t.oid) NOT IN (SELECT classid, objid FROM brought)),
+  'triggers', (SELECT count(*) FROM pg_trigger t WHERE NOT t.tgisinternal
+      AND ('pg_class'::regclass, t.tgrelid) NOT IN (SELECT classid, objid FROM brought)),
+  'indexes', (SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+      WHERE c.relnamespace NOT IN (SELECT oid FROM system)
+      AND ('pg_class'::regclass, c.oid) NOT IN (SELECT classid, objid FROM brought)),
+  'constraints', (SELECT count(*) FROM pg_constraint k WHERE k.connamespace NOT IN (SELECT oid FROM system)
+      AND k.contype IN ('p', 'u', 'f', 'c', 'x')
+      AND ('pg_class'::regclass, k.conrelid) NOT IN (SELECT classid, objid FROM brought)),
   'policies', (SELECT count(*) FROM pg_policy),
   'large_objects', (SELECT count(*) FROM pg_largeobject_metadata),
-  'extensions', (SELECT count(*) FROM pg_extension))
+  'extensions', (SELECT count(*) FROM pg_extension));
 """
-OBJECTS = (
-    "WITH system AS (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_' OR nspname = 'information_schema')"
-    + (OBJECTS + ";")
-)
 DATABASE = """
 SELECT json_build_object('encoding', pg_encoding_to_char(d.encoding), 'collate', d.datcollate,
     'ctype', d.datctype, 'more', to_jsonb(d), 'owner', pg_get_userbyid(d.datdba), 'limit', d.datconnlimit,

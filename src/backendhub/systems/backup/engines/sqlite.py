@@ -145,7 +145,7 @@ class SqliteEngine:
             if tables:
                 warnings += self._copy_tables(aside, path, list(tables), replace, deadline)
             else:
-                self._swap(aside, path, replace, deadline)
+                self._swap(aside, path, int(source.meta.get("mode", 0o600)) & 0o777, deadline)
         finally:
             for leftover in (aside, *_companions(aside)):
                 leftover.unlink(missing_ok=True)
@@ -168,10 +168,11 @@ class SqliteEngine:
             raise BackupError(f"The restored file is malformed: {bad[0]}.", CORRUPT)
         return [f"restored from quarantine, malformed: {line}" for line in bad]
 
-    def _swap(self, aside: Path, path: Path, replace: bool, deadline: Deadline | None) -> None:
+    def _swap(self, aside: Path, path: Path, mode: int, deadline: Deadline | None) -> None:
         if not path.exists():
             for stale in _companions(path):
                 stale.unlink(missing_ok=True)
+            aside.chmod(mode)
             try:
                 os.link(aside, path)  # unlike a rename, a link never overwrites a file that just appeared
             except FileExistsError:
