@@ -158,6 +158,8 @@ def _facts(context: Context, place: Place, data: bytes) -> Snapshot:
             packs=tuple(map(str, facts["packs"])),
             facts=facts["facts"],
             warnings=tuple(facts["warnings"]),
+            # Also from birth: a mark of its own could be lost to a crash after the commit.
+            quarantined=facts["facts"].get("quarantined"),
         )
     except (KeyError, ValueError, TypeError) as e:
         raise Corrupt(f"{place.name} cannot be read") from e
