@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -42,6 +44,45 @@ class Dump:
     warnings: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A database to back up: where it is, when and how, what to keep. `dsn` never holds a password."""
+
+    id: int
+    name: str
+    dsn: str
+    type: str
+    options: dict[str, Any]
+    every: str | None
+    drill_every: str | None
+    keep: dict[str, Any]
+    ping: str | None
+    next_run_at: datetime | None
+    next_drill_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the run log."""
+
+    id: int
+    rid: str
+    target: str
+    action: str
+    status: str
+    started_at: datetime
+    finished_at: datetime | None
+    seconds: float | None
+    exit_code: int | None
+    type: str | None
+    snapshot: str | None
+    bytes_read: int | None
+    bytes_added: int | None
+    message: str | None
+
+
 class BackupError(HubError):
     """A failure with one of backup's own exit codes (restic's where they overlap)."""
 
@@ -50,6 +91,18 @@ class BackupError(HubError):
         self.exit_code = exit_code
 
 
+USAGE = 2
 WARNINGS, NO_REPOSITORY, LOCK_BUSY, WRONG_KEY = 3, 10, 11, 12
 CANNOT_CONNECT, SOURCE_FAILED, TIMED_OUT = 20, 21, 22
 STORAGE, CORRUPT, DRILL_MISMATCH, STALE = 30, 40, 41, 50
+HUB = "hub"  # the target that is always there: the product's own store
+
+BADNESS = (
+    0, WARNINGS, STALE, LOCK_BUSY, USAGE, CANNOT_CONNECT, SOURCE_FAILED, TIMED_OUT, NO_REPOSITORY, WRONG_KEY, STORAGE,
+    DRILL_MISMATCH, CORRUPT, 1, 130, 143,
+)  # fmt: skip
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code of several jobs: that of the worst."""
+    return max(codes, key=lambda code: BADNESS.index(code) if code in BADNESS else 99, default=0)
