@@ -11,9 +11,7 @@ from .models import Entry, Target
 
 TARGETS = f"SELECT {columns(Target)} FROM backup_target ORDER BY name"
 TARGET = f"SELECT {columns(Target)} FROM backup_target WHERE name = :name"
-DUE = (
-    f"SELECT {columns(Target)} FROM backup_target WHERE next_run_at <= :now OR next_drill_at <= :now ORDER BY name"
-)
+DUE = f"SELECT {columns(Target)} FROM backup_target WHERE next_run_at <= :now OR next_drill_at <= :now ORDER BY name"
 DELETE = "DELETE FROM backup_target WHERE name = :name"
 
 LOG = (
@@ -23,6 +21,10 @@ LOG = (
 BEFORE = (
     f"SELECT {columns(Entry)} FROM backup_log WHERE target = :target AND action = :action AND id < :id "
     "AND status <> 'running' ORDER BY id DESC LIMIT 1"
+)
+ALL_INTERRUPTED = (
+    "UPDATE backup_log SET status = 'interrupted', message = 'this log was restored from a backup' "
+    "WHERE status = 'running' AND id <> :id"
 )
 INTERRUPTED = (
     "UPDATE backup_log SET status = 'interrupted', message = 'the process ended without a word' "
@@ -65,12 +67,12 @@ def log(db: Db, *, target: str, failed: bool, count: int) -> list[Entry]:
     return db.all(Entry, LOG, target=target, failed=int(failed), count=count)
 
 
-def begin(db: Db, **values: Any) -> Entry:
+def begin(db: Db, /, **values: Any) -> Entry:
     """A new entry of the log."""
     return db.insert(Entry, "backup_log", status="running", **values)
 
 
-def finish(db: Db, id: int, **changes: Any) -> Entry | None:
+def finish(db: Db, id: int, /, **changes: Any) -> Entry | None:
     """The end of an entry."""
     return db.update(Entry, "backup_log", id, **changes)
 
@@ -83,3 +85,8 @@ def before(db: Db, entry: Entry) -> Entry | None:
 def interrupt(db: Db, entry: Entry) -> int:
     """Closes the entries of processes that died: this one holds the lock, so they are gone."""
     return db.run(INTERRUPTED, target=entry.target, action=entry.action, id=entry.id)
+
+
+def interrupt_all(db: Db, entry: Entry) -> int:
+    """After the store itself was restored, nothing in it is running but this."""
+    return db.run(ALL_INTERRUPTED, id=entry.id)

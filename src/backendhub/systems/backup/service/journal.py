@@ -37,14 +37,21 @@ class Job:
 
     def as_event(self) -> dict[str, Any]:
         """What the summary says of it."""
-        said = {"target": self.target, "status": status_of(self.exit_code), **self.facts, "exit": self.exit_code}
+        said = {
+            "target": self.target,
+            "status": status_of(self.exit_code),
+            **self.facts,
+            "exit": self.exit_code,
+        }
         if self.warnings:
             said["warnings"] = self.warnings
         return said | ({"message": self.message} if self.message else {})
 
 
 @contextmanager
-def job(hub: Hub, report: Report, target: str, action: str, notifier: Notifier | None = None) -> Iterator[Job]:
+def job(
+    hub: Hub, report: Report, target: str, action: str, notifier: Notifier | None = None
+) -> Iterator[Job]:
     """Runs a block as a job: logged, pinged, its error reported instead of raised. Signals pass through."""
     made = Job(target, action)
     begun = time.monotonic()
@@ -87,6 +94,8 @@ def begin_again(hub: Hub, report: Report, made: Job) -> None:
     """Writes the entry anew, for the store was replaced under it."""
     made.entry = None
     _begin(hub, report, made)
+    if made.entry is not None:
+        hub.unit(store.interrupt_all, made.entry)
 
 
 def alone(hub: Hub, made: Job) -> None:

@@ -21,7 +21,7 @@ from backendhub.systems.backup.streams import Reader
 
 from .journal import Job
 
-NOTE = "logs"
+NOTE = "logs"  # the key of the mark
 
 
 def fetch(
@@ -42,7 +42,7 @@ def fetch(
             made.warn(f"No logs were stored: {error.message}")
             return
         made.warn(f"The chain of logs is broken and begins anew at this snapshot: {error.message}")
-        repo.mark(newest, **{NOTE: {"broken": True, "position": own}})
+        repo.mark(newest, logs={"broken": True, "position": own})
         try:
             made.facts["logs"] = _store(repo, engine, newest, own, deadline)
         except HubError as again:
@@ -59,7 +59,7 @@ def _store(
         names.append(log.name)
         until = log.meta["position"]
     if until is not None:
-        repo.mark(newest, **{NOTE: {"position": dict(until), "until": until["time"], "first": min(names)}})
+        repo.mark(newest, logs={"position": dict(until), "until": until["time"], "first": min(names)})
     return len(names)
 
 
@@ -154,7 +154,7 @@ class LogSource:
         """A log from its beginning."""
         if start or length is not None:
             raise Invalid("Logs are read whole.")
-        yield io.BufferedReader(_Blocks(self._repo.read_log(self._target, name)), 1 << 20)  # type: ignore[type-var]
+        yield io.BufferedReader(_Blocks(self._repo.read_log(self._target, name)), 1 << 20)
 
 
 class _Blocks(io.RawIOBase):

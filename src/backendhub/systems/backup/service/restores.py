@@ -68,7 +68,10 @@ def _at_time(snapshots: list[Snapshot], moment: datetime) -> Choice:
         text = f"no logs: the state of {clock.iso(chosen.time)}, the last snapshot before that time"
         return Choice(chosen, notes=[text])
     if moment > until:
-        raise Invalid(f"The logs reach up to {clock.iso(until)} only.", hint=f"--at {clock.iso(until)}, or run a backup.")
+        raise Invalid(
+            f"The logs reach up to {clock.iso(until)} only.",
+            hint=f"--at {clock.iso(until)}, or run a backup.",
+        )
     return Choice(chosen, moment, logs.first_names(snapshots).get(chosen.id))
 
 
@@ -113,7 +116,9 @@ def destination(hub: Hub, to: str | None, out: Path | None, options: dict[str, A
         yield Into(engine.dsn, {**kept, **options}, is_hub=target.dsn == HUB)
 
 
-def plan(choice: Choice, target: Target, into: Into | None, tables: Sequence[str], replace: bool) -> dict[str, Any]:
+def plan(
+    choice: Choice, target: Target, into: Into | None, tables: Sequence[str], replace: bool
+) -> dict[str, Any]:
     """What a restore would do."""
     snapshot = choice.snapshot
     return {

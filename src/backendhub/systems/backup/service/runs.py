@@ -59,7 +59,9 @@ def run(hub: Hub, repo: Repository, report: Report, target: Target, wish: Wish) 
             made.facts["type"] = type.value
             deadline = wish.deadline(target)
             with (
-                report.progress(f"{target.name}", before[-1].bytes if before else None, target=target.name) as step,
+                report.progress(
+                    f"{target.name}", before[-1].bytes if before else None, target=target.name
+                ) as step,
                 repo.backup(target.name, type=type, wait=wish.lock_wait, progress=step) as work,
             ):
                 journal.alone(hub, made)
@@ -258,7 +260,9 @@ def _busy(
                 text = f"{target.name} has been backed up by process {holder.get('pid')} since {since}: it hangs."
                 raise BackupError(text, LOCK_BUSY, hint=f"Look at it, then kill {holder.get('pid')}.")
             return [made]
-    report.event("skip", f"{target.name}: another run is at it since {since or 'just now'}", target=target.name)
+    report.event(
+        "skip", f"{target.name}: another run is at it since {since or 'just now'}", target=target.name
+    )
     return []
 
 

@@ -100,7 +100,9 @@ def parse_keep(text: str | None) -> dict[str, Any]:
             continue
         key, _, value = part.strip().partition("=")
         if key not in KEEPS or not re.fullmatch(r"\d{1,4}" if key != "within" else r"\d{1,4}\s*\w+", value):
-            raise Invalid(f"{part.strip()!r} is no rule of what to keep.", hint="last=3,daily=7,weekly=4,monthly=12")
+            raise Invalid(
+                f"{part.strip()!r} is no rule of what to keep.", hint="last=3,daily=7,weekly=4,monthly=12"
+            )
         found[key] = value if key == "within" else int(value)
     return found
 
