@@ -100,20 +100,18 @@ def opened(settings: Settings) -> Repository:
     if name := settings.get("backup.identity_file"):
         identity = secret_in(Path(name).expanduser(), "identity file")
         return Repository.open(url, identity=identity, cache_dir=cache_dir())
-    return _open(url, passphrase(settings))
-
-
-def _open(url: str, words: str | None) -> Repository:
-    from .repository.repo import Repository
-
-    if words is not None and _takes_no_passphrase(url):
-        words = None
-    return Repository.open(url, passphrase=words, cache_dir=cache_dir())
-
-
-def _takes_no_passphrase(url: str) -> bool:
-    """Whether a directory's repository has no passphrase: then a default file made for another is not for it."""
-    return "://" not in url and Path(url, "config.json").exists() and not any(Path(url, "keys").glob("*.age"))
+    words = passphrase(settings)
+    try:
+        return Repository.open(url, passphrase=words, cache_dir=cache_dir())
+    except BackupError as error:
+        named = settings.get("backup.passphrase_file") or settings.get("backup.passphrase_command")
+        if error.exit_code != WRONG_KEY or words is None or named:
+            raise
+        # The default file belongs to some other repository; this one may have recipients and take no passphrase.
+        try:
+            return Repository.open(url, cache_dir=cache_dir())
+        except BackupError:
+            raise error from None
 
 
 def write_passphrase(path: Path) -> str:

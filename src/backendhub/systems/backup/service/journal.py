@@ -39,6 +39,7 @@ class Job:
         """What the summary says of it."""
         said = {
             "target": self.target,
+            "action": self.action,
             "status": status_of(self.exit_code),
             **self.facts,
             "exit": self.exit_code,
