@@ -32,12 +32,13 @@ def listed(cli: Run, *words: str) -> list[dict[str, Any]]:
 def test_round_trip_of_a_file(cli: Run, shop: Any, tmp_path: Path) -> None:
     first = cli("backup", "run", "shop")
     assert first.code == 0, first.err
+    shop.sql("UPDATE item SET body = upper(body)")
     shop.add(50)
     second = cli("backup", "run", "shop")
     assert re.match(r"shop: incr snapshot [0-9a-f]{8}, ", second.out)
     rows = listed(cli)
     assert [(r["seq"], r["type"], r["state"]) for r in rows] == [(1, "full", "good"), (2, "incr", "good")]
-    assert rows[1]["added"] < rows[0]["added"]
+    assert [r["bytes"] for r in rows] == sorted(r["bytes"] for r in rows)
 
     for at, count in (("1", 200), ("2", 250), ("latest", 250)):
         out = tmp_path / f"copy-{at}.db"

@@ -35,7 +35,7 @@ __all__ = ["app", "cli_care", "cli_restore"]
 Names = Annotated[
     list[str] | None, Argument(help="Targets (default: hub, the product's own store).", metavar="NAME")
 ]
-SNAPSHOTS = ("target", "seq", "id", "time", "type", "bytes", "added", "state", "drilled", "replay_until")
+SNAPSHOTS = ("target", "seq", "id", "time", "type", "bytes", "added", "state", "drilled", "replayUntil")
 TARGETS = ("name", "dsn", "type", "every", "drill_every", "keep", "next_run_at")
 LOG = ("id", "target", "action", "status", "started_at", "seconds", "exit_code", "snapshot", "message")
 
@@ -82,7 +82,7 @@ def init(
         )
     elif recipient:
         text += "\nThis host can write but not read it: keep the age identity elsewhere, and drill there."
-    return {"repo": url, "id": id, "passphrase_file": str(key_file) if key_file else None, "text": text}
+    return {"repo": url, "id": id, "passphraseFile": str(key_file) if key_file else None, "text": text}
 
 
 @app.command(says="Target {0.name} added", undoable=False)
@@ -311,7 +311,7 @@ def show(
         if tables:
             return [{"table": name, **facts} for name, facts in sorted(opened.tables(found).items())]
         about = care.row(found, None)
-        about.pop("replay_until")
+        about.pop("replayUntil")
         return {
             **about,
             "id": found.id,

@@ -76,7 +76,7 @@ def row(snapshot: Snapshot, until: datetime | None) -> dict[str, Any]:
         "added": snapshot.added,
         "state": _state(snapshot),
         "drilled": snapshot.drilled,
-        "replay_until": until,
+        "replayUntil": until,
     }
 
 

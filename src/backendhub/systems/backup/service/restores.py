@@ -131,7 +131,7 @@ def plan(
         "state": "good" if snapshot.good else f"quarantined: {snapshot.quarantined}",
         "drilled": snapshot.drilled,
         "source": target.dsn,
-        "replay_to": choice.at,
+        "replayTo": choice.at,
         "tables": list(tables) or "all",
         "into": str(into.dsn) if into else None,
         "replace": replace,

@@ -190,8 +190,8 @@ def plan(hub: Hub, repo: Repository | None, target: Target, wish: Wish) -> dict[
         "target": target.name,
         "dsn": dsn,
         "type": "logs only" if only_logs else type.value,
-        "builds_on": before[-1].id[:8] if before and type is not Type.FULL else None,
-        "last_bytes": before[-1].bytes if before else None,
+        "buildsOn": before[-1].id[:8] if before and type is not Type.FULL else None,
+        "lastBytes": before[-1].bytes if before else None,
         "ready": not bad,
         "why": "; ".join(f"{c.name}: {c.text}" for c in bad) or None,
     }
