@@ -83,6 +83,15 @@ def test_a_host_that_cannot_decrypt_its_own_backups(pair: SimpleNamespace, kit: 
     # Hashes need no key.
     assert host.verify(read_data=True).findings == []
     assert not host.verify().decrypted
+    backend = host._context.backend
+    name = next(e.name for e in backend.list("packs"))
+    damaged = bytearray(backend.get(name))
+    damaged[len(damaged) // 2] ^= 1
+    backend.put(name, [damaged])
+    findings = host.verify(read_data=True).findings
+    assert {f.name for f in findings} == {name}
+    assert {s for f in findings for s in f.snapshots} <= {"db #1", "db #2", "db #3"}
+    assert any(f.snapshots for f in findings)
 
 
 def test_a_writing_host_can_forget_and_prune(pair: SimpleNamespace, kit: SimpleNamespace) -> None:
