@@ -104,7 +104,9 @@ class Sealed:
         write_key = repository.write_keys[self.header["write_key"]]
         key = derive(write_key, b"seal", kind.encode(), bytes.fromhex(self.id), opened)
         self.aes = AESGCM(key)
-        self.bound = f"{kind}\0{self.id}\0{context}\0".encode()
+        wrapped = self.header.get("secret", "")
+        bound = hashlib.sha256(wrapped.encode()).hexdigest() if wrapped else ""
+        self.bound = f"{kind}\0{self.id}\0{context}\0{bound}\0".encode()
 
     def open(self, number: int, sealed: bytes) -> bytes:
         nonce = number.to_bytes(12, "big")

@@ -91,6 +91,31 @@ def kit() -> SimpleNamespace:
     return SimpleNamespace(save=_save, load=_load, pages=_pages, text=_text, touch=_touch)
 
 
+@pytest.fixture
+def two(local_url: str, new: Callable[..., Repository], kit: SimpleNamespace) -> SimpleNamespace:
+    """Two targets that share nothing; the first has tables whose place in the stream is known."""
+    repo = new(local_url)
+    dump = kit.text(50_000)
+    third = len(dump) // 3
+    tables = {f"t{n}": {"rows": 1, "stream": "dump", "start": n * third, "length": third} for n in range(3)}
+    first = kit.save(repo, {"dump": dump, "x.pages": kit.pages(200)}, target="one", tables=tables)
+    names = set(_pack_files(local_url))
+    second = kit.save(repo, {"dump": kit.text(5000, 9)}, target="two")
+    return SimpleNamespace(
+        repo=repo,
+        url=local_url,
+        first=first,
+        second=second,
+        streams={"dump": dump, "x.pages": kit.pages(200)},
+        pack=(sorted(names))[0],
+        other=(sorted(set(_pack_files(local_url)) - names))[0],
+    )
+
+
+def _pack_files(url: str) -> list[Path]:
+    return sorted(p for p in Path(url, "packs").rglob("*") if p.is_file())
+
+
 def _save(
     repo: Repository,
     streams: dict[str, bytes],

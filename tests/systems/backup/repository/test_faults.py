@@ -6,57 +6,23 @@ import json
 import os
 import random
 import shutil
-import stat
-import struct
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from backendhub.kit import clock
 from backendhub.kit.errors import Conflict, Invalid
 from backendhub.systems.backup.models import (
     CORRUPT,
     NO_REPOSITORY,
-    STORAGE,
     WRONG_KEY,
     BackupError,
-    Type,
 )
-from backendhub.systems.backup.repository import packs, sealed
-from backendhub.systems.backup.repository.repo import Policy, Repository, Snapshot
+from backendhub.systems.backup.repository.repo import Repository, Snapshot
 
 New = Callable[..., Repository]
-
-
-def _packs(url: str) -> list[Path]:
-    return sorted(p for p in Path(url, "packs").rglob("*") if p.is_file())
-
-
-@pytest.fixture
-def two(local_url: str, new: New, kit: SimpleNamespace) -> SimpleNamespace:
-    """Two targets that share nothing; the first has tables whose place in the stream is known."""
-    repo = new(local_url)
-    dump = kit.text(50_000)
-    third = len(dump) // 3
-    tables = {f"t{n}": {"rows": 1, "stream": "dump", "start": n * third, "length": third} for n in range(3)}
-    first = kit.save(repo, {"dump": dump, "x.pages": kit.pages(200)}, target="one", tables=tables)
-    names = set(_packs(local_url))
-    second = kit.save(repo, {"dump": kit.text(5000, 9)}, target="two")
-    return SimpleNamespace(
-        repo=repo,
-        url=local_url,
-        first=first,
-        second=second,
-        streams={"dump": dump, "x.pages": kit.pages(200)},
-        pack=(sorted(names))[0],
-        other=(sorted(set(_packs(local_url)) - names))[0],
-    )
 
 
 def _flip(path: Path, at: int) -> None:
@@ -115,14 +81,6 @@ def test_a_flip_names_snapshot_stream_and_tables(two: SimpleNamespace) -> None:
     assert e.value.exit_code == CORRUPT
 
 
-def test_verify_hashes_without_any_key(two: SimpleNamespace) -> None:
-    _flip(two.pack, two.pack.stat().st_size - 20)
-    import hashlib
-
-    assert hashlib.sha256(two.pack.read_bytes()).hexdigest() != two.pack.name
-    assert hashlib.sha256(two.other.read_bytes()).hexdigest() == two.other.name
-
-
 @pytest.mark.parametrize("left", [0, 5, 12, 500, 0.5, -1])
 def test_truncated(two: SimpleNamespace, kit: SimpleNamespace, left: float) -> None:
     size = two.pack.stat().st_size
@@ -147,6 +105,21 @@ def test_missing(two: SimpleNamespace, kit: SimpleNamespace) -> None:
     assert kit.load(two.repo, again) == two.streams
 
 
+def test_a_damaged_pack_is_removed_and_the_next_backup_heals(
+    two: SimpleNamespace, kit: SimpleNamespace
+) -> None:
+    _flip(two.pack, two.pack.stat().st_size // 2)
+    (finding,) = two.repo.verify(read_data=True).findings
+    two.repo.remove_pack(finding.name)
+    again = kit.save(two.repo, two.streams, target="one")
+    assert kit.load(two.repo, again) == two.streams
+    # The old snapshot looks for its chunks at their lasting addresses, so it stays broken until removed.
+    assert _wrong_bytes(two.repo, two.first, two.streams) == CORRUPT
+    two.repo.remove(two.first)
+    two.repo.prune(grace=timedelta(0))
+    assert two.repo.verify(read_data=True).findings == []
+
+
 def test_swapped(two: SimpleNamespace) -> None:
     a, b = two.pack.read_bytes(), two.other.read_bytes()
     two.pack.write_bytes(b)
@@ -168,7 +141,9 @@ def test_a_pack_of_the_same_repository_under_a_wrong_name_with_the_cache_warm(
 def test_a_damaged_snapshot_record(two: SimpleNamespace, cache: Path, kit: SimpleNamespace) -> None:
     record = Path(two.url, two.first.name)
     original = record.read_bytes()
-    for at in (3, 30, len(original) // 2, len(original) - 3):
+    rnd = random.Random(11)
+    places = [3, 30, 60, 75, 90, len(original) // 2, len(original) - 3]
+    for at in places + [rnd.randrange(len(original)) for _ in range(25)]:
         record.write_bytes(original)
         _flip(record, at)
         shutil.rmtree(cache / two.repo.id / "snaps", ignore_errors=True)
@@ -176,7 +151,7 @@ def test_a_damaged_snapshot_record(two: SimpleNamespace, cache: Path, kit: Simpl
         assert kit.load(two.repo, two.second)
         with pytest.raises(BackupError) as e:
             two.repo.prune(grace=timedelta(0))  # what it needs is unknown: nothing may go
-        assert e.value.exit_code == CORRUPT
+        assert e.value.exit_code in (CORRUPT, WRONG_KEY)
     two.repo.remove_damaged(two.first.name)
     two.repo.prune(grace=timedelta(0))
     assert two.repo.verify(read_data=True).findings == []
@@ -263,167 +238,3 @@ def test_a_planted_key_file_with_an_absurd_work_factor_is_passed_over(
     hostile = key.with_name("0000000000000000.age")
     hostile.write_bytes(key.read_bytes().replace(b" 4\n", b" 30\n", 1))
     Repository.open(two.url, passphrase="pw", cache_dir=cache)
-
-
-# ── a hostile repository
-
-
-def test_a_frame_that_declares_more_than_it_may_hold(two: SimpleNamespace) -> None:
-    import zstandard
-
-    bomb = zstandard.ZstdCompressor().compress(bytes(300 << 20))
-    with pytest.raises(sealed.Corrupt, match="declares"):
-        sealed.inflate(bomb, "frame", 1 << 20)
-    unsized = zstandard.ZstdCompressor(write_content_size=False).compress(b"x" * 100)
-    with pytest.raises(sealed.Corrupt):
-        sealed.inflate(unsized, "frame", 1 << 20)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"BHUBSEA1",
-        b"BHUBSEA1" + struct.pack("<I", 0xFFFFFFFF) + b"{}",
-        b"BHUBSEA1" + struct.pack("<I", 2) + b"{}",
-        b"BHUBSEA1" + struct.pack("<I", 26) + b'{"kind": "pack", "id": 7}  ',
-        b"BHUBSEA1" + struct.pack("<I", 10) + b"\xff" * 10,
-        os.urandom(100_000),
-    ],
-)
-def test_packs_that_are_none(two: SimpleNamespace, data: bytes) -> None:
-    planted = Path(two.url, "packs/00/" + "00" * 32)
-    planted.parent.mkdir(exist_ok=True)
-    planted.write_bytes(data)
-    assert two.repo.verify().findings
-    assert _wrong_bytes(two.repo, two.first, two.streams) is None
-
-
-@pytest.mark.parametrize(
-    "footer",
-    [
-        {"frames": [[0, 20, 1 << 40, 1]], "origins": [["00" * 16, 0, 1]]},
-        {"frames": [[0, 20, 5, 1 << 40]], "origins": []},
-        {"frames": [[-5, 20, 5, 1]], "origins": [["00" * 16, 0, 1]]},
-        {"frames": [[0, 20, 5, 1]], "origins": [["00" * 16, 0, 2]]},
-        {"frames": 7, "origins": []},
-        [],
-    ],
-)
-def test_footers_that_lie(footer: object) -> None:
-    with pytest.raises(sealed.Corrupt):
-        packs.Footer.decode(json.dumps(footer).encode() + b"\n" + bytes(20), "a pack")
-
-
-def test_a_link_planted_as_a_pack(two: SimpleNamespace, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    copy.write_bytes(two.pack.read_bytes())
-    two.pack.unlink()
-    two.pack.symlink_to(copy)
-    with pytest.raises(BackupError, match="symbolic link") as e:
-        _wrong_bytes(two.repo, two.first, two.streams)
-    assert e.value.exit_code == STORAGE
-
-
-# ── clocks
-
-
-def test_forget_refuses_while_the_clock_is_doubtful(two: SimpleNamespace, kit: SimpleNamespace) -> None:
-    with clock.frozen("2031-01-01"):
-        kit.save(two.repo, {"a": b"future"}, target="one")
-    with pytest.raises(Invalid) as e:
-        two.repo.forget(Policy(last=1))
-    assert e.value.exit_code == 2
-    assert len(two.repo.snapshots("one")) == 2
-    kept = [d.snapshot.seq for d in two.repo.forget(Policy(last=1), target="one", force=True) if d.keep]
-    assert kept == [2]
-
-
-def test_the_dry_run_is_the_plan(two: SimpleNamespace, kit: SimpleNamespace) -> None:
-    for n in range(5):
-        kit.save(two.repo, {"a": b"%d" % n}, target="one", type=Type.FULL)
-    planned = two.repo.forget(Policy(last=2), dry_run=True)
-    assert len(two.repo.snapshots("one")) == 6
-    done = two.repo.forget(Policy(last=2))
-    assert [(d.snapshot.id, d.keep, d.reason) for d in planned] == [
-        (d.snapshot.id, d.keep, d.reason) for d in done
-    ]
-    assert [s.seq for s in two.repo.snapshots("one")] == [5, 6]
-
-
-# ── a full disk
-
-
-@contextmanager
-def _small_disk(path: Path, megabytes: int) -> Iterator[Path]:
-    path.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "tmpfs", str(path)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("a small file system can only be mounted by root")
-    try:
-        yield path
-    finally:
-        subprocess.run(["umount", "-l", str(path)], check=True)
-
-
-def test_a_full_disk(tmp_path: Path, kit: SimpleNamespace, new: New) -> None:
-    with _small_disk(tmp_path / "disk", 40) as disk:
-        url, cache = str(disk / "repository"), disk / "cache"
-        repo = new(url, cache_dir=cache)
-        first = kit.save(repo, {"a": random.Random(1).randbytes(9 << 20)}, type=Type.FULL)
-        kept = kit.save(repo, {"a": random.Random(2).randbytes(9 << 20)}, type=Type.FULL)
-        with pytest.raises(BackupError) as e:
-            kit.save(repo, {"a": random.Random(3).randbytes(30 << 20)}, type=Type.FULL)
-        assert e.value.exit_code == STORAGE
-        assert list(Path(url, "tmp").iterdir()) == []
-        filler = disk / "filler"  # the last bytes, too
-        with pytest.raises(OSError), filler.open("wb") as file:
-            while True:
-                file.write(bytes(4096))
-                file.flush()
-        assert os.statvfs(disk).f_bavail == 0
-        repo = Repository.open(url, passphrase="pw", cache_dir=cache)
-        assert [s.id for s in repo.snapshots()] == [first.id, kept.id]
-        decisions = repo.forget(Policy(last=1))
-        assert [d.keep for d in decisions] == [False, True]
-        pruned = repo.prune()  # with the usual grace period: on a full disk, in a quiet repository, at once
-        assert pruned.freed > 9 << 20
-        assert repo.verify(read_data=True).findings == []
-        assert kit.load(repo, kept) == {"a": random.Random(2).randbytes(9 << 20)}
-        filler.unlink()
-        repo.prune()
-        assert Path(url, "reserve").stat().st_size == 8 << 20
-        kit.save(repo, {"a": b"room again"})
-
-
-def test_a_directory_that_may_not_be_written(tmp_path: Path, local_url: str, new: New) -> None:
-    """As another user, for root may write everywhere."""
-    if os.getuid() != 0:
-        pytest.skip("needs root to become somebody else")
-    new(local_url)
-    for path in [tmp_path, *tmp_path.parents]:
-        if path.stat().st_mode & stat.S_IXOTH or path == Path("/"):
-            continue
-        path.chmod(path.stat().st_mode | stat.S_IXOTH | stat.S_IROTH)
-    script = (
-        "import os,sys;os.setuid(65534)\n"
-        "from pathlib import Path\n"
-        "from backendhub.systems.backup.models import BackupError\n"
-        "from backendhub.systems.backup.repository.repo import Repository\n"
-        "try: Repository.open(sys.argv[1], passphrase='pw', cache_dir=Path('/nonexistent'))\n"
-        "except BackupError as e: print(e.exit_code, e.message)\n"
-    )
-    # Imported before the change of user: the sources may not be readable to it.
-    script = (
-        "import backendhub.systems.backup.repository.repo, backendhub.systems.backup.repository.local\n"
-        + script
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, local_url], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.startswith(f"{STORAGE} {local_url}"), done
-    assert "uid 65534" in done.stdout

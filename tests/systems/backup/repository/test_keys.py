@@ -83,6 +83,15 @@ def test_a_host_that_cannot_decrypt_its_own_backups(pair: SimpleNamespace, kit: 
     # Hashes need no key.
     assert host.verify(read_data=True).findings == []
     assert not host.verify().decrypted
+    backend = host._context.backend
+    name = next(e.name for e in backend.list("packs"))
+    damaged = bytearray(backend.get(name))
+    damaged[len(damaged) // 2] ^= 1
+    backend.put(name, [damaged])
+    findings = host.verify(read_data=True).findings
+    assert {f.name for f in findings} == {name}
+    assert {s for f in findings for s in f.snapshots} <= {"db #1", "db #2", "db #3"}
+    assert any(f.snapshots for f in findings)
 
 
 def test_a_writing_host_can_forget_and_prune(pair: SimpleNamespace, kit: SimpleNamespace) -> None:
@@ -179,6 +188,8 @@ def test_a_recipient_beside_the_passphrase(
     with pytest.raises(BackupError) as e:
         kit.load(auditor, before)
     assert e.value.exit_code == WRONG_KEY
+    verified = auditor.verify(read_data=True)
+    assert (verified.findings, verified.unreadable) == ([], ["db #1"])
     again = Repository.open(local_url, passphrase="pw", cache_dir=cache)
     assert kit.load(again, before) == {"a": b"old"}
 
@@ -249,8 +260,12 @@ def test_a_damaged_log(local_url: str, new: New) -> None:
     good = path.read_bytes()
     for at in range(0, len(good), 29):
         path.write_bytes(good[:at] + bytes([good[at] ^ 4]) + good[at + 1 :])
-        with pytest.raises(BackupError):
-            list(repo.read_log("pg", "x"))
+        try:
+            found = b"".join(repo.read_log("pg", "x"))
+        except BackupError:
+            continue
+        # Only the plain header has bits that mean nothing: the last ones of a base64 text.
+        assert (found, at < 700) == (b"data" * 1000, True)
     for at in (0, 10, 300, len(good) - 1):
         path.write_bytes(good[:at])
         with pytest.raises(BackupError):
@@ -312,7 +327,9 @@ def test_repairing_the_index(url: str, new: New, kit: SimpleNamespace, cache: Pa
         path.write_bytes(b"rubbish")
     assert kit.save(repo, {"m.pages": data}).added < 2500  # noticed, read anew
     shutil.rmtree(cache / repo.id / "packs")
-    assert repo.repair_index() == {"packs": 1, "chunks": 101, "unreadable": 0}
+    repaired = repo.repair_index()
+    assert (repaired["packs"], repaired["unreadable"]) == (1, 0)
+    assert repaired["chunks"] >= 101  # the pages and the map, which random ids may cut in two
     assert len(list((cache / repo.id / "packs").iterdir())) == 1
 
 

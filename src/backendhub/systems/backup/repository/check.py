@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from backendhub.kit.errors import Invalid
-from backendhub.systems.backup.models import CORRUPT, BackupError
+from backendhub.systems.backup.models import CORRUPT, WRONG_KEY, BackupError
 
 from . import index as indexes
 from . import packs, records
@@ -42,6 +42,7 @@ class Verified:
     packs: int = 0
     read: int = 0  # bytes of packs that were read and hashed
     decrypted: bool = False
+    unreadable: list[str] = field(default_factory=list)  # snapshots that the keys here do not open
     findings: list[Finding] = field(default_factory=list)
 
     def raise_if_bad(self) -> None:
@@ -68,7 +69,12 @@ def verify(
     result = Verified(decrypted=context.ring.can_read)
     trouble: list[BackupError] = []
     snapshots = records.all_snapshots(context, trouble=trouble, fresh=True)
-    result.findings += [Finding("snapshot", e.message) for e in trouble if e.exit_code == CORRUPT]
+    for e in trouble:
+        # An identity knows every write key, so an unknown one is damage, or somebody else's doing.
+        if e.exit_code == CORRUPT or context.ring.can_read:
+            result.findings.append(Finding("snapshot", e.message))
+        else:
+            result.unreadable.append(e.message)
     broken: list[BackupError] = []
     # No cache: what an earlier run remembered must not hide what storage holds now.
     index = indexes.load(context.backend, context.ring, context.cache, trouble=broken, fresh=True)
@@ -81,7 +87,7 @@ def verify(
     result.findings += [Finding(name, text) for name, text in bad.items() if name not in known]
     for snapshot in snapshots:
         result.snapshots += 1
-        result.findings += _check_snapshot(context, snapshot, index, bad_packs)
+        result.findings += _check_snapshot(context, snapshot, index, bad_packs, result.unreadable)
     used = {p for f in result.findings for p in (f.name,)}
     result.findings += [
         Finding(p.name, f"{p.name}: {bad_packs[p.base]} (no snapshot needs it)")
@@ -153,7 +159,9 @@ def _open_all(context: Context, index: Index, pack: Pack) -> None:
 # ── which snapshots are hit
 
 
-def _check_snapshot(context: Context, snapshot: Snapshot, index: Index, bad: dict[int, str]) -> list[Finding]:
+def _check_snapshot(
+    context: Context, snapshot: Snapshot, index: Index, bad: dict[int, str], unreadable: list[str]
+) -> list[Finding]:
     label = f"{snapshot.target} #{snapshot.seq}"
     if not context.ring.can_read:
         missing = [p for p in snapshot.packs if not index.has_origin(p)]
@@ -165,6 +173,9 @@ def _check_snapshot(context: Context, snapshot: Snapshot, index: Index, bad: dic
     try:
         source = SnapshotSource(context, snapshot, index)
     except BackupError as e:
+        if e.exit_code == WRONG_KEY:  # its record is sound, but was sealed before this key was added
+            unreadable.append(label)
+            return []
         if e.exit_code != CORRUPT:
             raise
         if not records.exists(context, snapshot):

@@ -168,7 +168,10 @@ def _facts(context: Context, place: Place, data: bytes) -> Snapshot:
 def body(context: Context, snapshot: Snapshot) -> dict[str, Any]:
     """Tables, engine's record and stream maps; needs the identity."""
     data = context.backend.get(snapshot.name)
-    header, _, second = _split(data, snapshot.name)
+    header, first, second = _split(data, snapshot.name)
+    open_seal(context.ring, header, context=snapshot.name, level="writer").open(
+        0, first
+    )  # damage speaks first
     seal = open_seal(context.ring, header, context=snapshot.name)
     return dict(unpack_small(seal.open(1, second), snapshot.name))
 

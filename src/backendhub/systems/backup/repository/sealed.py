@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import os
 import struct
@@ -33,12 +34,15 @@ class Corrupt(BackupError):
 class Seal:
     """Encrypts or decrypts the frames of one object."""
 
-    def __init__(self, kind: str, object_id: str, key: bytes, context: str = "") -> None:
+    def __init__(self, header: dict[str, Any], key: bytes, context: str = "") -> None:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        self.kind, self.id = kind, object_id
+        self.kind, self.id = header["kind"], header["id"]
+        # The wrapped secret is bound, too: else a damaged one would pass for one of somebody else's.
+        secret = header.get("secret", "")
+        wrapped = hashlib.sha256(secret.encode()).hexdigest() if secret else ""
         self._aes = AESGCM(key)
-        self._bound = f"{kind}\0{object_id}\0{context}\0".encode()
+        self._bound = f"{self.kind}\0{self.id}\0{context}\0{wrapped}\0".encode()
 
     def close(self, number: int, plain: Buffer) -> bytes:
         """Ciphertext and tag of a frame; the nonce is its number, the key is this object's alone."""
@@ -71,7 +75,7 @@ def new_seal(
         header["secret"] = base64.b64encode(ring.wrap(secret)).decode()
     text = json.dumps(header, separators=(",", ":")).encode()
     key = derive(ring.write_keys[ring.write_id], b"seal", kind.encode(), bytes.fromhex(object_id), secret)
-    return Seal(kind, object_id, key, context), MAGIC + struct.pack("<I", len(text)) + text
+    return Seal(header, key, context), MAGIC + struct.pack("<I", len(text)) + text
 
 
 def read_header(data: Buffer, what: str) -> tuple[dict[str, Any], int]:
@@ -84,7 +88,11 @@ def read_header(data: Buffer, what: str) -> tuple[dict[str, Any], int]:
         raise Corrupt(f"{what}: its header is cut short or too long")
     try:
         header = json.loads(bytes(data[12 : 12 + length]))
-        if not (isinstance(header["kind"], str) and len(bytes.fromhex(header["id"])) == 16):
+        if not (
+            isinstance(header["kind"], str)
+            and isinstance(header.get("secret", ""), str)
+            and len(bytes.fromhex(header["id"])) == 16
+        ):
             raise ValueError("fields")
     except (ValueError, KeyError, TypeError) as e:
         raise Corrupt(f"{what}: its header cannot be read") from e
@@ -97,13 +105,17 @@ def open_seal(ring: Keyring, header: dict[str, Any], *, context: str = "", level
     `level="writer"` gives the seal of the part that needs the write key only.
     """
     try:
-        wrapped = base64.b64decode(header["secret"]) if "secret" in header and level == "identity" else None
+        wrapped = (
+            base64.b64decode(header["secret"], validate=True)
+            if "secret" in header and level == "identity"
+            else None
+        )
         write_key = ring.write_key(str(header["write_key"]))
     except (KeyError, TypeError, binascii.Error) as e:
         raise Corrupt(f"{header['kind']} {header['id']}: its header cannot be read") from e
     secret = ring.unwrap(wrapped) if wrapped is not None else b""
     key = derive(write_key, b"seal", header["kind"].encode(), bytes.fromhex(header["id"]), secret)
-    return Seal(header["kind"], header["id"], key, context)
+    return Seal(header, key, context)
 
 
 def trailer(footer: bytes) -> bytes:
