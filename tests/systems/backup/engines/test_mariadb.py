@@ -362,3 +362,9 @@ def test_export_and_test(maria: Any, stored: Any, tmp_path: Path) -> None:
     assert engine.inventory()["t"]["kind"] == "table"
     with pytest.raises(Invalid, match="no binlog position"):
         list(engine.logs(stored.meta))
+
+
+def test_an_error_is_the_servers_words_not_the_statement(maria: Any) -> None:
+    with pytest.raises(BackupError) as caught:
+        engine_for(maria.dsn("x")).client.sql("SELECT 'a long statement' FROM absent.absent")  # type: ignore[attr-defined]
+    assert "ERROR 1146" in caught.value.message and "long statement" not in caught.value.message
