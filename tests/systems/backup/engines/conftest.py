@@ -161,6 +161,21 @@ def _server(scheme: str, user: str, port: int, client: str) -> Iterator[Server]:
 
 
 @pytest.fixture
+def marks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The random marks in the names of databases made aside: other tests make theirs at the same time."""
+    made: list[str] = []
+    real = uuid.uuid4
+
+    def noted() -> uuid.UUID:
+        fresh = real()
+        made.append(fresh.hex[:12])
+        return fresh
+
+    monkeypatch.setattr(uuid, "uuid4", noted)
+    return made
+
+
+@pytest.fixture
 def pg() -> Iterator[Server]:
     yield from _server("postgresql", "postgres", 5432, "psql")
 

@@ -138,13 +138,13 @@ def failed(doing: str, stderr: str, code: int) -> BackupError:
     """21, unless the server was never reached or refused: 20."""
     from .child import source_failed
 
-    problem = source_failed(doing, stderr, code)
-    if (
-        re.search(r"\b(2013|2006)\b|Lost connection|gone away", stderr)
-        and "initial communication" not in stderr
-    ):
+    # The client repeats the whole statement before its error; people want the error.
+    errors = "\n".join(line for line in stderr.splitlines() if line.startswith("ERROR "))
+    said = errors or stderr
+    problem = source_failed(doing, said, code)
+    if re.search(r"\b(2013|2006)\b|Lost connection|gone away", said) and "initial communication" not in said:
         problem.exit_code = SOURCE_FAILED
-    elif re.search(r"\b(1044|1045|1049|1142|1227|2002|2003|2005)\b", stderr):
+    elif re.search(r"\b(1044|1045|1049|1142|1227|2002|2003|2005)\b", said):
         problem.exit_code = CANNOT_CONNECT
     return problem
 
