@@ -24,6 +24,7 @@ from .mariadb_restore import Restore
 
 STREAM = "dump.sql"
 FIRST = re.compile(rb"^-- (Table|Sequence|Temporary table) structure for |^-- Dumping (events|routines) for ")
+GTID = b"-- The deferred gtid setting for slave"
 START_SECONDS = 60.0
 
 
@@ -195,14 +196,30 @@ def _compare(reader: Reader, child: Child) -> tuple[list[str], int]:
 
 
 def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The lines of a dump without the comments of its preamble: host, versions, binlog position."""
-    rest, preamble = b"", True
+    """The lines of a dump without its comments on where it is from: host, versions, binlog position, GTID."""
+    preamble, blank, gtid = True, False, False
+    for line in _split(blocks):
+        preamble = preamble and not FIRST.match(line)
+        if preamble:
+            if line and not line.startswith(b"--"):
+                yield line
+            continue
+        # A server with GTIDs adds a block of comments near the end, which a throwaway server has not.
+        gtid = line.startswith(GTID) or (gtid and not line.startswith(b"/*!"))
+        if blank and not gtid:
+            yield b""
+        blank = not line and not gtid
+        if line and not gtid:
+            yield line
+    if blank:
+        yield b""
+
+
+def _split(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    rest = b""
     for data in blocks:
         *whole, rest = (rest + data).split(b"\n")
-        for line in whole:
-            preamble = preamble and not FIRST.match(line)
-            if not preamble or (line and not line.startswith(b"--")):
-                yield line
+        yield from whole
     if rest:
         yield rest
 
