@@ -193,3 +193,57 @@ def crontab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def events() -> Callable[[str], list[dict[str, Any]]]:
     """The NDJSON events of an output."""
     return lambda text: [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A PostgreSQL cluster of its own that WAL can be fetched from."""
+    import tempfile
+
+    from backendhub.systems.backup.engines.postgres_client import find_program, server_account
+    from backendhub.systems.backup.engines.postgres_cluster import Cluster
+
+    if not shutil.which(find_program("initdb", {})):
+        if os.environ.get("BACKENDHUB_TEST_REQUIRE_SERVICES") == "1":
+            pytest.fail("no initdb", pytrace=False)
+        pytest.skip("no initdb")
+    folder = Path(tempfile.mkdtemp(prefix="hubtest-"))  # pytest's own is closed to the server's account
+    folder.chmod(0o755)
+    try:
+        if account := server_account():
+            shutil.chown(folder, account)
+        made = Cluster(folder, folder / "data", major=0, options={})
+        made.init()
+        with (made.data / "postgresql.conf").open("a") as settings:
+            settings.write("wal_level = replica\nmax_slot_wal_keep_size = '1GB'\nfsync = off\n")
+        with made:
+            made.start()
+            yield made
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a place in a bucket of a server that speaks S3."""
+    pytest.importorskip("obstore", reason="the extra `objects` is not installed")
+    server_module = pytest.importorskip("moto.server", reason="moto[server] is not installed")
+    import warnings
+
+    server = server_module.ThreadedMotoServer(port=0, verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        server.start()
+    host, port = server.get_host_and_port()
+    names = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+    names |= {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ALLOW_HTTP": "true"}
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    import urllib.request
+
+    name = f"bucket-{uuid.uuid4().hex[:8]}"
+    urllib.request.urlopen(
+        urllib.request.Request(f"http://{host}:{port}/{name}", method="PUT"), timeout=10
+    ).close()
+    yield f"s3://{name}/some/prefix"
+    server.stop()

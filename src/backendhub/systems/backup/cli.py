@@ -9,7 +9,7 @@ from typer import Argument, Option
 from backendhub.kit import cli, hub
 from backendhub.kit.errors import Invalid
 
-from . import cli_care, cli_restore, store
+from . import store
 from .cli_base import (
     DryRun,
     Identity,
@@ -29,8 +29,6 @@ from .models import CANNOT_CONNECT, HUB, BackupError, Entry, Target
 if TYPE_CHECKING:
     from .service.journal import Job
     from .service.runs import Wish
-
-__all__ = ["app", "cli_care", "cli_restore"]
 
 Names = Annotated[
     list[str] | None, Argument(help="Targets (default: hub, the product's own store).", metavar="NAME")
@@ -291,7 +289,15 @@ def list_(
         found = care.rows(opened.snapshots(name))
         for text in opened.warnings:
             hub.output().warn(text)
-    return found
+    return [_for_eyes(row) for row in found] if hub.output().format == "table" else found
+
+
+def _for_eyes(row: dict[str, Any]) -> dict[str, Any]:
+    """A row that fits a terminal: sizes in units, times to the minute."""
+    from .report import size
+
+    shown = {k: f"{row[k]:%Y-%m-%d %H:%M}" if row[k] else None for k in ("time", "drilled", "replayUntil")}
+    return row | shown | {"bytes": size(row["bytes"]), "added": size(row["added"])}
 
 
 @app.command(says=card, undoable=False)
@@ -373,3 +379,12 @@ def _headline(one: Any) -> str:
     if one.running:
         text += "; a run is at it"
     return text + "".join(f"\n  STALE: {why}" for why in one.stale)
+
+
+# Last and in this order, for so does help list the commands: importing them registers them.
+from . import cli_restore  # noqa: E402
+
+# isort: split
+from . import cli_care  # noqa: E402
+
+__all__ = ["app", "cli_care", "cli_restore"]

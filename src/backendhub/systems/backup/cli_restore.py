@@ -192,7 +192,7 @@ def drill(
     said, jobs, current = report(), [], hub.current()
     with repository(repo, passphrase_file, identity) as opened:
         for name in names or [HUB]:
-            target = hub.read(restores.known_target, name) or targets.ephemeral(name, HUB)
+            target = restores.configured(current, name) or targets.ephemeral(name, HUB)
             chosen = restores.choose(opened, name, at).snapshot
             keep = Path(tempfile.mkdtemp(prefix="backendhub-drill-")) if keep_server else None
             if keep is not None:

@@ -75,7 +75,7 @@ def row(snapshot: Snapshot, until: datetime | None) -> dict[str, Any]:
         "bytes": snapshot.bytes,
         "added": snapshot.added,
         "state": _state(snapshot),
-        "drilled": snapshot.drilled,
+        "drilled": snapshot.drilled and snapshot.drilled.replace(microsecond=0),
         "replayUntil": until,
     }
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backendhub.kit import clock, when
-from backendhub.kit.db import Db
-from backendhub.kit.errors import HubError, Invalid
+from backendhub.kit.errors import HubError, Invalid, StoreError
 from backendhub.kit.hub import Hub
 from backendhub.systems.backup import store
 from backendhub.systems.backup.engines.base import Deadline, Dsn, Engine, Restored, engine_for, parse_dsn
@@ -75,14 +74,18 @@ def _at_time(snapshots: list[Snapshot], moment: datetime) -> Choice:
     return Choice(chosen, moment, logs.first_names(snapshots).get(chosen.id))
 
 
-def known_target(db: Db, name: str) -> Target | None:
-    """A target as configured, if it is."""
-    return store.target(db, name)
+def configured(hub: Hub, name: str) -> Target | None:
+    """A target as configured here, if it is; a store that is itself broken must not prevent a restore."""
+    try:
+        return hub.read(store.target, name)
+    except StoreError as error:
+        hub.output.warn(f"{error.message} Going on with what the snapshot itself knows.")
+        return None
 
 
 def target_of(hub: Hub, snapshot: Snapshot, options: dict[str, str]) -> Target:
     """The target of a snapshot: as configured here, else as the snapshot itself remembers it."""
-    found = hub.read(known_target, snapshot.target)
+    found = configured(hub, snapshot.target)
     facts = snapshot.facts
     base = dict(found.options) if found is not None else dict(facts.get("options", {}))
     return targets.ephemeral(snapshot.target, str(facts.get("dsn", "")), {**base, **options})
@@ -106,11 +109,12 @@ def destination(hub: Hub, to: str | None, out: Path | None, options: dict[str, A
     if to is None:
         yield None
         return
-    named = None if re.search(r"[/:.\\]", to) else (hub.read(known_target, to) or (to == HUB or None))
-    if named is None:
+    target = None if re.search(r"[/:.\\]", to) else configured(hub, to)
+    if target is None and to == HUB:
+        target = targets.ephemeral(HUB, HUB)
+    if target is None:
         yield Into(parse_dsn(to), options)
         return
-    target = hub.read(targets.find, to)
     with targets.engine_of(target, hub.settings.database) as engine:
         kept = dict(getattr(engine, "options", {}))
         yield Into(engine.dsn, {**kept, **options}, is_hub=target.dsn == HUB)
@@ -129,7 +133,7 @@ def plan(
         "engine": snapshot.facts.get("engine"),
         "bytes": snapshot.bytes,
         "state": "good" if snapshot.good else f"quarantined: {snapshot.quarantined}",
-        "drilled": snapshot.drilled,
+        "drilled": snapshot.drilled and snapshot.drilled.replace(microsecond=0),
         "source": target.dsn,
         "replayTo": choice.at,
         "tables": list(tables) or "all",
@@ -164,9 +168,8 @@ def restore(hub: Hub, repo: Repository, report: Report, order: Order) -> journal
         source = repo.source(snapshot)  # the key is asked for before anything is touched
         if order.replace and order.safety:
             _safety(repo, order, options, made, deadline)
-        if order.into.is_hub:
-            hub.store.close()
-            del hub.__dict__["store"]  # opened again on what was restored
+        if order.into.is_hub and (opened := hub.__dict__.pop("store", None)) is not None:
+            opened.close()  # and opened again on what was restored
         done = _restore(engine, repo, source, order, deadline)
         for text in done.warnings:
             made.warn(text)
