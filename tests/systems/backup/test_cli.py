@@ -747,3 +747,15 @@ def test_a_bucket(cli: Run, file: Any, bucket: str, tmp_path: Path) -> None:
     here = cli("backup", "copy", "--to", str(tmp_path / "here"), "--init")
     assert here.code == 0 and here.out.startswith("2 snapshots copied")
     assert cli("backup", "verify", "--read-data").code == 0
+
+
+def test_metrics(cli: Run, shop: Any, tmp_path: Path) -> None:
+    cli("backup", "run", "shop")
+    out = tmp_path / "backup.prom"
+    assert cli("backup", "status", "shop", "--textfile", str(out)).code == 0
+    values = dict(line.rsplit(" ", 1) for line in out.read_text().splitlines() if not line.startswith("#"))
+    assert values['backendhub_backup_proven_timestamp_seconds{target="shop"}'] == "0"
+    assert int(values['backendhub_backup_newest_timestamp_seconds{target="shop"}']) > 1_700_000_000
+    cli("backup", "drill", "shop")
+    cli("backup", "status", "shop", "--textfile", str(out))
+    assert 'proven_timestamp_seconds{target="shop"} 0' not in out.read_text()

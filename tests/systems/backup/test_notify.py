@@ -107,3 +107,14 @@ def test_only_web_addresses_are_pinged(cli: Run, url: str, tmp_path: Path) -> No
     with pytest.raises(Invalid):
         check_url(url)
     assert check_url("https://hc-ping.com/uuid") == "https://hc-ping.com/uuid"
+
+
+def test_a_repository_that_is_not_there_is_told_too(cli: Run, file: Any, hook: Any, tmp_path: Path) -> None:
+    cli("backup", "init", "--repo", str(tmp_path / "mnt"))
+    cli("backup", "add", "shop", str(file.path), "--ping", f"{hook.url}/u")
+    (tmp_path / "mnt").rename(tmp_path / "not-mounted")
+    ran = cli("backup", "run", "shop", "--json")
+    assert ran.code == 10 and json.loads(ran.out.splitlines()[-1])["exit"] == 10
+    assert paths(hook) == ["/u/start", "/u/10"]
+    (entry,) = json.loads(cli("backup", "log", "--failed", "--json").out)
+    assert entry["exitCode"] == 10

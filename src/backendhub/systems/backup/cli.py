@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
 from backendhub.kit import cli, hub
-from backendhub.kit.errors import Invalid
+from backendhub.kit.errors import HubError, Invalid
 
 from . import store
 from .cli_base import (
@@ -27,7 +28,6 @@ from .cli_base import (
 from .models import CANNOT_CONNECT, HUB, BackupError, Entry, Target
 
 if TYPE_CHECKING:
-    from .service.journal import Job
     from .service.runs import Wish
 
 Names = Annotated[
@@ -230,20 +230,21 @@ def run(
     said = report()
     if due:
         runs.wait_jitter(jitter if jitter is not None else hub.current().settings.get("backup.jitter"))
-    with repository(repo, passphrase_file, identity) as opened:
+    chosen = runs.due(hub.current()) if due else _chosen(names)
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(repository(repo, passphrase_file, identity))
+        except (
+            HubError
+        ) as error:  # not mounted, wrong key, …: nobody looks at cron, so it is told like any failure
+            return summed(said, [runs.failed(hub.current(), said, target, error) for target in chosen])
         for text in opened.warnings:
             said.warn(text)
         if due:
-            jobs = runs.run_due(hub.current(), opened, said, runs.due(hub.current()), wish)
+            jobs = runs.run_due(hub.current(), opened, said, chosen, wish)
         else:
-            jobs = _run_all(opened, said, _chosen(names), wish)
+            jobs = [runs.run(hub.current(), opened, said, target, wish) for target in chosen]
     return summed(said, jobs)
-
-
-def _run_all(opened: Any, said: Any, chosen: list[Target], wish: Wish) -> list[Job]:
-    from .service import runs
-
-    return [runs.run(hub.current(), opened, said, target, wish) for target in chosen]
 
 
 def _nothing_due() -> cli.Result:
@@ -347,11 +348,16 @@ def status(
     max_drill_age: Annotated[
         str | None, Option("--max-drill-age", help="50 if the last drill is older: 8d.", metavar="SPAN")
     ] = None,
+    textfile: Annotated[
+        str | None, Option("--textfile", help="Write Prometheus metrics into this file.", metavar="FILE")
+    ] = None,
     repo: Repo = None,
     passphrase_file: PassFile = None,
     identity: Identity = None,
 ) -> cli.Result:
     """How old is what is proven to restore? Exit 50 where something is too old."""
+    from pathlib import Path
+
     from backendhub.kit import when
 
     from .service import care
@@ -361,6 +367,8 @@ def status(
         found, code = care.status(opened, hub.read(store.targets), names or [], limits[0], limits[1])
         for text in opened.warnings:
             hub.output().warn(text)
+    if textfile is not None:
+        care.write_metrics(found, Path(textfile).expanduser())
     output = hub.output()
     if output.format not in ("table", "plain") or output.fields:
         return cli.Result(found, code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backendhub.kit import clock, when
@@ -144,3 +145,22 @@ def _status(
 
 def _age(moment: datetime | None) -> int | None:
     return None if moment is None else int((clock.now() - moment).total_seconds())
+
+
+def write_metrics(found: list[Status], path: Path) -> None:
+    """For node_exporter's textfile collector: moments, so that Prometheus itself counts the ages."""
+    lines = []
+    for name, about in (
+        ("proven", "When the newest snapshot was taken that a drill has restored."),
+        ("newest", "When the newest good snapshot was taken."),
+        ("drilled", "When a drill last succeeded."),
+    ):
+        metric = f"backendhub_backup_{name}_timestamp_seconds"
+        lines += [f"# HELP {metric} {about}", f"# TYPE {metric} gauge"]
+        for one in found:
+            moment: datetime | None = getattr(one, name)
+            label = one.target.replace("\\", "\\\\").replace('"', '\\"')
+            lines.append(f'{metric}{{target="{label}"}} {moment.timestamp() if moment else 0:.0f}')
+    fresh = path.with_name(path.name + ".tmp")
+    fresh.write_text("\n".join(lines) + "\n", "utf-8")
+    fresh.replace(path)

@@ -75,6 +75,15 @@ def run(hub: Hub, repo: Repository, report: Report, target: Target, wish: Wish) 
     return made
 
 
+def failed(hub: Hub, report: Report, target: Target, error: HubError) -> journal.Job:
+    """A run that could not even begin: logged, pinged and told like any other."""
+    with journal.job(hub, report, target.name, "run", notifier(hub, report, target)) as made:
+        raise error
+    if target.next_run_at is not None and target.next_run_at <= clock.now():
+        hub.unit(targets.after_run, target, ok=False)
+    return made
+
+
 def choose_type(target: Target, before: list[Snapshot], asked: str | None) -> tuple[Type, bool]:
     """What to do, and whether only logs need fetching: a physical base is not read again for every increment."""
     wanted = asked if asked not in (None, "auto") else target.type
