@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from backendhub.kit import cli, hub
-from backendhub.kit.errors import Invalid, NotFound, StoreError
+from backendhub.kit.errors import NotFound, StoreError
 
-from .models import STORAGE, BackupError
+from .models import coded
 from .report import Report
 
 if TYPE_CHECKING:
@@ -39,16 +38,10 @@ class BackupCommands(cli.Commands):
     def run(self, args: list[str], flags: dict[str, str] | None = None) -> int:
         try:
             return super().run(args, flags)
-        except NotFound as error:
-            raise Invalid(error.message, hint=error.hint) from error
-        except StoreError as error:
-            raise BackupError(error.message, STORAGE, hint=error.hint) from error
-        except FileExistsError as error:
-            raise Invalid(f"{error.filename} exists.", hint="Nothing is ever overwritten here.") from error
-        except OSError as error:
-            who = f" (uid {os.getuid()})" if hasattr(os, "getuid") else ""
-            text = f"{error.filename or 'A file'}{who}: {error.strerror or error}"
-            raise BackupError(text, STORAGE) from error
+        except BrokenPipeError:
+            raise
+        except (NotFound, StoreError, OSError) as error:
+            raise coded(error) or error from error
 
 
 app = BackupCommands(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from backendhub.kit.errors import HubError
+from backendhub.kit.errors import HubError, Invalid, NotFound, StoreError
 
 Severity = Literal["ok", "warning", "error"]
 
@@ -101,6 +102,22 @@ BADNESS = (
     0, WARNINGS, STALE, LOCK_BUSY, USAGE, CANNOT_CONNECT, SOURCE_FAILED, TIMED_OUT, NO_REPOSITORY, WRONG_KEY, STORAGE,
     DRILL_MISMATCH, CORRUPT, 1, 130, 143,
 )  # fmt: skip
+
+
+def coded(error: Exception) -> HubError | None:
+    """An error with backup's own exit code: there, the kit's 3 and 7 mean something else. None: unexpected."""
+    if isinstance(error, NotFound):
+        return Invalid(error.message, hint=error.hint)
+    if isinstance(error, StoreError):
+        return BackupError(error.message, STORAGE, hint=error.hint)
+    if isinstance(error, HubError):
+        return error
+    if isinstance(error, FileExistsError):
+        return Invalid(f"{error.filename} exists.", hint="Nothing is ever overwritten here.")
+    if isinstance(error, OSError):
+        who = f" (uid {os.getuid()})" if hasattr(os, "getuid") else ""
+        return BackupError(f"{error.filename or 'A file'}{who}: {error.strerror or error}", STORAGE)
+    return None
 
 
 def worst(codes: Iterable[int]) -> int:

@@ -12,7 +12,7 @@ from backendhub.kit import clock, ids
 from backendhub.kit.errors import HubError, StoreError
 from backendhub.kit.hub import Hub
 from backendhub.systems.backup import store
-from backendhub.systems.backup.models import WARNINGS, Entry, worst
+from backendhub.systems.backup.models import WARNINGS, Entry, coded, worst
 from backendhub.systems.backup.notify import Notifier
 from backendhub.systems.backup.report import Report, status_of
 
@@ -62,9 +62,6 @@ def job(
         notifier.started(made.rid)
     try:
         yield made
-    except HubError as error:
-        made.exit_code, made.message = error.exit_code, error.message
-        report.fail(error, target=target)
     except KeyboardInterrupt:
         made.exit_code, made.message = 130, "interrupted (SIGINT)"
         raise
@@ -72,14 +69,23 @@ def job(
         made.exit_code = stop.code if isinstance(stop.code, int) else 1
         made.message = "stopped (SIGTERM)"
         raise
-    except Exception as error:
-        made.exit_code, made.message = 1, f"{type(error).__name__}: {error}"
-        raise
+    except Exception as error:  # also of a bug: the other targets still want their backup
+        failure = coded(error) or _unexpected(error)
+        made.exit_code, made.message = failure.exit_code, failure.message
+        report.fail(failure, target=target)
     finally:
         made.facts["seconds"] = round(time.monotonic() - begun, 3)
         before = _finish(hub, report, made)
         if notifier:
             _notify(notifier, report, made, before)
+
+
+def _unexpected(error: Exception) -> HubError:
+    import logging
+
+    logging.getLogger("backendhub.backup").info("unexpected failure", exc_info=error)  # shown under --debug
+    text = f"Unexpected failure: {type(error).__name__}: {error}"
+    return HubError(text, hint="add --debug for the traceback; please report it")
 
 
 def _begin(hub: Hub, report: Report, made: Job) -> None:
@@ -102,7 +108,10 @@ def begin_again(hub: Hub, report: Report, made: Job) -> None:
 def alone(hub: Hub, made: Job) -> None:
     """To be called once the job holds its lock: whatever the log still shows as running has died."""
     if made.entry is not None:
-        hub.unit(store.interrupt, made.entry)
+        try:
+            hub.unit(store.interrupt, made.entry)
+        except StoreError as error:
+            made.warn(f"The run log cannot be written: {error.message}")
 
 
 def _finish(hub: Hub, report: Report, made: Job) -> Entry | None:
