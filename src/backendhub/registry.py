@@ -39,6 +39,7 @@ class System(NamedTuple):
 SYSTEMS: tuple[System, ...] = (
     System("task", "everyday", "Track to-dos with due dates, priorities and recurrence", "cli api"),
     System(
+<<<<<<< HEAD
         "expense",
         "everyday",
         "Track money: budgets, recurring entries, many currencies, import and export",
@@ -85,6 +86,23 @@ SYSTEMS: tuple[System, ...] = (
     System("convert", "everyday", "Convert units and currencies, exactly", "cli api"),
     System("guess", "everyday", "Guess the number: daily games, hints, stats, streaks", "cli"),
     System(
+=======
+        "backup",
+        "everyday",
+        "Back up SQLite, PostgreSQL, MariaDB and MongoDB, and prove that it restores",
+        "cli",
+        settings=(
+            Option("backup.repo", "Where backups are kept: a directory, s3://, gs:// or az://"),
+            Option("backup.passphrase_file", "File with the repository's passphrase, mode 0600"),
+            Option("backup.passphrase_command", "Command that prints the passphrase, e.g. pass show backup"),
+            Option("backup.identity_file", "File with an age identity, instead of a passphrase"),
+            Option("backup.ping_url", "URL told of every run: …/start, …/<exit code>"),
+            Option("backup.slack_webhook", "Slack webhook told of failures and recoveries", secret=True),
+            Option("backup.jitter", "How long `run --due` waits at most before a due run", "30s"),
+        ),
+    ),
+    System(
+>>>>>>> b3
         "health",
         "foundations",
         "Health endpoint for anything: checks, probes, metrics",

@@ -1,0 +1,1 @@
+"""The rules of backup: targets, runs, restores, care of the repository."""
