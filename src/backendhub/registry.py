@@ -39,7 +39,6 @@ class System(NamedTuple):
 SYSTEMS: tuple[System, ...] = (
     System("task", "everyday", "Track to-dos with due dates, priorities and recurrence", "cli api"),
     System(
-<<<<<<< HEAD
         "expense",
         "everyday",
         "Track money: budgets, recurring entries, many currencies, import and export",
@@ -86,7 +85,6 @@ SYSTEMS: tuple[System, ...] = (
     System("convert", "everyday", "Convert units and currencies, exactly", "cli api"),
     System("guess", "everyday", "Guess the number: daily games, hints, stats, streaks", "cli"),
     System(
-=======
         "backup",
         "everyday",
         "Back up SQLite, PostgreSQL, MariaDB and MongoDB, and prove that it restores",
@@ -102,7 +100,6 @@ SYSTEMS: tuple[System, ...] = (
         ),
     ),
     System(
->>>>>>> b3
         "health",
         "foundations",
         "Health endpoint for anything: checks, probes, metrics",
