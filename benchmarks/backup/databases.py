@@ -181,7 +181,7 @@ def servers(mariadb_port: int) -> list[Server]:
     row = "md5({1}({0})), concat(md5({1}({0} * 7)), md5({1}({0} * 11)), md5({1}({0} * 13))), {0} % 1000 FROM"
     return [
         Server(
-            "PostgreSQL", "postgresql://postgres@127.0.0.1:5432/", ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", *pg],
+            "PostgreSQL", "postgresql://postgres@127.0.0.1:5432/", ["psql", "-XAtqv", "ON_ERROR_STOP=1", *pg],
             ["pg_dump", *pg, "-Fc", "-Z0", NAME], ["pg_dump", *pg],
             "CREATE TABLE t (id BIGINT PRIMARY KEY, a TEXT, b TEXT, c BIGINT); CREATE INDEX t_c ON t (c);",
             f"INSERT INTO t SELECT g, {row.format('g', 'text')} generate_series(1, {{n}}) g;",
