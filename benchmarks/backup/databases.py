@@ -199,7 +199,6 @@ def servers(mariadb_port: int) -> list[Server]:
 
 
 def compare(server: Server, root: Path, rows: int) -> None:
-    root.mkdir()
     dump, dsn, labels = root / "dump", server.base + NAME, ("full", f"{CHANGED} rows changed")
     print(f"{server.name} {server.sql('SELECT version();')}")
     try:
@@ -232,8 +231,7 @@ def report(label: str, added: dict[str, int]) -> None:
 def restore(server: Server, tools: list[Tool], root: Path, dump: Path) -> None:
     """The peers' dump against the file they were fed; ours loaded into a server, then both databases compared."""
     for tool in tools:
-        out = root / f"{tool.name}-out"
-        tool.read_back(out)
+        tool.read_back(out := root / f"{tool.name}-out")
         if tool.name != "ours":  # ours dumped by itself: a header with another time of day
             check(f"{tool.name}: the dump read back equals the dump fed", sha256(out) == sha256(dump))
     tools[0].do("restore into the server", tools[0].step("restore", server.base + COPY))
@@ -295,7 +293,7 @@ def main() -> None:
             subprocess.run([name, option], check=True)
         for server in servers(args.mariadb_port):
             if args.only in (None, server.name.lower()):
-                compare(server, Path(folder) / server.name, args.rows)
+                compare(server, Path(tempfile.mkdtemp(dir=folder)), args.rows)
 
 
 if __name__ == "__main__":
