@@ -195,7 +195,7 @@ def test_a_physical_cluster_to_a_point_in_time(cli: Run, cluster: Any) -> None:
     time.sleep(1.1)
     moment = ask(now)
     time.sleep(1.1)
-    ask("DELETE FROM item")
+    ask("SET synchronous_commit = on; DELETE FROM item")  # else its WAL may not be on disk yet
     logs = cli("backup", "run", "whole")
     assert logs.code == 0 and " logs stored after snapshot " in logs.out, logs.err
     (row,) = listed(cli)  # an increment is WAL, not another base
