@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import re
 from datetime import UTC, date, datetime, timedelta
 
@@ -47,7 +46,7 @@ def _end(today: date, word: str) -> date:
     if word == "eow":
         return today + timedelta(days=6 - today.weekday())
     if word == "eom":
-        return today.replace(day=calendar.monthrange(today.year, today.month)[1])
+        return today.replace(day=_days_in(today.year, today.month))
     return today.replace(month=12, day=31)
 
 
@@ -83,9 +82,16 @@ def add(day: date, amount: int, unit: str) -> date:
             return day + timedelta(days=amount * (7 if unit == "w" else 1))
         months = day.year * 12 + day.month - 1 + amount * (12 if unit == "y" else 1)
         year, month = divmod(months, 12)
-        return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
-    except (ValueError, OverflowError, calendar.IllegalMonthError):
+        return date(year, month + 1, min(day.day, _days_in(year, month + 1)))
+    except (ValueError, OverflowError):
         raise Invalid("That date is beyond the calendar.") from None
+
+
+def _days_in(year: int, month: int) -> int:
+    """The number of days in a month. Raises ValueError beyond the calendar."""
+    if month == 12:
+        return 31
+    return (date(year, month + 1, 1) - date(year, month, 1)).days
 
 
 def span(text: str) -> tuple[int, str]:

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from backendhub.kit import clock
 from backendhub.kit.errors import StoreError
 
-from . import journal
-
 if TYPE_CHECKING:
     from .base import Db
 
@@ -138,6 +136,8 @@ def migrate(db: Db, system: str) -> list[str]:
             at=clock.now(),
         )
     if todo:
+        from . import journal
+
         for table in undoable(system, db.dialect):
             journal.watch(db, table)
     return [m.name for m in todo]

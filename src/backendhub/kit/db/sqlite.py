@@ -13,7 +13,6 @@ from typing import Any
 
 from backendhub.kit.errors import Conflict, HubError, Invalid, StoreBusy, StoreError
 
-from . import journal
 from .base import Db, Store, encoded, log_if_slow
 from .migrate import migrate, pending
 
@@ -126,10 +125,10 @@ class SqliteStore(Store):
         self._migrate(db)
         self._begin(db, "BEGIN IMMEDIATE" if write else "BEGIN")
         try:
-            unit = journal.start(db, label) if write and label else None
+            unit = _begin_unit(db, label) if write and label else None
             yield db
             if unit is not None:
-                journal.finish(db, unit)
+                _end_unit(db, unit)
             self._commit(db)
         except BaseException:
             if db.connection.in_transaction:
@@ -226,6 +225,18 @@ class SqliteStore(Store):
         self._shared = None
         self._migrated.clear()
         self._ready = -1
+
+
+def _begin_unit(db: Db, label: str) -> int:
+    from . import journal  # what only reads has no use for it
+
+    return journal.start(db, label)
+
+
+def _end_unit(db: Db, unit: int) -> None:
+    from . import journal
+
+    journal.finish(db, unit)
 
 
 def _create(path: Path) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backendhub.kit import clock, ids, paging, when
 from backendhub.kit.db import Db, as_dict
@@ -25,8 +25,7 @@ SORT_KEYS = tuple(store.SORTS)
 PENDING = (Status.TODO, Status.IN_PROGRESS)
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(NamedTuple):
     """A finished task, whether it already was, and the one that its recurrence made."""
 
     task: Task
@@ -38,8 +37,7 @@ class Completed:
         return as_dict(self.task) | {"next": self.next}
 
 
-@dataclass(frozen=True, slots=True)
-class Detail:
+class Detail(NamedTuple):
     """A task with everything that hangs on it."""
 
     task: Task
