@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from functools import cache, lru_cache
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from .records import columns, decoder, encode
+from .records import PLAIN, columns, decoder, encode
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -126,7 +126,7 @@ class _Redo(Exception):
 
 def encoded(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as the database takes them."""
-    return {name: encode(value) for name, value in params.items()}
+    return {name: v if v.__class__ in PLAIN else encode(v) for name, v in params.items()}
 
 
 class Store(ABC):

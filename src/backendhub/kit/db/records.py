@@ -16,6 +16,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 Row = Sequence[Any]
+PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+"""Types that a database takes as they are."""
 
 
 @cache
@@ -42,10 +44,12 @@ def as_dict(record: Any) -> dict[str, Any]:
 
 def encode(value: Any) -> Any:
     """What the database stores for a Python value."""
-    if value is None or type(value) in (str, int, float, bool, bytes):
+    if value.__class__ in PLAIN:
         return value
     if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+        if value.tzinfo is not UTC:
+            value = value.astimezone(UTC)
+        return value.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, date):

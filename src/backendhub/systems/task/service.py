@@ -190,6 +190,8 @@ def add(
     if values["status"] is Status.DONE:
         values.setdefault("done_at", values["updated_at"])
     task = db.insert(Task, "task", **values)
+    if not tags and not depends_on:
+        return task
     _set_tags(db, task.id, tags)
     _set_needs(db, task.id, depends_on)
     return replace(task, tags=_clean_tags(tags), depends_on=tuple(sorted(set(depends_on))))
