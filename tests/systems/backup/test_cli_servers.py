@@ -163,7 +163,14 @@ def test_a_server_password_is_in_no_argv_and_no_environment(
         holder.stdin.flush()
         process = start(command, "run", "shop")
         client = process.pid
-        wait_for(lambda: any(b"pg_dump" in Path(f"/proc/{p}/cmdline").read_bytes() for p in alive(client)))
+
+        def dumping() -> bool:
+            assert process is not None
+            if process.poll() is not None:
+                raise AssertionError(process.communicate()[1].decode())
+            return any(b"pg_dump" in Path(f"/proc/{p}/cmdline").read_bytes() for p in alive(client))
+
+        wait_for(dumping, 60)
         seen = b"".join(
             Path(f"/proc/{p}/{part}").read_bytes() for p in alive(client) for part in ("cmdline", "environ")
         )

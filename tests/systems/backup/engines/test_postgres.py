@@ -364,7 +364,9 @@ def test_test_says_how_it_stands(pg: Any) -> None:
     name = pg.database()
     pg.sql("CREATE TABLE t(a int)", name)
     engine = engine_for(pg.dsn(name))
-    assert [check.name for check in engine.test()] == ["connect", "versions", "rights", "globals"]
+    # Databases that other tests are restoring at this moment are told of as well.
+    names = [check.name for check in engine.test() if check.name != "leftovers"]
+    assert names == ["connect", "versions", "rights", "globals"]
     assert engine.inventory()["public.t"]["readable"]
     with pytest.raises(Invalid):
         engine.logs({})
