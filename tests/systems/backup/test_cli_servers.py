@@ -161,6 +161,8 @@ def test_a_server_password_is_in_no_argv_and_no_environment(
         assert holder.stdin is not None
         holder.stdin.write("BEGIN; LOCK TABLE item IN ACCESS EXCLUSIVE MODE;\n")
         holder.stdin.flush()
+        locked = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 'item'::regclass;"
+        wait_for(lambda: postgres.sql(locked, name).strip() == "1", 60)
         process = start(command, "run", "shop")
         client = process.pid
 
