@@ -109,11 +109,39 @@ def show(
     name: Title,
     tv: Tv = False,
     title: Annotated[bool, Option("--title", help="A number is a title too (1917).")] = False,
+    poster: Annotated[bool, Option("--poster", help="Its poster too, on a terminal.")] = False,
     language: Language = None,
-) -> Detail:
+) -> cli.Result:
     """Everything about a film or series, by id or title."""
+    if poster:
+        from . import poster as posters
+
+        posters.check(hub.output())
     with _sources("Asking TMDB", language) as sources:
-        return service.show(sources, _kind(tv), " ".join(name), by_title=title)
+        detail = service.show(sources, _kind(tv), " ".join(name), by_title=title)
+    return cli.Result(detail, _poster(detail) if poster else 0)
+
+
+def _poster(detail: Detail) -> int:
+    """Draws the poster; one that cannot be had is a warning and an exit code, and the rest is still shown."""
+    from . import poster as posters
+
+    current, url = hub.current(), detail.item.poster_url
+    output = current.output
+    how = posters.way(output.environ, colored=output.colored(output.stdout))
+    if url is None:
+        output.note("TMDB has no poster of it.")
+    elif how is None:
+        output.note("No poster: colours are off, and this terminal is not known to show pictures.")
+    else:
+        try:
+            with output.progress("Fetching the poster"):
+                data = posters.fetch(current.http, url)
+            posters.show(output, data, how)
+        except HubError as error:
+            output.warn(error.message)
+            return error.exit_code
+    return 0
 
 
 @app.command(says=lambda someone: render.person(someone), undoable=False)
