@@ -268,3 +268,27 @@ def test_a_bucket_that_does_not_exist(s3_url: str) -> None:
 def test_a_scheme_nobody_knows() -> None:
     with pytest.raises(BackupError, match="ftp"):
         open_backend("ftp://x/y")
+
+
+def test_a_sweep_between_open_and_lock_costs_no_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A prune beside a backup may take a file that was just made for a dead writer's."""
+    from backendhub.systems.backup.repository import local, locks
+    from backendhub.systems.backup.repository.backend import open_backend
+
+    backend = open_backend(str(tmp_path / "repository"), create=True)
+    real, swept = locks.try_lock, []
+
+    def late(fd: int, *, shared: bool = False) -> bool:
+        if not swept:
+            swept.append(1)
+            for file in (tmp_path / "repository" / "tmp").iterdir():
+                file.unlink()
+        return real(fd, shared=shared)
+
+    monkeypatch.setattr(local.locks, "try_lock", late)
+    backend.put("packs/ab/abc", [b"data"])
+    assert backend.get("packs/ab/abc") == b"data" and swept
+    assert list((tmp_path / "repository" / "tmp").iterdir()) == []
+    backend.close()

@@ -126,7 +126,10 @@ class LocalBackend:
         with _explained(self.path(name)), self._at(temporary, make=True) as (tmp_dir, tmp):
             fd = os.open(tmp, _NEW, 0o600, dir_fd=tmp_dir)
             try:
-                locks.try_lock(fd)  # held while we live: `sweep` of another process leaves the file alone
+                # Held while we live: `sweep` of another process leaves the file alone. Between open and lock it may
+                # have taken the file for a dead writer's; then another name is tried.
+                if not (locks.try_lock(fd) and _exists(tmp, tmp_dir)):
+                    return self._store_once(name, parts, only_new)
                 for part in parts:
                     _write_all(fd, part)
                 os.fsync(fd)
