@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from functools import cache, lru_cache
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from .migrate import needs
 from .records import PLAIN, columns, decoder, encode
 
 T = TypeVar("T")
@@ -145,10 +146,12 @@ class Store(ABC):
         self.label: str | None = None
 
     def use(self, *systems: str) -> None:
-        """Names systems whose migrations must have been applied before the next unit runs."""
-        for name in systems:
-            if name not in self.systems:
-                self.systems.append(name)
+        """Names systems (and the parts of the kit they need) whose migrations must have been applied before the
+        next unit runs."""
+        for system in systems:
+            if system not in self.systems:
+                wanted = (*needs(system, self.dialect), system)
+                self.systems.extend(name for name in wanted if name not in self.systems)
 
     @abstractmethod
     def transaction(self, *, write: bool = True, label: str | None = None) -> AbstractContextManager[Db]:

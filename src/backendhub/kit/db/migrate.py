@@ -1,8 +1,9 @@
 """Numbered `.sql` files, applied per system when it is first used, each with its record in one transaction.
 
 `0001_init.sql` runs on both engines, `0002_search.sqlite.sql` on one. `{pk}` and `{bytes}` stand for the two
-types that are spelt differently. A line `-- undo: table table …` puts tables under the undo journal.
-Forward only; a released file is immutable, and its hash is kept to prove it.
+types that are spelt differently. A line `-- undo: table table …` puts tables under the undo journal; a line
+`-- needs: accounts jobs` names parts of the kit whose tables must be there first. Parts are migrated like systems,
+from `kit/<part>/migrations`. Forward only; a released file is immutable, and its hash is kept to prove it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ TOKENS = {
 }
 _FILE = r"(\d{4})_[a-z0-9_]+(?:\.(sqlite|postgres))?\.sql"
 _UNDO = r"(?m)^-- undo: (.+)$"
+_NEEDS = r"(?m)^-- needs: (.+)$"
 _elsewhere: dict[str, Path] = {}
 
 BOOTSTRAP = """CREATE TABLE IF NOT EXISTS hub_migrations (
@@ -66,7 +68,10 @@ def files(system: str, dialect: str) -> tuple[Migration, ...]:
     if system == "hub":
         folder = PACKAGE / "kit" / "db" / "migrations"
     else:
-        folder = _elsewhere.get(system) or PACKAGE / "systems" / system.replace("-", "_") / "migrations"
+        name = system.replace("-", "_")
+        folder = _elsewhere.get(system) or PACKAGE / "systems" / name / "migrations"
+        if not folder.is_dir() and (part := PACKAGE / "kit" / name / "migrations").is_dir():
+            folder = part
     found = []
     for path in sorted(folder.glob("*.sql")):
         match = re.fullmatch(_FILE, path.name)
@@ -148,6 +153,17 @@ def undoable(system: str, dialect: str) -> list[str]:
     return [
         name for m in files(system, dialect) for line in re.findall(_UNDO, m.sql) for name in line.split()
     ]
+
+
+@cache
+def needs(system: str, dialect: str) -> tuple[str, ...]:
+    """The parts of the kit that a system's tables stand on, those they need themselves first."""
+    found: dict[str, None] = {}
+    for migration in files(system, dialect):
+        for line in re.findall(_NEEDS, migration.sql):
+            for part in line.split():
+                found |= dict.fromkeys((*needs(part, dialect), part))
+    return tuple(found)
 
 
 def statements(sql: str, dialect: str) -> list[str]:
