@@ -11,6 +11,7 @@ from backendhub.kit.output import Output
 from backendhub.kit.settings import Settings
 
 if TYPE_CHECKING:
+    from backendhub.kit.fetch import Fetcher
     from backendhub.kit.http import Http
     from backendhub.kit.telemetry import Metrics
 
@@ -51,6 +52,13 @@ class Hub:
         from backendhub.kit.http import Http
 
         return Http(self)
+
+    @cached_property
+    def fetch(self) -> Fetcher:
+        """Guarded requests to addresses that users gave."""
+        from backendhub.kit.fetch import Fetcher, Policy
+
+        return Fetcher(Policy.of(self.settings), offline=self.settings.flag("offline"))
 
     def memory(self, name: str, make: Callable[[], T]) -> T:
         """The state that a system keeps in the memory of this process; made when first asked for."""
