@@ -277,7 +277,7 @@ def test_a_client_that_goes_away_in_the_middle(application: Callable[..., Any]) 
         async def receive() -> Any:
             return messages.pop(0)
 
-        async for part in bodies._chunks(receive, 100):
+        async for part in bodies.Reader(100).chunks(receive, 100):
             yield part
 
     async def main() -> None:

@@ -36,6 +36,7 @@ LOOP_PATIENCE_MS = 20
 """How long the event loop itself may wait for SQLite's write lock before the unit moves to a thread."""
 PROBE = {b"content-type": b"text/plain; charset=utf-8"}
 PROBES = ("/livez", "/readyz", "/startupz")
+OWN = {*PROBES, "/metrics", "/_hub", "/"}
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -58,7 +59,7 @@ class Application:
         self.root = self.mounts.get("")
         self.log = log
         self.cors = cors
-        self.max_body = max_body
+        self.bodies = bodies.Reader(max_body)
         self.index = index
         self._tasks: set[asyncio.Task[Any]] = set()
         self.units = Units(hub)
@@ -139,8 +140,9 @@ class Application:
         if len(headers) != len(scope["headers"]):
             headers = combined(scope["headers"])
         id = telemetry.request_id(headers.get(b"x-request-id"))
-        trace = telemetry.trace(headers.get(b"traceparent"))
-        if trace is not None:
+        trace = None
+        if (given := headers.get(b"traceparent")) is not None:
+            trace = telemetry.trace(given)
             telemetry.traceparent.set(trace)
         request = Request(scope, headers, self.hub, id)
         route = "-"
@@ -172,12 +174,12 @@ class Application:
     async def _answer(self, request: Request, receive: Receive) -> tuple[str, Sent]:
         """The route's name and the response. Raises HubError."""
         path, method = request.path, request.method
-        if (own := self._own(path)) is not None:
+        if path in OWN and (own := self._own(path)) is not None:
             if method not in ("GET", "HEAD"):
                 raise HttpError(405, f"{method} is not allowed here.", allow="GET, HEAD")
             return path, own
-        mounted = self._enter(request)
-        tree = self._load(mounted)
+        mounted = self.root or self._enter(request)
+        tree = mounted.tree or self._load(mounted)
         path = request.path
         found, values = tree.find(path)
         if method == "OPTIONS" and (answer := self._preflight(request, mounted, found or {})) is not None:
@@ -201,8 +203,7 @@ class Application:
             admitted = True
         try:
             if endpoint.reads_body:
-                limit = endpoint.route.max_body or self.max_body
-                await bodies.read(request, endpoint, receive, limit)
+                await self.bodies.read(request, endpoint, receive)
             args = endpoint.arguments(request, values)
         except HubError:
             if endpoint.gate is not None and not admitted:  # who may not ask is not told what is wrong
@@ -213,9 +214,7 @@ class Application:
         return endpoint.respond(request, await self.units.run(endpoint, request, args))
 
     def _enter(self, request: Request) -> Mounted:
-        """The system that answers a request; from here on its path is the one within that system."""
-        if self.root is not None:
-            return self.root
+        """The one of several systems that answers a request, whose path is the one within that system from here on."""
         path = request.path
         cut = path.find("/", 1)
         prefix = path if cut < 0 else path[:cut]

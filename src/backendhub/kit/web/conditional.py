@@ -30,9 +30,7 @@ def revision(if_match: str | None, *, id: object = None) -> int | None:
     return int(numbers[0])
 
 
-def none_match(given: str | None, tag: str) -> bool:
+def none_match(given: bytes, tag: str) -> bool:
     """Whether `If-None-Match` names the tag, by weak comparison."""
-    if given is None:
-        return False
-    tags = [t.strip().removeprefix("W/") for t in given.split(",")]
+    tags = [t.strip().removeprefix("W/") for t in given.decode("latin-1").split(",")]
     return "*" in tags or tag in tags

@@ -118,12 +118,12 @@ class Endpoint:
             reply, value = value, value.value
             status = reply.status or status
             media = reply.media_type or media
-            headers = encoded(reply.headers)
+            if reply.headers:
+                headers = encoded(reply.headers)
             if reply.etag is not None:
                 headers.append((b"etag", reply.etag.encode()))
-                if request.method in ("GET", "HEAD") and none_match(
-                    request.header("if-none-match"), reply.etag
-                ):
+                given = request.headers.get(b"if-none-match")
+                if given is not None and request.method in ("GET", "HEAD") and none_match(given, reply.etag):
                     return Sent(304, headers, b"")
         if isinstance(value, Page):
             if value.next is not None:
