@@ -60,6 +60,17 @@ CORE = (
     Setting("fetch.allow", "private addresses, networks and hosts that URLs of users may lead to"),
     Setting("fetch.ports", "ports that URLs of users may name, such as 80,443,8000-8999"),
     Setting("timeout", "seconds to wait for another server", "15"),
+    Setting("accounts.algorithm", "how access tokens are signed: ES256, Ed25519, RS256 or HS256", "ES256"),
+    Setting("accounts.secret", "shared secret of HS256, at least 32 bytes", secret=True),
+    Setting("accounts.issuer", "`iss` of access tokens", "backendhub"),
+    Setting("accounts.audience", "`aud` of access tokens", "authenticated"),
+    Setting("accounts.access_ttl", "seconds that an access token holds", "3600"),
+    Setting("accounts.session_ttl", "seconds that a sign-in holds at most", "2592000"),
+    Setting("accounts.session_idle", "seconds without use that end a sign-in; 0: none do", "604800"),
+    Setting("accounts.refresh_grace", "seconds in which a refresh token may come twice", "10"),
+    Setting("accounts.password_length", "characters that a new password has at least", "8"),
+    Setting("accounts.hash_memory", "KiB of memory a password hash takes (Argon2id)", "19456"),
+    Setting("accounts.hash_passes", "passes of a password hash (Argon2id)", "2"),
 )
 
 
