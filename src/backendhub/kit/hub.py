@@ -13,6 +13,7 @@ from backendhub.kit.settings import Settings
 if TYPE_CHECKING:
     from backendhub.kit.accounts.passwords import Passwords
     from backendhub.kit.fetch import Fetcher
+    from backendhub.kit.files import Files
     from backendhub.kit.http import Http
     from backendhub.kit.telemetry import Metrics
 
@@ -62,6 +63,13 @@ class Hub:
         return Fetcher(Policy.of(self.settings), offline=self.settings.flag("offline"))
 
     @cached_property
+    def files(self) -> Files:
+        """Files in a directory or a bucket, and their rows in the store."""
+        from backendhub.kit.files import Files
+
+        return Files.of(self.store, self.settings)
+
+    @cached_property
     def passwords(self) -> Passwords:
         """Password hashing in a few threads, shared by everything in this process."""
         from backendhub.kit.accounts.passwords import Passwords
@@ -100,7 +108,7 @@ class Hub:
         for kept in self._memory.values():
             if (close := getattr(kept, "close", None)) is not None:
                 close()
-        for part in ("passwords", "http", "store"):
+        for part in ("passwords", "http", "files", "store"):
             if part in self.__dict__:
                 self.__dict__[part].close()
 
