@@ -8,7 +8,7 @@ import pytest
 
 from backendhub.kit.db import Store, connect
 from backendhub.kit.files import Files
-from backendhub.kit.files.backend import open_backend
+from backendhub.kit.files.places import open_backend
 
 
 @pytest.fixture(params=["directory", "s3"])

@@ -22,7 +22,7 @@ from backendhub.kit.db import Store, connect
 from backendhub.kit.errors import Conflict, NotFound
 from backendhub.kit.files import Files, QuotaExceeded, rows
 from backendhub.kit.files import store as sql
-from backendhub.kit.files.backend import open_backend
+from backendhub.kit.files.places import open_backend
 from backendhub.kit.files.uploads import OffsetMismatch
 
 NOW = timedelta(0)
@@ -172,7 +172,7 @@ from datetime import timedelta
 from random import Random
 from backendhub.kit.db import connect
 from backendhub.kit.files import Files, rows
-from backendhub.kit.files.backend import open_backend
+from backendhub.kit.files.places import open_backend
 url, place, seed = sys.argv[1:]
 rows.LEASE = timedelta(seconds=-1)
 files = Files(connect(url), open_backend(place))

@@ -7,8 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from backendhub.kit.errors import Invalid, StoreError
-from backendhub.kit.objects import SCHEMES
+from backendhub.kit.errors import StoreError
 
 BLOCK = 256 << 10
 """Bytes that are read at a time."""
@@ -64,17 +63,3 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Lets go of what is held open."""
-
-
-def open_backend(url: str) -> Backend:
-    """The back-end of a URL: a path or `file://…` is a directory, `s3://bucket/prefix` (gs, az) a bucket."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme == "file":
-        from .directory import Directory
-
-        return Directory(Path(rest if separator else url))
-    if scheme in SCHEMES:
-        from .bucket import Bucket
-
-        return Bucket(url)
-    raise Invalid(f"{scheme!r} is no place for files.", hint="use a directory or s3://bucket/prefix")

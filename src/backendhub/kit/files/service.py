@@ -17,9 +17,10 @@ from backendhub.kit.errors import Invalid, StoreError
 from backendhub.kit.settings import Settings, user_dir
 
 from . import cleaning, rows, signing
-from .backend import Backend, open_backend
+from .backend import Backend
 from .models import Collected, Damage, File, Staged
 from .names import disposition
+from .places import open_backend
 from .spool import Source, Spool
 from .types import is_inline, sniff
 from .uploads import Uploads
