@@ -10,7 +10,7 @@ from typer import Argument
 from backendhub import registry
 from backendhub.kit import cli, hub
 from backendhub.kit.db import Db, migrate, status
-from backendhub.kit.db.migrate import changed, files
+from backendhub.kit.db.migrate import changed, files, needs
 from backendhub.kit.errors import NotFound
 
 app = cli.commands(

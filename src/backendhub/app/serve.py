@@ -20,10 +20,14 @@ from backendhub.kit import cli, hub
 from backendhub.kit.errors import Conflict, Invalid, NotFound
 
 if TYPE_CHECKING:
-    from backendhub.kit.web import Application
+    from backendhub.kit.web import Application, Authenticator
 
 app = cli.commands("serve")
 COMMANDS = {"serve": app}
+AUTH = {
+    "none": "none: whoever reaches this address may use it",
+    "token": "token: accounts of this store (backendhub user add, user token, user key)",
+}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DRAIN_SECONDS = 10
 
@@ -69,6 +73,12 @@ def serve(
     demo: Annotated[bool, Option("--demo", help="Fill empty systems with sample data first.")] = False,
     open_: Annotated[bool, Option("--open", help="Open a browser when ready.")] = False,
     log_format: Annotated[str, Option(help="text, json or none.")] = "text",
+    auth: Annotated[
+        str | None,
+        Option(
+            help="Who may use it: none (anybody) or token (accounts of `backendhub user`).", metavar="HOW"
+        ),
+    ] = None,
     cors: Annotated[
         list[str] | None, Option(help="Origin that browsers may call from; * for any.", metavar="ORIGIN")
     ] = None,
@@ -93,6 +103,10 @@ def serve(
             "--memory is one process and one store of its own.", hint="leave out --database and --workers"
         )
     current = hub.current()
+    if auth is not None:
+        current.settings.flags["auth"] = auth
+    if (asked := current.settings.get("auth")) not in AUTH:
+        raise Invalid(f"{asked!r} is no way to authenticate.", hint="--auth none or --auth token")
     if memory or database:
         current.settings.flags["database"] = ":memory:" if memory else str(database)
     if check:
@@ -104,6 +118,7 @@ def serve(
         "log_format": log_format,
         "cors": cors or [],
         "max_body": max_body,
+        "auth": asked,
     }
     gc.enable()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
@@ -162,7 +177,7 @@ def build(options: dict[str, Any]) -> Application:
     from backendhub.kit import web
 
     current = hub.current()
-    current.settings.flags["database"] = options["database"]
+    current.settings.flags |= {"database": options["database"], "auth": options["auth"]}
     systems = chosen(options["names"])
     return web.build_app(
         systems,
@@ -172,7 +187,16 @@ def build(options: dict[str, Any]) -> Application:
         cors=options["cors"],
         max_body=options["max_body"],
         index=index,
+        auth=authenticator() if options["auth"] == "token" else None,
     )
+
+
+def authenticator() -> Authenticator:
+    """What `--auth token` puts before every route that has no authenticator of its own."""
+    from backendhub.kit import accounts, web
+
+    hub.current().use("accounts")
+    return web.Authenticator(accounts.authenticate, accounts.SCHEMES)
 
 
 def _address(listener: socket.socket, host: str) -> str:
@@ -185,9 +209,10 @@ def _banner(options: dict[str, Any], listener: socket.socket, host: str) -> None
     """What is told when, and only when, requests will be answered."""
     output = hub.current().output
     address = _address(listener, host)
-    if host not in LOOPBACK:
+    if host not in LOOPBACK and options["auth"] == "none":
         output.warn(
-            f"listening on {host}: every machine that reaches this one can use it, and nothing asks for a password."
+            f"listening on {host}: every machine that reaches this one can use it, and nothing asks for a password "
+            "(--auth token does)."
         )
     names = options["names"]
     what = names[0] if options["single"] else f"{len(names)} systems"
@@ -195,6 +220,7 @@ def _banner(options: dict[str, Any], listener: socket.socket, host: str) -> None
         f"Serving {what} at {address}/  (docs: {address}{'' if options['single'] else '/NAME'}/docs, all: {address}/_hub)"
     )
     output.stdout.flush()
+    output.note(f"Authentication: {AUTH[options['auth']]}.")
     output.note("Ctrl-C stops it.")
     output.stderr.flush()
 

@@ -58,6 +58,7 @@ CORE = (
     Setting("offline", "never use the network, answer from the cache", "false"),
     Setting("cache", "take answers of other servers from the cache", "true"),
     Setting("timeout", "seconds to wait for another server", "15"),
+    Setting("auth", "who may use what `serve` serves: none (anybody) or token (accounts)", "none"),
     Setting("accounts.algorithm", "how access tokens are signed: ES256, Ed25519, RS256 or HS256", "ES256"),
     Setting("accounts.secret", "shared secret of HS256, at least 32 bytes", secret=True),
     Setting("accounts.issuer", "`iss` of access tokens", "backendhub"),

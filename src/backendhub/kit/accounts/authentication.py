@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 COOKIES = ("__Host-session", "session")
 """The session's cookie: over TLS, and on a loopback address without it."""
+SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An access token or an API key"},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+    "session": {"type": "apiKey", "in": "cookie", "name": "__Host-session"},
+}
+"""What OpenAPI says of `authenticate`."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 NONE: frozenset[str] = frozenset()
 

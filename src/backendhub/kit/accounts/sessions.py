@@ -56,16 +56,16 @@ class Sessions:
         aal: str = "aal1",
         user_agent: str | None = None,
         ip: str | None = None,
-        lifetime_s: int | None = None,
+        session_s: int | None = None,
         idle_s: int | None = None,
     ) -> Opened:
         """A new session. Its secret is the value of a cookie, or the first refresh token of a family.
 
-        `idle_s=0` means that it does not end by not being used.
+        `session_s` is how long it holds at most; `idle_s=0` means that it does not end by not being used.
         """
         now, secret = clock.precise(), opaque()
         idle = self.idle_s if idle_s is None else idle_s
-        expires = now + timedelta(seconds=lifetime_s or self.lifetime_s)
+        expires = now + timedelta(seconds=session_s or self.lifetime_s)
         session = db.one(
             Session,
             store.INSERT_SESSION,

@@ -37,7 +37,7 @@ async def verified(
     Raises Unauthenticated, the same and after the same work for an unknown login, a wrong password and an account
     without one; Denied for a right password of an account that is disabled or banned.
     """
-    user, stored = await request.call(credentials, login, find)
+    user, stored = await request.read(credentials, login, find)
     verdict = await request.hub.passwords.averify(password, stored)
     if user is None or stored is None or not verdict.right:
         raise Unauthenticated("The login or the password is wrong.", credentials="invalid")

@@ -35,6 +35,7 @@ Send = Callable[[Message], Awaitable[None]]
 LOOP_PATIENCE_MS = 20
 """How long the event loop itself may wait for SQLite's write lock before the unit moves to a thread."""
 PROBE = {b"content-type": b"text/plain; charset=utf-8"}
+DOCUMENTS = frozenset({"/openapi.json", "/docs"})
 PROBES = ("/livez", "/readyz", "/startupz")
 OWN = {*PROBES, "/metrics", "/_hub", "/"}
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -181,12 +182,12 @@ class Application:
         mounted = self.root or self._enter(request)
         tree = mounted.tree or self._load(mounted)
         path = request.path
+        if path in DOCUMENTS and path not in tree.literal and method in ("GET", "HEAD"):
+            return path, mounted.document(path)
         found, values = tree.find(path)
         if method == "OPTIONS" and (answer := self._preflight(request, mounted, found or {})) is not None:
             return "preflight", answer
         if found is None:
-            if path in ("/openapi.json", "/docs") and method in ("GET", "HEAD"):
-                return path, mounted.document(path)
             raise NotFound(f"There is nothing at {path[:200]}.", hint=f"see {mounted.prefix}/docs")
         endpoint = found.get("GET" if method == "HEAD" else method)
         if endpoint is None:
