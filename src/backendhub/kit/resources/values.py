@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import Any
 
 from backendhub.kit.errors import Invalid, Malformed
@@ -84,7 +85,7 @@ class _Cleaner:
 
 
 def _number(value: float, at: str) -> int | float:
-    if value in (float("inf"), float("-inf")):  # 1e999 is well-formed JSON
+    if not isfinite(value):  # 1e999 is well-formed JSON
         raise _broken(at, "too_large", "the number is too large")
     return int(value) if value.is_integer() and abs(value) < 1e21 else value
 
@@ -138,6 +139,8 @@ def numeric(key: str) -> float | None:
     try:
         number = float(key)
     except ValueError:
+        return None
+    if not isfinite(number):
         return None
     whole = abs(number) < 1e21 and number.is_integer()
     return number if text_of(int(number) if whole else number) == key else None
