@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 import unicodedata
 
 import pytest
@@ -94,14 +93,14 @@ def test_a_bcrypt_hash_of_another_product_is_verified_once_and_replaced(password
 
 def test_a_crowd_waits_in_line() -> None:
     hasher = Passwords(memory_kib=8, passes=1, workers=2, waiting=8)
-    seen, peak, lock = [0], [0], threading.Lock()
+    seen, peak, lock, go = [0], [0], threading.Lock(), threading.Event()
     real = hasher._verify
 
     def slow(password: str, stored: str | None) -> Verdict:
         with lock:
             seen[0] += 1
             peak[0] = max(peak[0], seen[0])
-        time.sleep(0.002)
+        go.wait(10)  # nobody is done before everybody has asked
         with lock:
             seen[0] -= 1
         return real(password, stored)
@@ -109,7 +108,10 @@ def test_a_crowd_waits_in_line() -> None:
     hasher._verify = slow  # type: ignore[method-assign]
 
     async def crowd() -> list[object]:
-        return await asyncio.gather(*(hasher.averify("x", None) for _ in range(30)), return_exceptions=True)
+        asked = [asyncio.create_task(hasher.averify("x", None)) for _ in range(30)]
+        await asyncio.sleep(0.02)
+        go.set()
+        return await asyncio.gather(*asked, return_exceptions=True)
 
     done = asyncio.run(crowd())
     assert peak[0] == 2
