@@ -72,7 +72,9 @@ class PostgresDb(Db):
 
     def among(self, name: str, type: str = "bigint") -> str:
         """`IN (…)` for a list."""
-        return f"= ANY(ARRAY(SELECT CAST(value AS {type}) FROM json_array_elements_text(CAST(:{name} AS json))))"
+        return (
+            f"= ANY(ARRAY(SELECT CAST(value AS {type}) FROM json_array_elements_text(CAST(:{name} AS json))))"
+        )
 
     def changes(self) -> int:
         """How many statements may have written."""

@@ -88,7 +88,9 @@ def insert_rows(db: Db, resource: int, rows: Mapping[str, dict[str, Any]]) -> No
         db.run(INSERT_ROWS[db.dialect], resource=resource, rows=some)
     ids = {key: id for key, id in db.fetch(ROW_IDS, {"resource": resource})}
     _insert_entries(
-        db, resource, ([ids[key], path, *entry] for key, row in rows.items() for path, entry in entries(row).items())
+        db,
+        resource,
+        ([ids[key], path, *entry] for key, row in rows.items() for path, entry in entries(row).items()),
     )
     if db.dialect == "postgres":
         db.run(ANALYZE)  # else its plans are those for empty tables

@@ -37,6 +37,7 @@ LOOP_PATIENCE_MS = 20
 PROBE = {b"content-type": b"text/plain; charset=utf-8"}
 PROBES = ("/livez", "/readyz", "/startupz")
 OWN = {*PROBES, "/metrics", "/_hub", "/"}
+DOCUMENTS = ("/openapi.json", "/docs")
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -180,13 +181,16 @@ class Application:
             return path, own
         mounted = self.root or self._enter(request)
         tree = mounted.tree or self._load(mounted)
+        assert mounted.router is not None
+        if mounted.router.before is not None:
+            await mounted.router.before(request)
         path = request.path
+        if path in DOCUMENTS and path not in tree.literal and method in ("GET", "HEAD"):
+            return path, await asyncio.to_thread(mounted.document, path)
         found, values = tree.find(path)
         if method == "OPTIONS" and (answer := self._preflight(request, mounted, found or {})) is not None:
             return "preflight", answer
         if found is None:
-            if path in ("/openapi.json", "/docs") and method in ("GET", "HEAD"):
-                return path, mounted.document(path)
             raise NotFound(f"There is nothing at {path[:200]}.", hint=f"see {mounted.prefix}/docs")
         endpoint = found.get("GET" if method == "HEAD" else method)
         if endpoint is None:
