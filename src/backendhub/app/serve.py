@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument, Context, Option
 
 from backendhub import registry
+from backendhub.app import serve_options
 from backendhub.kit import cli, hub
 from backendhub.kit.errors import Conflict, Invalid, NotFound
 
@@ -56,12 +57,16 @@ def chosen(names: Sequence[str]) -> list[registry.System]:
     examples=(
         "backendhub serve task                 # one, at /",
         "backendhub serve task todo --port 0   # several, under /task and /todo",
+        "backendhub serve rest db.json         # a system with its files",
         "backendhub serve --demo               # all, with sample data",
     ),
+    extras=serve_options.extras,
 )
 def serve(
+    context: Context,
     names: Annotated[
-        list[str] | None, Argument(help="Systems to serve; none means all.", metavar="NAME")
+        list[str] | None,
+        Argument(help="Systems to serve, each with its files behind it; none means all.", metavar="NAME"),
     ] = None,
     host: Annotated[str, Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
@@ -83,19 +88,14 @@ def serve(
         list[str] | None, Option(help="Origin that browsers may call from; * for any.", metavar="ORIGIN")
     ] = None,
     max_body: Annotated[int, Option(min=1, help="Largest request body in bytes.")] = 1024 * 1024,
-    check: Annotated[
-        list[str] | None,
-        Option(
-            help="A check for `health`: db, disk:/path, tcp://host:port or a URL; NAME=… names it.",
-            metavar="CHECK",
-        ),
-    ] = None,
     list_: Annotated[bool, Option("--list", help="List what can be served, and stop.")] = False,
 ) -> list[dict[str, str]] | None:
     """Run backends as APIs."""
     if list_:
         return [{"name": s.name, "group": s.group, "summary": s.summary} for s in chosen(())]
-    systems = chosen(names or ())
+    words, settings = serve_options.divided(names or ())
+    systems = chosen(words)
+    settings |= serve_options.settings(systems, cli.given(context))
     if log_format not in ("text", "json", "none"):
         raise Invalid(f"There is no log format {log_format!r}.", hint="choose from text, json, none")
     if memory and (database or workers > 1):
@@ -109,11 +109,11 @@ def serve(
         raise Invalid(f"{asked!r} is no way to authenticate.", hint="--auth none or --auth token")
     if memory or database:
         current.settings.flags["database"] = ":memory:" if memory else str(database)
-    if check:
-        os.environ["BACKENDHUB_HEALTH_CHECKS"] = " ".join(check)
+    current.settings.flags |= settings
     options: dict[str, Any] = {
         "names": [s.name for s in systems],
-        "single": len(names or ()) == 1,
+        "single": len(words) == 1,
+        "settings": settings,
         "database": current.settings.database,
         "log_format": log_format,
         "cors": cors or [],
@@ -128,6 +128,7 @@ def serve(
     current.read(
         lambda db: db.value("SELECT 1")
     )  # a store that cannot be used ends here, not at the first request
+    prepare(systems)
     listener = listen(host, port)
     if demo:
         fill(systems)
@@ -160,6 +161,18 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def prepare(systems: Sequence[registry.System]) -> None:
+    """Lets each system that has a `prepare` module look at its settings and files. Raises what it raises."""
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    current = hub.current()
+    for system in systems:
+        if find_spec(f"{system.package}.prepare") is not None:
+            current.use(system.name)
+            import_module(f"{system.package}.prepare").prepare(current)
+
+
 def fill(systems: Sequence[registry.System]) -> None:
     """Runs the demo of each system that has one and is still empty."""
     from importlib import import_module
@@ -177,6 +190,7 @@ def build(options: dict[str, Any]) -> Application:
     from backendhub.kit import web
 
     current = hub.current()
+    current.settings.flags |= options["settings"]
     current.settings.flags |= {"database": options["database"], "auth": options["auth"]}
     systems = chosen(options["names"])
     return web.build_app(

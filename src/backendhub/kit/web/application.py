@@ -181,9 +181,12 @@ class Application:
             return path, own
         mounted = self.root or self._enter(request)
         tree = mounted.tree or self._load(mounted)
+        assert mounted.router is not None
+        if mounted.router.before is not None:
+            await mounted.router.before(request)
         path = request.path
         if path in DOCUMENTS and path not in tree.literal and method in ("GET", "HEAD"):
-            return path, mounted.document(path)
+            return path, await asyncio.to_thread(mounted.document, path)
         found, values = tree.find(path)
         if method == "OPTIONS" and (answer := self._preflight(request, mounted, found or {})) is not None:
             return "preflight", answer
