@@ -57,6 +57,8 @@ CORE = (
     Setting("color", "always, never or auto", "auto"),
     Setting("offline", "never use the network, answer from the cache", "false"),
     Setting("cache", "take answers of other servers from the cache", "true"),
+    Setting("fetch.allow", "private addresses, networks and hosts that URLs of users may lead to"),
+    Setting("fetch.ports", "ports that URLs of users may name, such as 80,443,8000-8999"),
     Setting("timeout", "seconds to wait for another server", "15"),
     Setting("auth", "who may use what `serve` serves: none (anybody) or token (accounts)", "none"),
     Setting("accounts.algorithm", "how access tokens are signed: ES256, Ed25519, RS256 or HS256", "ES256"),
