@@ -18,7 +18,11 @@ settings.configure(
     MIDDLEWARE=[],
     USE_TZ=True,
     DATABASES={
-        "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["DATABASE"], "CONN_MAX_AGE": None}
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": os.environ["DATABASE"],
+            "CONN_MAX_AGE": None,
+        }
     },
     REST_FRAMEWORK={
         "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -53,7 +57,9 @@ class User(Base):
 
 
 class Profile(Base):
-    user = models.OneToOneField(User, models.CASCADE, db_column="id", primary_key=True, related_name="profile")
+    user = models.OneToOneField(
+        User, models.CASCADE, db_column="id", primary_key=True, related_name="profile"
+    )
     bio = models.TextField(null=True)
     image = models.TextField(null=True)
 
