@@ -58,6 +58,8 @@ CORE = (
     Setting("offline", "never use the network, answer from the cache", "false"),
     Setting("cache", "take answers of other servers from the cache", "true"),
     Setting("timeout", "seconds to wait for another server", "15"),
+    Setting("jobs.concurrency", "jobs of one queue that a worker runs at a time", "10"),
+    Setting("jobs.lease", "seconds after which the jobs of a lost worker go to another", "60"),
 )
 
 

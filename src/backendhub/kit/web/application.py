@@ -7,7 +7,7 @@ import contextlib
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -88,7 +88,9 @@ class Application:
         cors: tuple[str, ...] = (),
         max_body: int = MAX_BODY,
         index: Callable[[Application], str] | None = None,
+        background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
     ) -> None:
+        self.background = tuple(background)
         self.hub = hub
         hub.metrics = self.metrics = telemetry.Metrics()
         self.mounts = {m.prefix: m for m in mounts}
@@ -130,6 +132,7 @@ class Application:
             await asyncio.to_thread(self.hub.store.read, lambda db: db.value("SELECT 1"))
         else:
             self.hub.store.patience(LOOP_PATIENCE_MS)
+        self._tasks |= {asyncio.create_task(fn(self.hub)) for fn in self.background}
         self.ready = True
 
     def _load(self, mounted: Mounted) -> Tree:
@@ -346,11 +349,17 @@ def build_app(
     cors: Iterable[str] = (),
     max_body: int = MAX_BODY,
     index: Callable[[Application], str] | None = None,
+    background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
 ) -> Application:
-    """An ASGI application of some systems: a `single` one at `/`, several under `/<name>`."""
+    """An ASGI application of some systems: a `single` one at `/`, several under `/<name>`.
+
+    `background` runs from start to end beside the requests, each a coroutine function that is given the hub.
+    """
     mounts = [Mounted(Row(r.name, r.package, r.summary), "" if single else f"/{r.name}", hub) for r in rows]
     log = telemetry.AccessLog(log_format)
-    return Application(mounts, hub, log=log, cors=tuple(cors), max_body=max_body, index=index)
+    return Application(
+        mounts, hub, log=log, cors=tuple(cors), max_body=max_body, index=index, background=background
+    )
 
 
 def _path(scope: Scope) -> str:
