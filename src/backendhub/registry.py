@@ -6,13 +6,21 @@ from typing import NamedTuple
 
 
 class Option(NamedTuple):
-    """A setting that a system adds: `task.sort` is BACKENDHUB_TASK_SORT, plus the names in `env`."""
+    """A setting that a system adds: `task.sort` is BACKENDHUB_TASK_SORT, plus the names in `env`.
+
+    `serve` takes it as `--flag METAVAR` (a switch without `metavar`; more than once if it `repeats`: the values are
+    joined by blanks), or as the files with these `suffixes` that stand behind the system's name (joined as paths are).
+    """
 
     name: str
     help: str
     default: str | None = None
     env: tuple[str, ...] = ()
     secret: bool = False
+    flag: str = ""
+    metavar: str = ""
+    repeats: bool = False
+    suffixes: tuple[str, ...] = ()
 
 
 class System(NamedTuple):
@@ -107,8 +115,11 @@ SYSTEMS: tuple[System, ...] = (
         settings=(
             Option(
                 "health.checks",
-                "What `serve health` looks at: db, disk:/path, tcp://host:port, URLs",
+                "what to look at: db, disk:/path, tcp://host:port or a URL; NAME=… names it",
                 "db disk:/",
+                flag="check",
+                metavar="CHECK",
+                repeats=True,
             ),
         ),
     ),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 APP = {
     "serve": ("serve", "Run backends as APIs: serve NAME…, or all of them"),
     "list": ("admin", "Every system and what it offers"),
+    "user": ("user", "Accounts, API keys and tokens of the APIs"),
     "config": ("config", "Show and change settings"),
     "doctor": ("doctor", "Check the store, permissions, extras, services and the clock"),
     "db": ("database", "Migrations: db status, db migrate"),

@@ -57,9 +57,23 @@ CORE = (
     Setting("color", "always, never or auto", "auto"),
     Setting("offline", "never use the network, answer from the cache", "false"),
     Setting("cache", "take answers of other servers from the cache", "true"),
+    Setting("fetch.allow", "private addresses, networks and hosts that URLs of users may lead to"),
+    Setting("fetch.ports", "ports that URLs of users may name, such as 80,443,8000-8999"),
     Setting("timeout", "seconds to wait for another server", "15"),
     Setting("jobs.concurrency", "jobs of one queue that a worker runs at a time", "10"),
     Setting("jobs.lease", "seconds after which the jobs of a lost worker go to another", "60"),
+    Setting("auth", "who may use what `serve` serves: none (anybody) or token (accounts)", "none"),
+    Setting("accounts.algorithm", "how access tokens are signed: ES256, Ed25519, RS256 or HS256", "ES256"),
+    Setting("accounts.secret", "shared secret of HS256, at least 32 bytes", secret=True),
+    Setting("accounts.issuer", "`iss` of access tokens", "backendhub"),
+    Setting("accounts.audience", "`aud` of access tokens", "authenticated"),
+    Setting("accounts.access_ttl", "seconds that an access token holds", "3600"),
+    Setting("accounts.session_ttl", "seconds that a sign-in holds at most", "2592000"),
+    Setting("accounts.session_idle", "seconds without use that end a sign-in; 0: none do", "604800"),
+    Setting("accounts.refresh_grace", "seconds in which a refresh token may come twice", "10"),
+    Setting("accounts.password_length", "characters that a new password has at least", "8"),
+    Setting("accounts.hash_memory", "KiB of memory a password hash takes (Argon2id)", "19456"),
+    Setting("accounts.hash_passes", "passes of a password hash (Argon2id)", "2"),
 )
 
 

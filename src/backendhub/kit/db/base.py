@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from .migrate import needs
@@ -32,7 +32,7 @@ def log_if_slow(sql: str, start: float) -> None:
 _NAME = r"(?<![:\w]):([a-zA-Z_]\w*)"
 
 
-@cache
+@lru_cache(maxsize=4096)
 def pyformat(sql: str) -> str:
     """`:name` parameters as psycopg spells them; text in quotes and `::casts` stay as they are."""
     parts = re.split(r"('(?:[^']|'')*')", sql.replace("%", "%%"))
@@ -63,8 +63,8 @@ class Db(ABC):
         """Runs a statement once for each row of parameters and gives the number of rows changed."""
 
     @abstractmethod
-    def among(self, name: str) -> str:
-        """`IN (…)` for a parameter that is a list of integers: `f"WHERE id {db.among('ids')}"`."""
+    def among(self, name: str, type: str = "bigint") -> str:
+        """`IN (…)` for a parameter that is a list: `f"WHERE id {db.among('ids')}"`; `type` is that of its values."""
 
     @abstractmethod
     def changes(self) -> int:

@@ -73,9 +73,11 @@ class PostgresDb(Db):
         except (psycopg.Error, UnicodeEncodeError, ValueError) as error:
             raise explain(error) from error
 
-    def among(self, name: str) -> str:
-        """`IN (…)` for a list of integers."""
-        return f"IN (SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST(:{name} AS json)))"
+    def among(self, name: str, type: str = "bigint") -> str:
+        """`IN (…)` for a list."""
+        return (
+            f"= ANY(ARRAY(SELECT CAST(value AS {type}) FROM json_array_elements_text(CAST(:{name} AS json))))"
+        )
 
     def signal(self, topic: str) -> None:
         """NOTIFY, which PostgreSQL delivers after the commit and to every process."""

@@ -8,7 +8,34 @@ FastAPI reads the same declarations and writes the OpenAPI document.
 from __future__ import annotations
 
 from .application import Application, build_app
-from .endpoint import Reply, Request, etag, reply, revision
-from .routing import Router
+from .conditional import etag, revision
+from .cors import Cors
+from .dialect import PROBLEMS, Dialect
+from .forms import Form, Upload
+from .guards import Authenticator, CurrentUser, Guard, MaybeUser, require
+from .replies import Reply, cookie, reply
+from .request import Request
+from .routing import Family, Router
 
-__all__ = ["Application", "Reply", "Request", "Router", "build_app", "etag", "reply", "revision"]
+__all__ = [
+    "PROBLEMS",
+    "Application",
+    "Authenticator",
+    "Cors",
+    "CurrentUser",
+    "Dialect",
+    "Family",
+    "Form",
+    "Guard",
+    "MaybeUser",
+    "Reply",
+    "Request",
+    "Router",
+    "Upload",
+    "build_app",
+    "cookie",
+    "etag",
+    "reply",
+    "require",
+    "revision",
+]

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
-from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
-from backendhub.kit import problems, telemetry
-from backendhub.kit.errors import HubError, NotFound, TooLarge
+from backendhub.kit import telemetry
+from backendhub.kit.errors import HubError, NotFound
 from backendhub.kit.hub import Hub
 from backendhub.kit.output import dumps
 from backendhub.kit.problems import HttpError
 
-from .endpoint import Endpoint, Headers, Request, Sent
-from .routing import Router, Tree
+from . import bodies
+from .bodies import MAX_BODY
+from .cors import Cors
+from .dialect import PROBLEMS, Dialect
+from .endpoint import Endpoint
+from .guards import Authenticate, Authenticator, authenticator
+from .mounts import Mounted, Row
+from .replies import Fields, Reply, Sent, encoded
+from .request import Request, combined
+from .routing import Tree
 from .units import Units
 
 Scope = MutableMapping[str, Any]
@@ -26,54 +32,13 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-MAX_BODY = 1024 * 1024
 LOOP_PATIENCE_MS = 20
 """How long the event loop itself may wait for SQLite's write lock before the unit moves to a thread."""
 PROBE = {b"content-type": b"text/plain; charset=utf-8"}
-
-
-class Row(NamedTuple):
-    """What the application has to know of a system: a registry row, or anything shaped like one."""
-
-    name: str
-    package: str
-    summary: str
-
-
-class Mounted:
-    """A system under a prefix; its code is imported at its first request."""
-
-    def __init__(self, row: Row, prefix: str, hub: Hub) -> None:
-        self.row = row
-        self.prefix = prefix
-        self.hub = hub
-        self.tree: Tree | None = None
-        self.router: Router | None = None
-        self.endpoints: list[Endpoint] = []
-        self._openapi: bytes | None = None
-
-    def load(self) -> Tree:
-        """Imports the system's routes and compiles them."""
-        if self.tree is None:
-            self.hub.use(self.row.name)
-            self.router = import_module(f"{self.row.package}.api").router
-            assert self.router is not None
-            tree = Tree()
-            for route in self.router.routes:
-                endpoint = Endpoint(route, self.row.name)
-                self.endpoints.append(endpoint)
-                tree.add(route.method, route.path, endpoint)
-            self.tree = tree
-        return self.tree
-
-    def openapi(self) -> bytes:
-        """The OpenAPI 3.1 document, made once."""
-        if self._openapi is None:
-            from .openapi import document
-
-            self.load()
-            self._openapi = dumps(document(self)).encode()
-        return self._openapi
+DOCUMENTS = frozenset({"/openapi.json", "/docs"})
+PROBES = ("/livez", "/readyz", "/startupz")
+OWN = {*PROBES, "/metrics", "/_hub", "/"}
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Application:
@@ -85,7 +50,7 @@ class Application:
         hub: Hub,
         *,
         log: telemetry.AccessLog,
-        cors: tuple[str, ...] = (),
+        cors: Cors | None = None,
         max_body: int = MAX_BODY,
         index: Callable[[Application], str] | None = None,
         background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
@@ -97,7 +62,7 @@ class Application:
         self.root = self.mounts.get("")
         self.log = log
         self.cors = cors
-        self.max_body = max_body
+        self.bodies = bodies.Reader(max_body)
         self.index = index
         self._tasks: set[asyncio.Task[Any]] = set()
         self.units = Units(hub)
@@ -176,25 +141,25 @@ class Application:
         self.metrics.in_flight += 1
         method: str = scope["method"]
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        if len(headers) != len(scope["headers"]):
+            headers = combined(scope["headers"])
         id = telemetry.request_id(headers.get(b"x-request-id"))
-        trace = telemetry.trace(headers.get(b"traceparent"))
-        if trace is not None:
+        trace = None
+        if (given := headers.get(b"traceparent")) is not None:
+            trace = telemetry.trace(given)
             telemetry.traceparent.set(trace)
+        request = Request(scope, headers, self.hub, id)
         route = "-"
         try:
-            path = _path(scope)
             try:
-                route, sent = await self._answer(scope, headers, receive, path, id)
+                route, sent = await self._answer(request, receive)
             except HubError as error:
-                sent = self._problem(self._dialect(error, path), path, id)
+                sent = self._failure(request, error)
             except Exception as error:
-                traceback.print_exception(error, file=sys.stderr)
-                sent = self._problem(
-                    HubError("An unexpected failure; it was logged.", hint=f"quote {id}"), path, id
-                )
+                sent = self._crash(request, error)
             sent.headers.append((b"x-request-id", id.encode()))
             if (origin := headers.get(b"origin")) is not None:
-                self._allow_origin(sent.headers, origin, path)
+                self._allow_origin(sent.headers, origin, request)
             empty = sent.status in (204, 304)
             if not empty:
                 sent.headers.append((b"content-length", str(len(sent.body)).encode()))
@@ -204,85 +169,67 @@ class Application:
             seconds = time.perf_counter() - start
             self.metrics.observe(method if method in METHODS else "OTHER", route, sent.status, seconds)
             client = (scope.get("client") or ("-",))[0]
-            target = _target(scope)
-            self.log.add(method, target, sent.status, seconds, len(body), id, client, trace)
+            self.log.add(method, _target(scope), sent.status, seconds, len(body), id, client, trace)
         finally:
             self.metrics.in_flight -= 1
+            if request.form is not None:
+                request.form.close()
 
-    async def _answer(
-        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, path: str, id: str
-    ) -> tuple[str, Sent]:
+    async def _answer(self, request: Request, receive: Receive) -> tuple[str, Sent]:
         """The route's name and the response. Raises HubError."""
-        if (own := self._own(path)) is not None:
-            if scope["method"] not in ("GET", "HEAD"):
-                raise HttpError(405, f"{scope['method']} is not allowed here.", allow="GET, HEAD")
+        path, method = request.path, request.method
+        if path in OWN and (own := self._own(path)) is not None:
+            if method not in ("GET", "HEAD"):
+                raise HttpError(405, f"{method} is not allowed here.", allow="GET, HEAD")
             return path, own
-        mounted, inner = self._mounted(path)
-        tree = self._load(mounted)
-        if (
-            scope["method"] == "OPTIONS"
-            and self._origins(mounted)
-            and b"access-control-request-method" in headers
-        ):
-            return "preflight", Sent(204, _preflight(scope), b"")
-        if inner in ("/openapi.json", "/docs") and scope["method"] in ("GET", "HEAD"):
-            return inner, _document(mounted, inner)
-        found, values = tree.find(inner)
+        mounted = self.root or self._enter(request)
+        tree = mounted.tree or self._load(mounted)
+        assert mounted.router is not None
+        if mounted.router.before is not None:
+            await mounted.router.before(request)
+        path = request.path
+        if path in DOCUMENTS and path not in tree.literal and method in ("GET", "HEAD"):
+            return path, await asyncio.to_thread(mounted.document, path)
+        found, values = tree.find(path)
+        if method == "OPTIONS" and (answer := self._preflight(request, mounted, found or {})) is not None:
+            return "preflight", answer
         if found is None:
             raise NotFound(f"There is nothing at {path[:200]}.", hint=f"see {mounted.prefix}/docs")
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        endpoint = found.get(method)
+        endpoint = found.get("GET" if method == "HEAD" else method)
         if endpoint is None:
-            allow = ", ".join(sorted({*found, *(["HEAD"] if "GET" in found else []), "OPTIONS"}))
+            allow = ", ".join(_methods(found))
             if method == "OPTIONS":
                 return "options", Sent(204, [(b"allow", allow.encode())], b"")
-            raise HttpError(405, f"{scope['method']} is not allowed here.", allow=allow)
-        request = Request(scope, headers, self.hub, id, mounted.prefix)
-        request.path = inner
-        if endpoint.body_adapter is not None or endpoint.is_async:
-            request.body = await self._body(request, receive)
-        return mounted.prefix + endpoint.route.path, await self._run(endpoint, request, values)
+            raise HttpError(405, f"{method} is not allowed here.", allow=allow)
+        return mounted.prefix + endpoint.route.path, await self._run(endpoint, request, values, receive)
 
-    async def _run(self, endpoint: Endpoint, request: Request, values: list[str]) -> Sent:
-        args = endpoint.arguments(request, values)
+    async def _run(self, endpoint: Endpoint, request: Request, values: list[str], receive: Receive) -> Sent:
+        admitted = False
+        if endpoint.gate is not None and (endpoint.is_async or endpoint.is_large):
+            await self.units.admit(endpoint, request)
+            admitted = True
+        try:
+            if endpoint.reads_body:
+                await self.bodies.read(request, endpoint, receive)
+            args = endpoint.arguments(request, values)
+        except HubError:
+            if endpoint.gate is not None and not admitted:  # who may not ask is not told what is wrong
+                await self.units.admit(endpoint, request)
+            raise
         if endpoint.is_async:
-            return endpoint.respond(request, await endpoint.await_(args))
-        return endpoint.respond(request, await self.units.run(endpoint, args))
+            return endpoint.respond(request, await endpoint.await_(request, args))
+        return endpoint.respond(request, await self.units.run(endpoint, request, args))
 
-    async def _body(self, request: Request, receive: Receive) -> bytes:
-        declared = request.headers.get(b"content-length")
-        if declared is not None and (not declared.isdigit() or int(declared) > self.max_body):
-            raise TooLarge(f"The body is larger than {self.max_body} bytes.")
-        parts, size = [], 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise HttpError(400, "The client went away.")
-            size += len(message.get("body", b""))
-            if size > self.max_body:
-                raise TooLarge(f"The body is larger than {self.max_body} bytes.")
-            parts.append(message.get("body", b""))
-            if not message.get("more_body", False):
-                return b"".join(parts)
-
-    def _mounted(self, path: str) -> tuple[Mounted, str]:
-        """The system that answers a path, and the path within it."""
-        if self.root is not None:
-            return self.root, path
+    def _enter(self, request: Request) -> Mounted:
+        """The one of several systems that answers a request, whose path is the one within that system from here on."""
+        path = request.path
         cut = path.find("/", 1)
         prefix = path if cut < 0 else path[:cut]
         mounted = self.mounts.get(prefix)
         if mounted is None:
             raise NotFound(f"There is no system at {prefix[:80]!r}.", hint="see /_hub")
-        return mounted, path[len(prefix) :] or "/"
-
-    def _dialect(self, error: HubError, path: str) -> HubError:
-        """The error with the status that the system's wire has for a broken rule."""
-        if error.status == 422:
-            with contextlib.suppress(HubError):
-                router = self._mounted(path)[0].router
-                error.status = router.invalid if router is not None else 422
-        return error
+        request.prefix, request.path = prefix, path[len(prefix) :] or "/"
+        return mounted
 
     def _own(self, path: str) -> Sent | None:
         """The process's own routes: probes, metrics, the index. A system at the root may have its own probes."""
@@ -303,41 +250,43 @@ class Application:
             return Sent(200, [(b"content-type", b"text/html; charset=utf-8")], self.index(self).encode())
         return None
 
-    def _problem(self, error: HubError, path: str, id: str) -> Sent:
-        headers: Headers = [(b"content-type", problems.MEDIA_TYPE.encode()), (b"cache-control", b"no-store")]
-        if allow := error.details.pop("allow", None):
-            headers.append((b"allow", allow.encode()))
-        if retry := error.details.get("retryAfter"):
-            headers.append((b"retry-after", str(retry).encode()))
-        if error.status == 503:
-            headers.append((b"retry-after", b"1"))
-        body = problems.body(error, instance=path, request_id=id)
-        return Sent(error.status, headers, dumps(body, compact=True).encode("utf-8", "replace"))
+    # -- failures -----------------------------------------------------------------------------------------
 
-    def _origins(self, mounted: Mounted | None) -> tuple[str, ...]:
-        """Who may call a system from a browser."""
-        mounted_router = mounted.router if mounted is not None else None
-        return self.cors or (("*",) if mounted_router is not None and mounted_router.cors else ())
-
-    def _allow_origin(self, headers: Headers, origin: bytes, path: str) -> None:
+    def _failure(self, request: Request, error: HubError) -> Sent:
+        """An error in the dialect of the place where it happened."""
+        mounted = self.mounts.get(request.prefix)
+        dialect = mounted.dialect(request.path) if mounted is not None else PROBLEMS
+        error.status = dialect.status(error)
         try:
-            mounted: Mounted | None = self._mounted(path)[0]
-        except HubError:
-            mounted = None
-        origins = self._origins(mounted)
-        if "*" in origins:
-            headers.append((b"access-control-allow-origin", b"*"))
-        elif origin.decode("latin-1") in origins:
-            headers += [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
-        else:
-            return
-        headers.append(
-            (b"access-control-expose-headers", b"*, ETag, Link, Location, X-Request-Id, X-Total-Count")
-        )
+            return _told(dialect, dialect.problem(error, request), error)
+        except Exception as failure:  # a dialect that fails must not hide what it was to tell
+            traceback.print_exception(failure, file=sys.stderr)
+            return _told(PROBLEMS, PROBLEMS.problem(error, request), error)
 
+    def _crash(self, request: Request, error: Exception) -> Sent:
+        """What nobody expected: told without a detail, written to stderr with all of them."""
+        traceback.print_exception(error, file=sys.stderr)
+        hidden = HubError("An unexpected failure; it was logged.", hint=f"quote {request.id}")
+        return self._failure(request, hidden)
 
-PROBES = ("/livez", "/readyz", "/startupz")
-METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+    # -- other origins ------------------------------------------------------------------------------------
+
+    def _cors(self, mounted: Mounted | None) -> Cors | None:
+        """Who may call a system from a browser: what the server was started with, else what the system says."""
+        router = mounted.router if mounted is not None else None
+        return self.cors or (router.cors if router is not None else None)
+
+    def _preflight(self, request: Request, mounted: Mounted, found: dict[str, Endpoint]) -> Sent | None:
+        """The answer to a browser that asks what pages of other origins may do here; None for any other OPTIONS."""
+        cors = self._cors(mounted)
+        if cors is None or b"access-control-request-method" not in request.headers:
+            return None
+        asked = request.headers.get(b"access-control-request-headers", b"")
+        return Sent(204, cors.preflight(_methods(found), asked), b"")
+
+    def _allow_origin(self, headers: Fields, origin: bytes, request: Request) -> None:
+        if (cors := self._cors(self.mounts.get(request.prefix))) is not None:
+            headers += cors.fields(origin)
 
 
 def build_app(
@@ -350,25 +299,55 @@ def build_app(
     max_body: int = MAX_BODY,
     index: Callable[[Application], str] | None = None,
     background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
+    auth: Authenticate | Authenticator | None = None,
 ) -> Application:
     """An ASGI application of some systems: a `single` one at `/`, several under `/<name>`.
 
-    `background` runs from start to end beside the requests, each a coroutine function that is given the hub.
+    `auth` is the authenticator of the whole process: with it, every route that has none of its own and is not declared
+    public demands a user. `background` runs from start to end beside the requests, each a coroutine function that is
+    given the hub.
     """
-    mounts = [Mounted(Row(r.name, r.package, r.summary), "" if single else f"/{r.name}", hub) for r in rows]
-    log = telemetry.AccessLog(log_format)
+    default = authenticator(auth)
+    mounts = [
+        Mounted(Row(r.name, r.package, r.summary), "" if single else f"/{r.name}", hub, default) for r in rows
+    ]
+    origins = tuple(cors)
     return Application(
-        mounts, hub, log=log, cors=tuple(cors), max_body=max_body, index=index, background=background
+        mounts,
+        hub,
+        log=telemetry.AccessLog(log_format),
+        cors=Cors(origins) if origins else None,
+        max_body=max_body,
+        index=index,
+        background=background,
     )
 
 
-def _path(scope: Scope) -> str:
-    """The path, taken out of an absolute-form target (RFC 9112 §3.2.2) where a client sent one."""
-    path: str = scope["path"]
-    if path.startswith(("http://", "https://")):
-        path = "/" + path.split("://", 1)[1].partition("/")[2]
-        scope["path"] = path
-    return path
+def _told(dialect: Dialect, reply: Reply, error: HubError) -> Sent:
+    """A failure as bytes, with the fields that HTTP wants whatever the dialect."""
+    value = reply.value
+    body = (
+        value
+        if isinstance(value, bytes)
+        else value.encode("utf-8", "replace")
+        if isinstance(value, str)
+        else dumps(value, compact=True).encode("utf-8", "replace")
+    )
+    media = reply.media_type or dialect.media_type
+    fields = {b"content-type": media.encode(), b"cache-control": b"no-store"}
+    if retry := error.details.get("retryAfter"):
+        fields[b"retry-after"] = str(retry).encode()
+    if error.status == 503:
+        fields.setdefault(b"retry-after", b"1")
+    fields |= dict(encoded(error.headers))
+    own = encoded(reply.headers)
+    kept = [(name, value) for name, value in fields.items() if name not in dict(own)]
+    return Sent(reply.status or error.status, kept + own, body)
+
+
+def _methods(found: dict[str, Endpoint]) -> list[str]:
+    """What may be asked of a resource."""
+    return sorted({*found, *(["HEAD"] if "GET" in found else []), "OPTIONS"})
 
 
 def _target(scope: Scope) -> str:
@@ -376,20 +355,3 @@ def _target(scope: Scope) -> str:
     query = scope["query_string"]
     whole: bytes = raw + b"?" + query if query else raw
     return whole.decode("latin-1")
-
-
-def _preflight(scope: Scope) -> Headers:
-    asked = dict(scope["headers"]).get(b"access-control-request-headers", b"")
-    return [
-        (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-        (b"access-control-allow-headers", asked or b"*"),
-        (b"access-control-max-age", b"600"),
-    ]
-
-
-def _document(mounted: Mounted, path: str) -> Sent:
-    if path == "/openapi.json":
-        return Sent(200, [(b"content-type", b"application/json")], mounted.openapi())
-    from .page import docs_page
-
-    return Sent(200, [(b"content-type", b"text/html; charset=utf-8")], docs_page(mounted).encode())

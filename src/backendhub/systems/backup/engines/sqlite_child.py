@@ -20,6 +20,8 @@ import apsw
 
 LOCK_BYTE = 0x40000000
 BATCH = 1 << 20
+TRIES = 4
+"""How often a moment is sought at which the log of a database in use is empty."""
 FRAME = struct.Struct(">cI")
 
 
@@ -30,11 +32,12 @@ class Out:
         self._raw = os.fdopen(os.dup(1), "wb", buffering=0)
         os.dup2(2, 1)
 
-    def send(self, kind: bytes, data: bytes | bytearray) -> None:
+    def send(self, kind: bytes, data: bytes | bytearray | memoryview) -> None:
         """Writes one frame whole."""
-        view = memoryview(FRAME.pack(kind, len(data)) + data)
-        while view:
-            view = view[self._raw.write(view) :]
+        for part in (FRAME.pack(kind, len(data)), data):
+            view = memoryview(part)
+            while view:
+                view = view[self._raw.write(view) :]
 
     def report(self, kind: bytes, value: Any) -> None:
         """Writes one JSON frame."""
@@ -149,22 +152,62 @@ def objects(connection: apsw.Connection) -> dict[str, str]:
     return {}
 
 
-def dump(out: Out, path: str, timeout: float, check: bool) -> None:
-    """One read transaction: checked, described and copied page by page."""
-    source = connect(path, timeout)
+def begin(source: apsw.Connection, path: str) -> bool:
+    """Begins the read transaction; whether the file by itself, without a log, is what it sees until its end."""
+    for _ in range(TRIES):
+        source.execute("BEGIN")
+        value(source, "SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)")
+        if sys.platform != "linux":  # elsewhere it was not tried to read beside SQLite
+            return False
+        if value(source, "PRAGMA journal_mode") != "wal" or _log_is_empty(path):
+            return True
+        source.execute("COMMIT")
     source.execute("BEGIN")
-    page_size = value(source, "PRAGMA page_size")
-    value(source, "SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)")
-    out.report(b"J", {"page_size": page_size})
-    bad = findings(source) if check else []
-    about = {
-        "journal_mode": value(source, "PRAGMA journal_mode"),
-        "encoding": value(source, "PRAGMA encoding"),
-        "user_version": value(source, "PRAGMA user_version"),
-        "objects": objects(source),
-        "findings": bad,
-        "sqlite": apsw.sqlite_lib_version(),
-    }
+    return False
+
+
+def _log_is_empty(path: str) -> bool:
+    """Whether the file holds all of the log, after a checkpoint that waits for nobody.
+
+    Asked while a read transaction is open. Nothing newer than that transaction is ever copied into the file before its
+    end: what a checkpoint may copy is limited by the marks of the readers, and none may copy beside a reader that uses
+    the file alone (sqlite.org/walformat.html, "WAL locks"). So where all frames have been copied, the file is what the
+    transaction sees, and stays so.
+    """
+    try:
+        other = connect(path, 0)
+        value(other, "SELECT count(*) FROM sqlite_schema")  # it knows of a log only when it has read
+        frames, copied = other.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    except apsw.Error:
+        return False
+    return bool(frames == copied >= 0)
+
+
+def read_file(out: Out, file: int, page_size: int, pages: int) -> bool:
+    """Sends the file as it lies on the disk: pages 2..N, then page 1. False, with nothing sent: it is too short."""
+    size = pages * page_size
+    if not pages or os.fstat(file).st_size < size:
+        return False
+    buffer = memoryview(bytearray(BATCH))
+    at = page_size
+    while at < size:
+        lock_page = LOCK_BYTE <= at < LOCK_BYTE + page_size
+        if lock_page:  # SQLite neither reads nor writes the page of the lock byte
+            out.send(b"P", bytes(page_size))
+            at += page_size
+            continue
+        end = min(size, at + BATCH, LOCK_BYTE if at < LOCK_BYTE else size)
+        got = os.preadv(file, [buffer[: end - at]], at)
+        if not got:
+            raise OSError(f"the file ended at {at} of {size} bytes")
+        out.send(b"P", buffer[:got])
+        at += got
+    out.send(b"1", os.pread(file, page_size, 0))
+    return True
+
+
+def read_pages(out: Out, source: apsw.Connection, page_size: int) -> int:
+    """Sends what the transaction sees through SQLite's backup interface, and gives the number of pages."""
     sink = PageSink(out, page_size)
     vfs = SinkVFS(sink)
     target = apsw.Connection("sink", vfs="backendhub-sink")
@@ -179,7 +222,30 @@ def dump(out: Out, path: str, timeout: float, check: bool) -> None:
     if len(sink.first) != page_size:
         raise apsw.InternalError("SQLite never handed over page 1")
     out.send(b"1", sink.first)
-    out.report(b"J", about | {"pages": sink.next // page_size})
+    return sink.next // page_size
+
+
+def dump(out: Out, path: str, timeout: float, check: bool) -> None:
+    """One read transaction: checked, described and copied page by page."""
+    source = connect(path, timeout)
+    quiet = begin(source, path)
+    # Never closed: closing any descriptor of a file drops the locks that this process has on it (POSIX).
+    file = os.open(path, os.O_RDONLY) if quiet else -1
+    page_size = value(source, "PRAGMA page_size")
+    out.report(b"J", {"page_size": page_size})
+    bad = findings(source) if check else []
+    about = {
+        "journal_mode": value(source, "PRAGMA journal_mode"),
+        "encoding": value(source, "PRAGMA encoding"),
+        "user_version": value(source, "PRAGMA user_version"),
+        "objects": objects(source),
+        "findings": bad,
+        "sqlite": apsw.sqlite_lib_version(),
+    }
+    pages = value(source, "PRAGMA page_count")
+    if not (quiet and read_file(out, file, page_size, pages)):
+        pages = read_pages(out, source, page_size)
+    out.report(b"J", about | {"pages": pages})
 
 
 def check(out: Out, path: str, timeout: float) -> None:

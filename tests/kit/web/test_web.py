@@ -19,7 +19,7 @@ from backendhub.kit import telemetry, web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, Invalid
 from backendhub.kit.output import dumps
-from backendhub.kit.web import application as application_module
+from backendhub.kit.web import mounts
 from backendhub.kit.web.fields import IdRef, Integer, When
 from backendhub.kit.web.routing import Tree
 
@@ -100,9 +100,7 @@ def things(hub: hubs.Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         warnings.simplefilter("ignore")
         from starlette.testclient import TestClient
     row = SimpleNamespace(name="thing", package="thing", summary="Things")
-    monkeypatch.setattr(
-        application_module, "import_module", lambda name: SimpleNamespace(router=make_router())
-    )
+    monkeypatch.setattr(mounts, "import_module", lambda name: SimpleNamespace(router=make_router()))
     monkeypatch.setattr(hub, "use", lambda *names: None)
     app = web.build_app(
         [row], hub, single=True, log_format="none", cors=("https://ok.example",), max_body=1000
@@ -377,17 +375,19 @@ def test_a_slow_unit_on_a_blocking_store_holds_up_no_other(monkeypatch: pytest.M
                 raise Conflict("no")
             return name
 
-        return SimpleNamespace(route=SimpleNamespace(heavy=False), db_name="db", writes=False, execute=run)
+        return SimpleNamespace(
+            route=SimpleNamespace(heavy=False), needs_store=True, writes=False, execute=run
+        )
 
     async def main() -> None:
         units = Units(hub)
 
         async def one(name: str) -> None:
-            finished.append(await units.run(unit(name), {}))
+            finished.append(await units.run(unit(name), Any, {}))
 
         slow = asyncio.create_task(one("slow"))
         others = [asyncio.create_task(one(n)) for n in ("a", "b", "c")]
-        bad = asyncio.create_task(units.run(unit("bad"), {}))
+        bad = asyncio.create_task(units.run(unit("bad"), Any, {}))
         await asyncio.wait_for(asyncio.gather(*others), 5)
         with pytest.raises(Conflict):
             await bad
