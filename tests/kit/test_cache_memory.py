@@ -38,7 +38,9 @@ def test_it_goes_by_the_clock_of_the_kit() -> None:
         assert cache.get("k") is None and cache.delete("k") == 0
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 300), st.none() | st.integers(1, 5)), max_size=60))
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 300), st.none() | st.integers(1, 5)), max_size=60)
+)
 def test_it_never_holds_more_than_its_bound(steps: list[tuple[int, int, int | None]]) -> None:
     now = [0.0]
     cache = MemoryCache(1500, clock=lambda: now[0])
