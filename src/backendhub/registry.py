@@ -124,6 +124,17 @@ SYSTEMS: tuple[System, ...] = (
         ),
     ),
     System("todo", "foundations", "Todo-Backend in memory", "api"),
+    System(
+        "blog",
+        "publishing",
+        "Multi-author blog: Conduit (RealWorld), /posts, drafts, search, feeds",
+        "api",
+        settings=(
+            Option("blog.title", "What the feeds are called", "Blog"),
+            Option("blog.site", "Address of the web site that shows the articles; feeds link to it"),
+            Option("blog.guests", "Whether `/posts` may be written without an account", "true"),
+        ),
+    ),
 )
 
 GROUPS = {
