@@ -168,6 +168,46 @@ SYSTEMS: tuple[System, ...] = (
             Option("jwt_auth.rp_origins", "Origins of pages that use passkeys; the site's where not set"),
         ),
     ),
+    System(
+        "rest",
+        "foundations",
+        "Any resource as a REST API: json-server 0.17 and 1, over a real database",
+        "api",
+        settings=(
+            Option(
+                "rest.files",
+                "JSON and CSV files to serve, or folders of them",
+                suffixes=(".json", ".csv", ".tsv"),
+            ),
+            Option(
+                "rest.dialect",
+                "v0 (json-server 0.17) or v1 (version 1)",
+                "v0",
+                flag="dialect",
+                metavar="NAME",
+            ),
+            Option("rest.schema", "JSON Schema of rows, by resource", flag="schema", metavar="FILE"),
+            Option("rest.routes", "routes in front of the resources", flag="routes", metavar="FILE"),
+            Option("rest.strict", "refuse fields and operators that do not exist", "false", flag="strict"),
+            Option(
+                "rest.references", "refuse references to rows that do not exist", "false", flag="references"
+            ),
+            Option("rest.read_only", "answer reads only", "false", flag="read-only"),
+            Option("rest.pretend", "answer writes, keep none of them", "false", flag="pretend"),
+            Option("rest.delay", "milliseconds to wait before every answer", "0", flag="delay", metavar="MS"),
+            Option("rest.id", "the member that is a row's id", "id", flag="id", metavar="NAME"),
+            Option(
+                "rest.foreign_key_suffix",
+                "what ends the name of a reference",
+                "Id",
+                flag="foreign-key-suffix",
+                metavar="TEXT",
+            ),
+            Option("rest.watch", "load the files again when they change", "false", flag="watch"),
+            Option("rest.save", "write changes to the .json file", "false", flag="save"),
+            Option("rest.reload", "load the files, drop changes made by requests", "false", flag="reload"),
+        ),
+    ),
 )
 
 GROUPS = {
