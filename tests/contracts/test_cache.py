@@ -69,7 +69,7 @@ def test_records_come_back_as_json_has_them(cache: Cache) -> None:
 
 
 def test_what_is_no_json_is_refused(cache: Cache) -> None:
-    for value in ({1, 2}, object(), float("nan")):
+    for value in (object(), [object()], {"a": b"x"}, float("nan")):
         with pytest.raises(Invalid):
             cache.set("k", value)
     assert cache.get("k", "nothing") == "nothing"

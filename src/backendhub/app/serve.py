@@ -88,6 +88,9 @@ def serve(
         list[str] | None, Option(help="Origin that browsers may call from; * for any.", metavar="ORIGIN")
     ] = None,
     max_body: Annotated[int, Option(min=1, help="Largest request body in bytes.")] = 1024 * 1024,
+    run_jobs: Annotated[
+        bool, Option("--jobs/--no-jobs", help="Run background work here, too; or leave it to `jobs run`.")
+    ] = True,
     list_: Annotated[bool, Option("--list", help="List what can be served, and stop.")] = False,
 ) -> list[dict[str, str]] | None:
     """Run backends as APIs."""
@@ -118,6 +121,7 @@ def serve(
         "log_format": log_format,
         "cors": cors or [],
         "max_body": max_body,
+        "jobs": run_jobs,
         "auth": asked,
     }
     gc.enable()
@@ -202,7 +206,21 @@ def build(options: dict[str, Any]) -> Application:
         max_body=options["max_body"],
         index=index,
         auth=authenticator() if options["auth"] == "token" else None,
+        background=[_run_jobs] if options["jobs"] and needs_jobs(systems) else [],
     )
+
+
+def needs_jobs(systems: Sequence[registry.System]) -> bool:
+    """Whether any of these systems has background work: a worker beside the others would only cost."""
+    from backendhub.kit.db.migrate import needs
+
+    return any(s.has("jobs") or "jobs" in needs(s.name, "sqlite") for s in systems)
+
+
+async def _run_jobs(current: hub.Hub) -> None:
+    from backendhub.app.jobs import worker
+
+    await worker(current).run()
 
 
 def authenticator() -> Authenticator:

@@ -60,6 +60,8 @@ CORE = (
     Setting("fetch.allow", "private addresses, networks and hosts that URLs of users may lead to"),
     Setting("fetch.ports", "ports that URLs of users may name, such as 80,443,8000-8999"),
     Setting("timeout", "seconds to wait for another server", "15"),
+    Setting("jobs.concurrency", "jobs of one queue that a worker runs at a time", "10"),
+    Setting("jobs.lease", "seconds after which the jobs of a lost worker go to another", "60"),
     Setting("auth", "who may use what `serve` serves: none (anybody) or token (accounts)", "none"),
     Setting("accounts.algorithm", "how access tokens are signed: ES256, Ed25519, RS256 or HS256", "ES256"),
     Setting("accounts.secret", "shared secret of HS256, at least 32 bytes", secret=True),

@@ -17,7 +17,6 @@ from backendhub.kit.redis.link import Link, Wire
 from .base import DONE, Events, Gap, Message, Subscription, running
 from .topics import Routes
 
-
 GLOB = str.maketrans({c: "\\" + c for c in "[]?^\\"})
 
 

@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any
 
 from backendhub.kit import telemetry
@@ -53,7 +53,9 @@ class Application:
         cors: Cors | None = None,
         max_body: int = MAX_BODY,
         index: Callable[[Application], str] | None = None,
+        background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
     ) -> None:
+        self.background = tuple(background)
         self.hub = hub
         hub.metrics = self.metrics = telemetry.Metrics()
         self.mounts = {m.prefix: m for m in mounts}
@@ -95,6 +97,7 @@ class Application:
             await asyncio.to_thread(self.hub.store.read, lambda db: db.value("SELECT 1"))
         else:
             self.hub.store.patience(LOOP_PATIENCE_MS)
+        self._tasks |= {asyncio.create_task(fn(self.hub)) for fn in self.background}
         self.ready = True
 
     def _load(self, mounted: Mounted) -> Tree:
@@ -297,12 +300,14 @@ def build_app(
     cors: Iterable[str] = (),
     max_body: int = MAX_BODY,
     index: Callable[[Application], str] | None = None,
+    background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
     auth: Authenticate | Authenticator | None = None,
 ) -> Application:
     """An ASGI application of some systems: a `single` one at `/`, several under `/<name>`.
 
     `auth` is the authenticator of the whole process: with it, every route that has none of its own and is not declared
-    public demands a user.
+    public demands a user. `background` runs from start to end beside the requests, each a coroutine function that is
+    given the hub.
     """
     default = authenticator(auth)
     mounts = [
@@ -316,6 +321,7 @@ def build_app(
         cors=Cors(origins) if origins else None,
         max_body=max_body,
         index=index,
+        background=background,
     )
 
 
