@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+pytestmark = pytest.mark.xdist_group("blog")  # two servers for all of them
 OURS = sorted((Path(__file__).parent / "contract").glob("*.hurl"))
 SUITE = os.environ.get("BACKENDHUB_TEST_REALWORLD", "")
 

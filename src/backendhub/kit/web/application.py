@@ -20,7 +20,7 @@ from .bodies import MAX_BODY
 from .cors import Cors
 from .dialect import PROBLEMS, Dialect
 from .endpoint import Endpoint
-from .guards import Authenticate, Authenticator, authenticator
+from .guards import BEARER, Authenticate, Authenticator, authenticator
 from .mounts import Mounted, Row
 from .replies import Fields, Reply, Sent, encoded
 from .request import Request, combined
@@ -257,6 +257,8 @@ class Application:
         mounted = self.mounts.get(request.prefix)
         dialect = mounted.dialect(request.path) if mounted is not None else PROBLEMS
         error.status = dialect.status(error)
+        if error.status == 401:  # a 401 says how to do better, wherever it was found out (RFC 9110 §15.5.2)
+            error.headers.setdefault("WWW-Authenticate", mounted.challenge(request.path) if mounted else BEARER)
         try:
             return _told(dialect, dialect.problem(error, request), error)
         except Exception as failure:  # a dialect that fails must not hide what it was to tell

@@ -11,7 +11,7 @@ from backendhub.kit.output import dumps
 
 from .dialect import PROBLEMS, Dialect
 from .endpoint import Endpoint
-from .guards import Authenticator
+from .guards import BEARER, Authenticator
 from .replies import Sent
 from .routing import Router, Tree
 
@@ -55,6 +55,11 @@ class Mounted:
     def dialect(self, path: str) -> Dialect:
         """The dialect that failures at a path of the system are told in."""
         return self.router.at(path).dialect if self.router is not None else PROBLEMS
+
+    def challenge(self, path: str) -> str:
+        """What a 401 at a path of the system asks for."""
+        auth = self.router.at(path).auth if self.router is not None else None
+        return auth.challenge if auth is not None else BEARER
 
     def openapi(self) -> bytes:
         """The OpenAPI 3.1 document: that of the declared routes is made once, what the system makes of it each time."""
