@@ -260,8 +260,13 @@ def _banner(options: dict[str, Any], listener: socket.socket, host: str) -> None
 def _config(target: Any, **more: Any) -> Any:
     import uvicorn
 
+    from backendhub.kit.web import server
+
     return uvicorn.Config(
         target,
+        http=server.HttpProtocol,
+        ws=server.SocketProtocol,
+        **server.SETTINGS,
         log_config=None,
         access_log=False,
         server_header=False,
