@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any
 
 from backendhub.kit import telemetry
@@ -39,7 +39,7 @@ MAX_FIELDS = 100
 PLAIN = b"text/plain; charset=utf-8"
 PROBES = ("/livez", "/readyz", "/startupz")
 OWN = {*PROBES, "/metrics", "/_hub", "/"}
-DOCUMENTS = ("/openapi.json", "/docs")
+DOCUMENTS = {"/openapi.json", "/docs"}
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -55,7 +55,9 @@ class Application:
         cors: Cors | None = None,
         max_body: int = MAX_BODY,
         index: Callable[[Application], str] | None = None,
+        background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
     ) -> None:
+        self.background = tuple(background)
         self.hub = hub
         hub.metrics = self.metrics = telemetry.Metrics()
         self.mounts = {m.prefix: m for m in mounts}
@@ -100,6 +102,7 @@ class Application:
             await asyncio.to_thread(self.hub.store.read, lambda db: db.value("SELECT 1"))
         else:
             self.hub.store.patience(LOOP_PATIENCE_MS)
+        self._tasks |= {asyncio.create_task(fn(self.hub)) for fn in self.background}
         self.ready = True
 
     def _load(self, mounted: Mounted) -> Tree:
@@ -241,12 +244,15 @@ class Application:
             raise HttpError(431, f"The request has more than {MAX_FIELDS} header fields.")
         mounted = self.root or self._enter(request)
         tree = mounted.tree or self._load(mounted)
+        assert mounted.router is not None
+        if mounted.router.before is not None:
+            await mounted.router.before(request)
         path = request.path
+        if path in DOCUMENTS and path not in tree.literal and method in ("GET", "HEAD"):
+            return path, await asyncio.to_thread(mounted.document, path)
         found, values = tree.find(path)
         if method == "OPTIONS" and (answer := self._preflight(request, mounted, found or {})) is not None:
             return "preflight", answer
-        if path in DOCUMENTS and method in ("GET", "HEAD"):
-            return path, mounted.document(path)
         if found is None:
             raise NotFound(f"There is nothing at {path[:200]}.", hint=f"see {mounted.prefix}/docs")
         endpoint = found.get("GET" if method == "HEAD" else method)
@@ -254,10 +260,12 @@ class Application:
             return "options", _otherwise(method, found)
         return mounted.prefix + endpoint.route.path, await self._run(endpoint, request, values, receive)
 
-    def find(self, request: Request) -> tuple[Mounted, dict[str, Endpoint] | None, list[str]]:
+    async def find(self, request: Request) -> tuple[Mounted, dict[str, Endpoint] | None, list[str]]:
         """The system that a request is for, the endpoints at its path, and the values in that path."""
         mounted = self.root or self._enter(request)
         tree = mounted.tree or self._load(mounted)
+        if mounted.router is not None and mounted.router.before is not None:
+            await mounted.router.before(request)
         return mounted, *tree.find(request.path)
 
     def _enter(self, request: Request) -> Mounted:
@@ -328,12 +336,14 @@ def build_app(
     cors: Iterable[str] = (),
     max_body: int = MAX_BODY,
     index: Callable[[Application], str] | None = None,
+    background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
     auth: Authenticate | Authenticator | None = None,
 ) -> Application:
     """An ASGI application of some systems: a `single` one at `/`, several under `/<name>`.
 
     `auth` is the authenticator of the whole process: with it, every route that has none of its own and is not declared
-    public demands a user.
+    public demands a user. `background` runs from start to end beside the requests, each a coroutine function that is
+    given the hub.
     """
     default = authenticator(auth)
     mounts = [
@@ -347,6 +357,7 @@ def build_app(
         cors=Cors(origins) if origins else None,
         max_body=max_body,
         index=index,
+        background=background,
     )
 
 

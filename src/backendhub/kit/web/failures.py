@@ -9,6 +9,7 @@ from backendhub.kit.errors import HubError
 from backendhub.kit.output import dumps
 
 from .dialect import PROBLEMS, Dialect
+from .guards import BEARER
 from .mounts import Mounted
 from .replies import Reply, Sent, encoded
 from .request import Request
@@ -18,6 +19,8 @@ def failure(request: Request, mounted: Mounted | None, error: HubError) -> Sent:
     """An error in the dialect of the family that the request's path lies in."""
     dialect = mounted.dialect(request.path) if mounted is not None else PROBLEMS
     error.status = dialect.status(error)
+    if error.status == 401:  # a 401 says how to do better, wherever it was found out (RFC 9110 §15.5.2)
+        error.headers.setdefault("WWW-Authenticate", mounted.challenge(request.path) if mounted else BEARER)
     try:
         return _told(dialect, dialect.problem(error, request), error)
     except Exception as broken:  # a dialect that fails must not hide what it was to tell
