@@ -34,12 +34,12 @@ Send = Callable[[Message], Awaitable[None]]
 
 LOOP_PATIENCE_MS = 20
 """How long the event loop itself may wait for SQLite's write lock before the unit moves to a thread."""
-DOCUMENTS = frozenset({"/openapi.json", "/docs"})
 MAX_FIELDS = 100
 """Header fields of a request."""
 PLAIN = b"text/plain; charset=utf-8"
 PROBES = ("/livez", "/readyz", "/startupz")
 OWN = {*PROBES, "/metrics", "/_hub", "/"}
+DOCUMENTS = {"/openapi.json", "/docs"}
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -260,10 +260,12 @@ class Application:
             return "options", _otherwise(method, found)
         return mounted.prefix + endpoint.route.path, await self._run(endpoint, request, values, receive)
 
-    def find(self, request: Request) -> tuple[Mounted, dict[str, Endpoint] | None, list[str]]:
+    async def find(self, request: Request) -> tuple[Mounted, dict[str, Endpoint] | None, list[str]]:
         """The system that a request is for, the endpoints at its path, and the values in that path."""
         mounted = self.root or self._enter(request)
         tree = mounted.tree or self._load(mounted)
+        if mounted.router is not None and mounted.router.before is not None:
+            await mounted.router.before(request)
         return mounted, *tree.find(request.path)
 
     def _enter(self, request: Request) -> Mounted:

@@ -53,7 +53,7 @@ async def _shake(app: Application, request: Request) -> tuple[str, Endpoint, dic
     """The route, its endpoint and the arguments. Raises HubError."""
     if app.draining:
         raise HttpError(503, "The server is going away.")
-    mounted, found, values = app.find(request)
+    mounted, found, values = await app.find(request)
     endpoint = (found or {}).get(WEBSOCKET)
     if endpoint is None:
         raise NotFound(f"There is no WebSocket at {request.path[:200]}.")
