@@ -31,6 +31,8 @@ AUTH = {
 }
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DRAIN_SECONDS = 10
+KEEP_ALIVE_S = 65
+"""How long an idle connection stays: longer than clients and proxies keep theirs, so that none is cut while in use."""
 
 
 def chosen(names: Sequence[str]) -> list[registry.System]:
@@ -272,6 +274,7 @@ def _config(target: Any, **more: Any) -> Any:
         server_header=False,
         lifespan="on",
         timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_S,
         **more,
     )
 
