@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any
 
 from backendhub.kit import telemetry
@@ -20,7 +20,7 @@ from .bodies import MAX_BODY
 from .cors import Cors
 from .dialect import PROBLEMS, Dialect
 from .endpoint import Endpoint
-from .guards import Authenticate, Authenticator, authenticator
+from .guards import BEARER, Authenticate, Authenticator, authenticator
 from .mounts import Mounted, Row
 from .replies import Fields, Reply, Sent, encoded
 from .request import Request, combined
@@ -35,6 +35,7 @@ Send = Callable[[Message], Awaitable[None]]
 LOOP_PATIENCE_MS = 20
 """How long the event loop itself may wait for SQLite's write lock before the unit moves to a thread."""
 PROBE = {b"content-type": b"text/plain; charset=utf-8"}
+DOCUMENTS = frozenset({"/openapi.json", "/docs"})
 PROBES = ("/livez", "/readyz", "/startupz")
 OWN = {*PROBES, "/metrics", "/_hub", "/"}
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -52,7 +53,9 @@ class Application:
         cors: Cors | None = None,
         max_body: int = MAX_BODY,
         index: Callable[[Application], str] | None = None,
+        background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
     ) -> None:
+        self.background = tuple(background)
         self.hub = hub
         hub.metrics = self.metrics = telemetry.Metrics()
         self.mounts = {m.prefix: m for m in mounts}
@@ -94,6 +97,7 @@ class Application:
             await asyncio.to_thread(self.hub.store.read, lambda db: db.value("SELECT 1"))
         else:
             self.hub.store.patience(LOOP_PATIENCE_MS)
+        self._tasks |= {asyncio.create_task(fn(self.hub)) for fn in self.background}
         self.ready = True
 
     def _load(self, mounted: Mounted) -> Tree:
@@ -180,13 +184,16 @@ class Application:
             return path, own
         mounted = self.root or self._enter(request)
         tree = mounted.tree or self._load(mounted)
+        assert mounted.router is not None
+        if mounted.router.before is not None:
+            await mounted.router.before(request)
         path = request.path
+        if path in DOCUMENTS and path not in tree.literal and method in ("GET", "HEAD"):
+            return path, await asyncio.to_thread(mounted.document, path)
         found, values = tree.find(path)
         if method == "OPTIONS" and (answer := self._preflight(request, mounted, found or {})) is not None:
             return "preflight", answer
         if found is None:
-            if path in ("/openapi.json", "/docs") and method in ("GET", "HEAD"):
-                return path, mounted.document(path)
             raise NotFound(f"There is nothing at {path[:200]}.", hint=f"see {mounted.prefix}/docs")
         endpoint = found.get("GET" if method == "HEAD" else method)
         if endpoint is None:
@@ -250,6 +257,10 @@ class Application:
         mounted = self.mounts.get(request.prefix)
         dialect = mounted.dialect(request.path) if mounted is not None else PROBLEMS
         error.status = dialect.status(error)
+        if error.status == 401:  # a 401 says how to do better, wherever it was found out (RFC 9110 §15.5.2)
+            error.headers.setdefault(
+                "WWW-Authenticate", mounted.challenge(request.path) if mounted else BEARER
+            )
         try:
             return _told(dialect, dialect.problem(error, request), error)
         except Exception as failure:  # a dialect that fails must not hide what it was to tell
@@ -291,12 +302,14 @@ def build_app(
     cors: Iterable[str] = (),
     max_body: int = MAX_BODY,
     index: Callable[[Application], str] | None = None,
+    background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
     auth: Authenticate | Authenticator | None = None,
 ) -> Application:
     """An ASGI application of some systems: a `single` one at `/`, several under `/<name>`.
 
     `auth` is the authenticator of the whole process: with it, every route that has none of its own and is not declared
-    public demands a user.
+    public demands a user. `background` runs from start to end beside the requests, each a coroutine function that is
+    given the hub.
     """
     default = authenticator(auth)
     mounts = [
@@ -310,6 +323,7 @@ def build_app(
         cors=Cors(origins) if origins else None,
         max_body=max_body,
         index=index,
+        background=background,
     )
 
 

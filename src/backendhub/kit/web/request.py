@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
-from backendhub.kit.errors import Malformed
+from backendhub.kit.errors import Malformed, StoreBusy
 from backendhub.kit.hub import Hub
 from backendhub.kit.identity import Principal
 
@@ -92,9 +93,10 @@ class Request:
 
     async def call(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         """Runs a writing unit of work from an async endpoint."""
-        if self.hub.store.blocking:
-            return await asyncio.to_thread(self.hub.store.unit, fn, *args, **kwargs)
-        return self.hub.store.unit(fn, *args, **kwargs)
+        if not self.hub.store.blocking:
+            with contextlib.suppress(StoreBusy):  # another process is writing: wait for it in a thread
+                return self.hub.store.unit(fn, *args, **kwargs)
+        return await asyncio.to_thread(self.hub.store.unit, fn, *args, **kwargs)
 
     async def read(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         """Runs a unit of work that takes no write lock from an async endpoint."""

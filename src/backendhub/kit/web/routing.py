@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,9 +11,13 @@ from .dialect import PROBLEMS, Dialect
 from .guards import Authenticate, Authenticator, Guard, authenticator
 
 if TYPE_CHECKING:
+    from backendhub.kit.hub import Hub
+
     from .endpoint import Endpoint
+    from .request import Request
 
 F = TypeVar("F", bound=Callable[..., Any])
+Describe = Callable[["Hub", dict[str, Any]], dict[str, Any]]
 JSON = ("application/json",)
 
 
@@ -180,6 +184,8 @@ class Router(Family):
         guards = () if guard is None else (guard,)
         super().__init__("", [], [], dialect=dialect, auth=authenticator(auth), guards=guards)
         self.startup: list[Callable[[Any], Any]] = []
+        self.before: Callable[[Request], Awaitable[None]] | None = None
+        self.described: Describe | None = None
         self.description = description
         self.cors = ANY if cors is True else cors or None
 
@@ -191,6 +197,19 @@ class Router(Family):
         """Registers a coroutine function that is given the hub when the server starts; its task is cancelled
         when the server stops."""
         self.startup.append(fn)
+        return fn
+
+    def on_request(self, fn: Callable[[Request], Awaitable[None]]) -> Callable[[Request], Awaitable[None]]:
+        """Registers what is awaited with every request before its route is looked for. It may change `request.path` and
+        `request.query`, wait, or raise HubError."""
+        self.before = fn
+        return fn
+
+    def describes(self, fn: Describe) -> Describe:
+        """Registers what makes the OpenAPI document of a system whose routes depend on its data: it is given the hub
+        and the document of the declared routes, in a thread, each time somebody asks. Where the whole server demands
+        a user it is not called, because documents are open."""
+        self.described = fn
         return fn
 
 
