@@ -38,6 +38,8 @@ class Changes(TypedDict, total=False):
     app_metadata: dict[str, Any]
     email_confirmed_at: datetime | None
     phone_confirmed_at: datetime | None
+    invited_at: datetime | None
+    deleted_at: datetime | None
 
 
 # -- names ------------------------------------------------------------------------------------------------
@@ -231,6 +233,25 @@ def remove(db: Db, id: str) -> User:
     _keep_an_admin(db, user, {"status": Status.DISABLED})
     db.run(store.DELETE, id=id)
     return user
+
+
+def retire(db: Db, id: str) -> User:
+    """Leaves nothing of an account but its id, for rows that must go on naming somebody. Raises NotFound, Conflict."""
+    return edit(
+        db,
+        id,
+        email=None,
+        username=None,
+        phone=None,
+        name=None,
+        roles=[],
+        status=Status.DISABLED,
+        metadata={},
+        app_metadata={},
+        email_confirmed_at=None,
+        phone_confirmed_at=None,
+        deleted_at=clock.precise(),
+    )
 
 
 def signed_in(db: Db, id: str) -> None:

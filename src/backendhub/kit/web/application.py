@@ -258,7 +258,9 @@ class Application:
         dialect = mounted.dialect(request.path) if mounted is not None else PROBLEMS
         error.status = dialect.status(error)
         if error.status == 401:  # a 401 says how to do better, wherever it was found out (RFC 9110 §15.5.2)
-            error.headers.setdefault("WWW-Authenticate", mounted.challenge(request.path) if mounted else BEARER)
+            error.headers.setdefault(
+                "WWW-Authenticate", mounted.challenge(request.path) if mounted else BEARER
+            )
         try:
             return _told(dialect, dialect.problem(error, request), error)
         except Exception as failure:  # a dialect that fails must not hide what it was to tell

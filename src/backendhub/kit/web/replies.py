@@ -43,17 +43,17 @@ def reply(
 
 
 def encoded(headers: HeaderFields) -> Fields:
-    """Fields as bytes. Raises ValueError for a value with a line break or NUL (RFC 9110 §5.5), which could start
-    another field or another response."""
+    """Fields as bytes. Raises ValueError for a value with a line break or another control character (RFC 9110 §5.5):
+    it could start another field or another response, and servers refuse to send it. In URLs they are encoded."""
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     return [(name.lower().encode("ascii"), _value(name, value)) for name, value in pairs]
 
 
 def _value(name: str, value: str) -> bytes:
-    if not value.isascii() and name.lower() in ("location", "link", "content-location"):
+    if name.lower() in ("location", "link", "content-location") and not re.fullmatch(r"[ -~]*", value):
         value = quote(value, safe="!#$%&'()*+,/:;=?@[]~<>\" ")
-    if "\n" in value or "\r" in value or "\0" in value:
-        raise ValueError(f"The value of {name} has a line break in it.")
+    if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+        raise ValueError(f"The value of {name} has a line break or another control character in it.")
     try:
         return value.encode("latin-1")
     except UnicodeEncodeError:
