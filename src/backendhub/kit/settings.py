@@ -64,6 +64,9 @@ CORE = (
     Setting("files.limit", "bytes that one file may have, such as 500MB; none: no limit"),
     Setting("files.direct", "hand out addresses of the bucket itself, where it can sign them", "true"),
     Setting("timeout", "seconds to wait for another server", "15"),
+    Setting("jobs.concurrency", "jobs of one queue that a worker runs at a time", "10"),
+    Setting("jobs.lease", "seconds after which the jobs of a lost worker go to another", "60"),
+    Setting("auth", "who may use what `serve` serves: none (anybody) or token (accounts)", "none"),
     Setting("accounts.algorithm", "how access tokens are signed: ES256, Ed25519, RS256 or HS256", "ES256"),
     Setting("accounts.secret", "shared secret of HS256, at least 32 bytes", secret=True),
     Setting("accounts.issuer", "`iss` of access tokens", "backendhub"),
@@ -73,6 +76,7 @@ CORE = (
     Setting("accounts.session_idle", "seconds without use that end a sign-in; 0: none do", "604800"),
     Setting("accounts.refresh_grace", "seconds in which a refresh token may come twice", "10"),
     Setting("accounts.password_length", "characters that a new password has at least", "8"),
+    Setting("accounts.password_known", "refuse passwords that are known from breaches", "true"),
     Setting("accounts.hash_memory", "KiB of memory a password hash takes (Argon2id)", "19456"),
     Setting("accounts.hash_passes", "passes of a password hash (Argon2id)", "2"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from json import loads
 from typing import NamedTuple
 
 from backendhub.kit.hub import Hub
@@ -10,7 +11,7 @@ from backendhub.kit.output import dumps
 
 from .dialect import PROBLEMS, Dialect
 from .endpoint import Endpoint
-from .guards import Authenticator
+from .guards import BEARER, Authenticator
 from .replies import Sent
 from .routing import Router, Tree
 
@@ -35,7 +36,7 @@ class Mounted:
         self.tree: Tree | None = None
         self.router: Router | None = None
         self.endpoints: list[Endpoint] = []
-        self._openapi: bytes | None = None
+        self._declared: bytes | None = None
 
     def load(self) -> Tree:
         """Imports the system's routes and compiles them."""
@@ -55,19 +56,29 @@ class Mounted:
         """The dialect that failures at a path of the system are told in."""
         return self.router.at(path).dialect if self.router is not None else PROBLEMS
 
+    def challenge(self, path: str) -> str:
+        """What a 401 at a path of the system asks for."""
+        auth = self.router.at(path).auth if self.router is not None else None
+        return auth.challenge if auth is not None else BEARER
+
     def openapi(self) -> bytes:
-        """The OpenAPI 3.1 document, made once."""
-        if self._openapi is None:
+        """The OpenAPI 3.1 document: that of the declared routes is made once, what the system makes of it each time."""
+        self.load()
+        if self._declared is None:
             from .openapi import document
 
-            self.load()
-            self._openapi = dumps(document(self)).encode()
-        return self._openapi
+            self._declared = dumps(document(self)).encode()
+        described = self.router.described if self.router is not None and self.auth is None else None
+        return (
+            self._declared
+            if described is None
+            else dumps(described(self.hub, loads(self._declared))).encode()
+        )
 
     def document(self, path: str) -> Sent:
         """`/openapi.json` or `/docs`."""
         if path == "/openapi.json":
-            return Sent(200, [(b"content-type", b"application/json")], self.openapi())
+            return Sent(200, [], self.openapi(), b"application/json")
         from .page import docs_page
 
-        return Sent(200, [(b"content-type", b"text/html; charset=utf-8")], docs_page(self).encode())
+        return Sent(200, [], docs_page(self).encode(), b"text/html; charset=utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,10 +11,16 @@ from .dialect import PROBLEMS, Dialect
 from .guards import Authenticate, Authenticator, Guard, authenticator
 
 if TYPE_CHECKING:
+    from backendhub.kit.hub import Hub
+
     from .endpoint import Endpoint
+    from .request import Request
 
 F = TypeVar("F", bound=Callable[..., Any])
+Describe = Callable[["Hub", dict[str, Any]], dict[str, Any]]
 JSON = ("application/json",)
+WEBSOCKET = "(websocket)"
+"""Stands where a method would, for a handshake; no method is spelt like that."""
 
 
 @dataclass(slots=True)
@@ -36,6 +42,8 @@ class Route:
     max_body: int | None
     stream: bool
     public: bool
+    idempotent: bool
+    prefer: bool
 
 
 class Family:
@@ -102,13 +110,17 @@ class Family:
         max_body: int | None = None,
         stream: bool = False,
         public: bool = False,
+        idempotent: bool = False,
+        prefer: bool = False,
     ) -> Callable[[F], F]:
         """Registers an endpoint.
 
         `consumes` are the media types of the body (`*/*`, `text/*` and forms too); without it JSON. `statuses` are the
         failures worth documenting. `open_query` lets query parameters through that the function does not name.
         `max_body` is the largest body in bytes, where it is not the server's. `stream` leaves the body to
-        `request.stream()`. `public` routes are open even where the server asks for authentication everywhere.
+        `request.stream()`. `public` routes are open even where the server or the family asks for users.
+        `idempotent` honours `Idempotency-Key`: a repeated request gets the answer of the first. `prefer` honours
+        `Prefer: return=minimal` (RFC 7240).
         """
         consumed = tuple(consumes) if consumes is not None else JSON
         if method == "PATCH" and "application/json" in consumed:
@@ -131,6 +143,8 @@ class Family:
                 max_body,
                 stream,
                 public,
+                idempotent,
+                prefer,
             )
             self.routes.append(route)
             return fn
@@ -152,6 +166,12 @@ class Family:
     def patch(self, path: str, **options: Any) -> Callable[[F], F]:
         """PATCH with a JSON Merge Patch (RFC 7396)."""
         return self.add("PATCH", path, **options)
+
+    def websocket(
+        self, path: str, *, max_message: int | None = None, public: bool = False
+    ) -> Callable[[F], F]:
+        """A WebSocket (RFC 6455): `async def f(socket: web.Socket, …)`. `max_message` in bytes."""
+        return self.add(WEBSOCKET, path, in_schema=False, max_body=max_message, public=public)
 
     def delete(self, path: str, **options: Any) -> Callable[[F], F]:
         """DELETE; 204 unless told otherwise."""
@@ -180,6 +200,8 @@ class Router(Family):
         guards = () if guard is None else (guard,)
         super().__init__("", [], [], dialect=dialect, auth=authenticator(auth), guards=guards)
         self.startup: list[Callable[[Any], Any]] = []
+        self.before: Callable[[Request], Awaitable[None]] | None = None
+        self.described: Describe | None = None
         self.description = description
         self.cors = ANY if cors is True else cors or None
 
@@ -191,6 +213,19 @@ class Router(Family):
         """Registers a coroutine function that is given the hub when the server starts; its task is cancelled
         when the server stops."""
         self.startup.append(fn)
+        return fn
+
+    def on_request(self, fn: Callable[[Request], Awaitable[None]]) -> Callable[[Request], Awaitable[None]]:
+        """Registers what is awaited with every request before its route is looked for. It may change `request.path` and
+        `request.query`, wait, or raise HubError."""
+        self.before = fn
+        return fn
+
+    def describes(self, fn: Describe) -> Describe:
+        """Registers what makes the OpenAPI document of a system whose routes depend on its data: it is given the hub
+        and the document of the declared routes, in a thread, each time somebody asks. Where the whole server demands
+        a user it is not called, because documents are open."""
+        self.described = fn
         return fn
 
 
