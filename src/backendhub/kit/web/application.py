@@ -22,6 +22,7 @@ from .dialect import PROBLEMS, Dialect
 from .endpoint import Endpoint
 from .guards import BEARER, Authenticate, Authenticator, authenticator
 from .mounts import Mounted, Row
+from .readiness import Readiness
 from .replies import Fields, Reply, Sent, encoded
 from .request import Request, combined
 from .routing import Tree
@@ -66,6 +67,7 @@ class Application:
         self.index = index
         self._tasks: set[asyncio.Task[Any]] = set()
         self.units = Units(hub)
+        self.readiness = Readiness(hub)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -178,7 +180,7 @@ class Application:
     async def _answer(self, request: Request, receive: Receive) -> tuple[str, Sent]:
         """The route's name and the response. Raises HubError."""
         path, method = request.path, request.method
-        if path in OWN and (own := self._own(path)) is not None:
+        if path in OWN and (own := await self._own(path)) is not None:
             if method not in ("GET", "HEAD"):
                 raise HttpError(405, f"{method} is not allowed here.", allow="GET, HEAD")
             return path, own
@@ -231,18 +233,15 @@ class Application:
         request.prefix, request.path = prefix, path[len(prefix) :] or "/"
         return mounted
 
-    def _own(self, path: str) -> Sent | None:
+    async def _own(self, path: str) -> Sent | None:
         """The process's own routes: probes, metrics, the index. A system at the root may have its own probes."""
         if path in PROBES and self.root is not None and path in self._load(self.root).literal:
             return None
         if path == "/livez":
             return Sent(200, list(PROBE.items()), b"ok\n")
         if path == "/readyz":
-            return (
-                Sent(200, list(PROBE.items()), b"ok\n")
-                if self.ready
-                else Sent(503, list(PROBE.items()), b"draining\n")
-            )
+            status, text = await self.readiness()
+            return Sent(status, list(PROBE.items()), text.encode())
         if path == "/metrics":
             media = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
             return Sent(200, [(b"content-type", media)], self.metrics.render().encode())
