@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import io
 import os
 import subprocess
@@ -32,6 +34,16 @@ NOW = "2026-01-05T09:00:00Z"  # a Monday
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
 REDIS = "redis://127.0.0.1:6379"
 NOISE = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "PAGER")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A coroutine function is a test too; it runs in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    wanted = inspect.signature(pyfuncitem.obj).parameters
+    asyncio.run(pyfuncitem.obj(**{n: v for n, v in pyfuncitem.funcargs.items() if n in wanted}))
+    return True
 
 
 @pytest.fixture(autouse=True)
@@ -155,6 +167,24 @@ def postgres_url(_schemas: Callable[[], Schemas]) -> Iterator[str]:
     count = len(schemas.names)
     yield schemas.make()
     schemas.drop(count)
+
+
+@pytest.fixture
+def redis_url(services: Services) -> Iterator[str]:
+    """The URL of a Redis with a prefix of this test's own; its keys are deleted at the end."""
+    from backendhub.kit.redis import Redis
+
+    url = f"{services.redis()}?prefix=test-{uuid4().hex[:12]}"
+    yield url
+    redis = Redis(url)
+    cursor = "0"
+    while True:
+        cursor, keys = redis.call("SCAN", cursor, "MATCH", redis.prefix + ":*", "COUNT", 1000)
+        if keys:
+            redis.call("UNLINK", *keys)
+        if int(cursor) == 0:
+            break
+    redis.close()
 
 
 # -- stores -----------------------------------------------------------------------------------------------

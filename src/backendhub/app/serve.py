@@ -21,12 +21,18 @@ from backendhub.kit import cli, hub
 from backendhub.kit.errors import Conflict, Invalid, NotFound
 
 if TYPE_CHECKING:
-    from backendhub.kit.web import Application
+    from backendhub.kit.web import Application, Authenticator
 
 app = cli.commands("serve")
 COMMANDS = {"serve": app}
+AUTH = {
+    "none": "none: whoever reaches this address may use it",
+    "token": "token: accounts of this store (backendhub user add, user token, user key)",
+}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DRAIN_SECONDS = 10
+KEEP_ALIVE_S = 65
+"""How long an idle connection stays: longer than clients and proxies keep theirs, so that none is cut while in use."""
 
 
 def chosen(names: Sequence[str]) -> list[registry.System]:
@@ -74,10 +80,19 @@ def serve(
     demo: Annotated[bool, Option("--demo", help="Fill empty systems with sample data first.")] = False,
     open_: Annotated[bool, Option("--open", help="Open a browser when ready.")] = False,
     log_format: Annotated[str, Option(help="text, json or none.")] = "text",
+    auth: Annotated[
+        str | None,
+        Option(
+            help="Who may use it: none (anybody) or token (accounts of `backendhub user`).", metavar="HOW"
+        ),
+    ] = None,
     cors: Annotated[
         list[str] | None, Option(help="Origin that browsers may call from; * for any.", metavar="ORIGIN")
     ] = None,
     max_body: Annotated[int, Option(min=1, help="Largest request body in bytes.")] = 1024 * 1024,
+    run_jobs: Annotated[
+        bool, Option("--jobs/--no-jobs", help="Run background work here, too; or leave it to `jobs run`.")
+    ] = True,
     list_: Annotated[bool, Option("--list", help="List what can be served, and stop.")] = False,
 ) -> list[dict[str, str]] | None:
     """Run backends as APIs."""
@@ -93,6 +108,10 @@ def serve(
             "--memory is one process and one store of its own.", hint="leave out --database and --workers"
         )
     current = hub.current()
+    if auth is not None:
+        current.settings.flags["auth"] = auth
+    if (asked := current.settings.get("auth")) not in AUTH:
+        raise Invalid(f"{asked!r} is no way to authenticate.", hint="--auth none or --auth token")
     if memory or database:
         current.settings.flags["database"] = ":memory:" if memory else str(database)
     current.settings.flags |= settings
@@ -104,6 +123,8 @@ def serve(
         "log_format": log_format,
         "cors": cors or [],
         "max_body": max_body,
+        "jobs": run_jobs,
+        "auth": asked,
     }
     gc.enable()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
@@ -175,7 +196,8 @@ def build(options: dict[str, Any]) -> Application:
     from backendhub.kit import web
 
     current = hub.current()
-    current.settings.flags |= options["settings"] | {"database": options["database"]}
+    current.settings.flags |= options["settings"]
+    current.settings.flags |= {"database": options["database"], "auth": options["auth"]}
     systems = chosen(options["names"])
     return web.build_app(
         systems,
@@ -185,7 +207,30 @@ def build(options: dict[str, Any]) -> Application:
         cors=options["cors"],
         max_body=options["max_body"],
         index=index,
+        auth=authenticator() if options["auth"] == "token" else None,
+        background=[_run_jobs] if options["jobs"] and needs_jobs(systems) else [],
     )
+
+
+def needs_jobs(systems: Sequence[registry.System]) -> bool:
+    """Whether any of these systems has background work: a worker beside the others would only cost."""
+    from backendhub.kit.db.migrate import needs
+
+    return any(s.has("jobs") or "jobs" in needs(s.name, "sqlite") for s in systems)
+
+
+async def _run_jobs(current: hub.Hub) -> None:
+    from backendhub.app.jobs import worker
+
+    await worker(current).run()
+
+
+def authenticator() -> Authenticator:
+    """What `--auth token` puts before every route that has no authenticator of its own."""
+    from backendhub.kit import accounts, web
+
+    hub.current().use("accounts")
+    return web.Authenticator(accounts.authenticate, accounts.SCHEMES)
 
 
 def _address(listener: socket.socket, host: str) -> str:
@@ -198,9 +243,10 @@ def _banner(options: dict[str, Any], listener: socket.socket, host: str) -> None
     """What is told when, and only when, requests will be answered."""
     output = hub.current().output
     address = _address(listener, host)
-    if host not in LOOPBACK:
+    if host not in LOOPBACK and options["auth"] == "none":
         output.warn(
-            f"listening on {host}: every machine that reaches this one can use it, and nothing asks for a password."
+            f"listening on {host}: every machine that reaches this one can use it, and nothing asks for a password "
+            "(--auth token does)."
         )
     names = options["names"]
     what = names[0] if options["single"] else f"{len(names)} systems"
@@ -208,6 +254,7 @@ def _banner(options: dict[str, Any], listener: socket.socket, host: str) -> None
         f"Serving {what} at {address}/  (docs: {address}{'' if options['single'] else '/NAME'}/docs, all: {address}/_hub)"
     )
     output.stdout.flush()
+    output.note(f"Authentication: {AUTH[options['auth']]}.")
     output.note("Ctrl-C stops it.")
     output.stderr.flush()
 
@@ -215,13 +262,19 @@ def _banner(options: dict[str, Any], listener: socket.socket, host: str) -> None
 def _config(target: Any, **more: Any) -> Any:
     import uvicorn
 
+    from backendhub.kit.web import server
+
     return uvicorn.Config(
         target,
+        http=server.HttpProtocol,
+        ws=server.SocketProtocol,
+        **server.SETTINGS,
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="on",
         timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_S,
         **more,
     )
 

@@ -12,6 +12,7 @@ from backendhub.kit.settings import Settings
 
 if TYPE_CHECKING:
     from backendhub.kit.accounts.passwords import Passwords
+    from backendhub.kit.fetch import Fetcher
     from backendhub.kit.http import Http
     from backendhub.kit.telemetry import Metrics
 
@@ -52,6 +53,13 @@ class Hub:
         from backendhub.kit.http import Http
 
         return Http(self)
+
+    @cached_property
+    def fetch(self) -> Fetcher:
+        """Guarded requests to addresses that users gave."""
+        from backendhub.kit.fetch import Fetcher, Policy
+
+        return Fetcher(Policy.of(self.settings), offline=self.settings.flag("offline"))
 
     @cached_property
     def passwords(self) -> Passwords:

@@ -93,31 +93,30 @@ def test_a_bcrypt_hash_of_another_product_is_verified_once_and_replaced(password
 
 def test_a_crowd_waits_in_line() -> None:
     hasher = Passwords(memory_kib=8, passes=1, workers=2, waiting=8)
-    seen, peak, lock, go = [0], [0], threading.Lock(), threading.Event()
+    busy, peak, lock, go = [0], [0], threading.Lock(), threading.Event()
     real = hasher._verify
 
     def slow(password: str, stored: str | None) -> Verdict:
         with lock:
-            seen[0] += 1
-            peak[0] = max(peak[0], seen[0])
-        go.wait(10)  # nobody is done before everybody has asked
+            busy[0] += 1
+            peak[0] = max(peak[0], busy[0])
+        go.wait(10)
+        verdict = real(password, stored)
         with lock:
-            seen[0] -= 1
-        return real(password, stored)
+            busy[0] -= 1
+        return verdict
 
     hasher._verify = slow  # type: ignore[method-assign]
 
     async def crowd() -> list[object]:
-        asked = [asyncio.create_task(hasher.averify("x", None)) for _ in range(30)]
-        await asyncio.sleep(0.02)
-        go.set()
-        return await asyncio.gather(*asked, return_exceptions=True)
+        asyncio.get_running_loop().call_later(0.01, go.set)
+        return await asyncio.gather(*(hasher.averify("x", None) for _ in range(30)), return_exceptions=True)
 
     done = asyncio.run(crowd())
     assert peak[0] == 2
     assert sum(isinstance(d, TooMany) for d in done) == 20
-    assert hasher._queued == 0
     hasher.close()
+    assert hasher._queued == 0
 
 
 def test_awaited_and_plain_hashes_are_the_same(passwords: Passwords) -> None:

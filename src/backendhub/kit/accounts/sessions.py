@@ -56,16 +56,16 @@ class Sessions:
         aal: str = "aal1",
         user_agent: str | None = None,
         ip: str | None = None,
-        lifetime_s: int | None = None,
+        session_s: int | None = None,
         idle_s: int | None = None,
     ) -> Opened:
         """A new session. Its secret is the value of a cookie, or the first refresh token of a family.
 
-        `idle_s=0` means that it does not end by not being used.
+        `session_s` is how long it holds at most; `idle_s=0` means that it does not end by not being used.
         """
         now, secret = clock.precise(), opaque()
         idle = self.idle_s if idle_s is None else idle_s
-        expires = now + timedelta(seconds=lifetime_s or self.lifetime_s)
+        expires = now + timedelta(seconds=session_s or self.lifetime_s)
         session = db.one(
             Session,
             store.INSERT_SESSION,
@@ -173,6 +173,14 @@ def raised(db: Db, session: Session, method: str, aal: str) -> Session:
     return found
 
 
+def reissued(db: Db, session: Session) -> str:
+    """A new refresh token of a session; those before it are gone, so that none that was taken earlier rises with it."""
+    secret = opaque()
+    db.run(store.DROP_FAMILY, session_id=session.id)
+    db.run(store.INSERT_REFRESH, hash=digest(secret), session_id=session.id, parent=None, now=clock.precise())
+    return secret
+
+
 def renew_cookie(db: Db, id: str) -> str:
     """A new secret for a session's cookie (a change of privilege must change it). Raises NotFound."""
     secret = opaque()
@@ -189,6 +197,16 @@ def end(db: Db, id: str, *, by: str = "logout") -> bool:
 def end_all(db: Db, user_id: str, *, but: str = "", by: str = "logout") -> int:
     """Ends every session of an account, but for one if named, and gives how many those were."""
     return db.run(store.END_SESSIONS, user_id=user_id, keep=but, now=clock.precise(), by=by)
+
+
+def end_lesser(db: Db, user_id: str, *, keep: str) -> int:
+    """Ends the sessions of an account that were proved by one factor only, but for one."""
+    return db.run(store.END_LESSER, user_id=user_id, keep=keep, now=clock.precise())
+
+
+def lower(db: Db, user_id: str) -> None:
+    """Takes the sessions of an account back to one factor: a factor that they were proved by is gone."""
+    db.run(store.LOWER, user_id=user_id)
 
 
 def sweep(db: Db) -> int:

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from .migrate import migrate, pending
 BUSY_MS = 5000
 SERVER_CHECKPOINT_PAGES = 4000  # 16 MB of log between two checkpoints, which are what waits for the disk
 WAL_LIMIT = 20 << 20
+WATCH_S = 0.1
+"""How late another process's commit is noticed at most."""
 # busy_timeout first, so that every later pragma waits its turn too.
 PRAGMAS = (
     f"PRAGMA busy_timeout={BUSY_MS}",
@@ -38,6 +40,7 @@ class SqliteDb(Db):
         self.connection = connection
         self._path = path
         self._depth = 0
+        self.signals = set()
 
     def _execute(self, sql: str, params: Mapping[str, Any]) -> sqlite3.Cursor:
         start = time.perf_counter()
@@ -131,9 +134,12 @@ class SqliteStore(Store):
                 _end_unit(db, unit)
             self._commit(db)
         except BaseException:
+            db.signals.clear()
             if db.connection.in_transaction:
                 db.connection.execute("ROLLBACK")
             raise
+        if db.signals:
+            self._announce(db)
 
     def _begin(self, db: SqliteDb, sql: str) -> None:
         try:
@@ -208,6 +214,31 @@ class SqliteStore(Store):
         if not self.memory:
             self._db().connection.execute(f"PRAGMA busy_timeout={wait_ms:d}")
             self._db().connection.execute(f"PRAGMA wal_autocheckpoint={SERVER_CHECKPOINT_PAGES}")
+
+    def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Looks ten times a second whether another connection has committed; see Store.watch."""
+        if self.memory:
+            return lambda: None
+        _create(Path(self.path))
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        ended = threading.Event()
+
+        def look() -> None:
+            seen = None
+            while not ended.wait(WATCH_S):
+                try:
+                    now = connection.execute("PRAGMA data_version").fetchone()[0]
+                except (
+                    sqlite3.Error
+                ):  # locked for a moment, or the disk fails: whoever is woken will find out
+                    now = None
+                if now is None or now != seen:
+                    seen = now
+                    wake()
+            connection.close()
+
+        threading.Thread(target=look, name="store-watch", daemon=True).start()
+        return ended.set
 
     def snapshot(self, path: str) -> None:
         """Copies the whole store to a new file with SQLite's backup interface."""
