@@ -187,6 +187,75 @@ def redis_url(services: Services) -> Iterator[str]:
     redis.close()
 
 
+class RedisServer:
+    """A Redis of a test's own, which may be stopped, frozen and started again at the same place."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        import socket
+
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        self.socket = folder / "redis.sock"
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self.command = [
+            "redis-server",
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+        ]
+        self.command += [
+            str(folder),
+            "--unixsocket",
+            str(self.socket),
+            "--enable-debug-command",
+            "yes",
+            *options,
+        ]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        import socket
+
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(300):
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise AssertionError("redis-server does not start")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def redis_server(services: Services, tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+    """`redis_server("--requirepass", "x")`: a Redis of the test's own, running."""
+    import shutil
+
+    if shutil.which("redis-server") is None:
+        services.redis()  # absent as well: says so; present: there is only no program to start another with
+        pytest.skip("there is no redis-server to start")
+    with ExitStack() as stack:
+
+        def start(*options: str) -> RedisServer:
+            server = RedisServer(tmp_path, *options)
+            server.start()
+            stack.callback(server.stop)
+            return server
+
+        yield start
+
+
 # -- stores -----------------------------------------------------------------------------------------------
 
 ENGINES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]

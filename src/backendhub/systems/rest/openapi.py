@@ -256,9 +256,7 @@ class _Document:
             "additionalProperties": False,
         }
         one: Json = {"type": "object", "maxProperties": 3} | fields
-        return one | {
-            "properties": one["properties"] | {"or": {"type": "array", "items": one}}
-        }
+        return one | {"properties": one["properties"] | {"or": {"type": "array", "items": one}}}
 
     def relation_parameters(self) -> list[Json]:
         many = [resource.name for resource, _, _ in self.found if resource.plural]
