@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import io
 import os
 import subprocess
@@ -32,6 +34,16 @@ NOW = "2026-01-05T09:00:00Z"  # a Monday
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
 REDIS = "redis://127.0.0.1:6379"
 NOISE = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "PAGER")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A coroutine function is a test too; it runs in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    wanted = inspect.signature(pyfuncitem.obj).parameters
+    asyncio.run(pyfuncitem.obj(**{n: v for n, v in pyfuncitem.funcargs.items() if n in wanted}))
+    return True
 
 
 @pytest.fixture(autouse=True)
@@ -155,6 +167,93 @@ def postgres_url(_schemas: Callable[[], Schemas]) -> Iterator[str]:
     count = len(schemas.names)
     yield schemas.make()
     schemas.drop(count)
+
+
+@pytest.fixture
+def redis_url(services: Services) -> Iterator[str]:
+    """The URL of a Redis with a prefix of this test's own; its keys are deleted at the end."""
+    from backendhub.kit.redis import Redis
+
+    url = f"{services.redis()}?prefix=test-{uuid4().hex[:12]}"
+    yield url
+    redis = Redis(url)
+    cursor = "0"
+    while True:
+        cursor, keys = redis.call("SCAN", cursor, "MATCH", redis.prefix + ":*", "COUNT", 1000)
+        if keys:
+            redis.call("UNLINK", *keys)
+        if int(cursor) == 0:
+            break
+    redis.close()
+
+
+class RedisServer:
+    """A Redis of a test's own, which may be stopped, frozen and started again at the same place."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        import socket
+
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        self.socket = folder / "redis.sock"
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self.command = [
+            "redis-server",
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+        ]
+        self.command += [
+            str(folder),
+            "--unixsocket",
+            str(self.socket),
+            "--enable-debug-command",
+            "yes",
+            *options,
+        ]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        import socket
+
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(300):
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise AssertionError("redis-server does not start")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def redis_server(services: Services, tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+    """`redis_server("--requirepass", "x")`: a Redis of the test's own, running."""
+    import shutil
+
+    if shutil.which("redis-server") is None:
+        services.redis()  # absent as well: says so; present: there is only no program to start another with
+        pytest.skip("there is no redis-server to start")
+    with ExitStack() as stack:
+
+        def start(*options: str) -> RedisServer:
+            server = RedisServer(tmp_path, *options)
+            server.start()
+            stack.callback(server.stop)
+            return server
+
+        yield start
 
 
 # -- stores -----------------------------------------------------------------------------------------------

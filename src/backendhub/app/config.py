@@ -22,7 +22,12 @@ app = cli.commands(
     ),
 )
 COMMANDS = {"config": app}
-CHOICES = {"format": FORMATS, "color": ("auto", "always", "never"), "offline": ("true", "false")}
+CHOICES = {
+    "format": FORMATS,
+    "color": ("auto", "always", "never"),
+    "offline": ("true", "false"),
+    "auth": ("none", "token"),
+}
 
 Name = Annotated[str, Argument(help="A setting, as `backendhub config` lists it.", metavar="NAME")]
 

@@ -10,7 +10,7 @@ from typer import Argument
 from backendhub import registry
 from backendhub.kit import cli, hub
 from backendhub.kit.db import Db, migrate, status
-from backendhub.kit.db.migrate import changed, files
+from backendhub.kit.db.migrate import changed, files, needs
 from backendhub.kit.errors import NotFound
 
 app = cli.commands(
@@ -47,13 +47,20 @@ def migrate_(names: Names = None) -> list[Row]:
 
 
 def systems(names: Sequence[str]) -> list[str]:
-    """The systems of these names that have tables, or all of them. Raises NotFound for an unknown name."""
+    """The systems of these names that have tables, or all of them, each after the parts of the kit that it needs.
+
+    Raises NotFound for an unknown name.
+    """
     known = ["hub", *(s.name for s in registry.SYSTEMS if files(s.name, "sqlite"))]
     for name in names:
         if name not in known and registry.find(name) is None:
             error = cli.unknown("system", name, name, known, "db")
             raise NotFound(error.message, hint=error.hint)
-    return list(names) or known
+    dialect = hub.current().store.dialect
+    wanted: dict[str, None] = {}
+    for name in names or known:
+        wanted |= dict.fromkeys((*needs(name, dialect), name))
+    return list(wanted)
 
 
 def rows(db: Db, names: Sequence[str]) -> list[Row]:

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 APP = {
     "serve": ("serve", "Run backends as APIs: serve NAME…, or all of them"),
     "list": ("admin", "Every system and what it offers"),
+    "user": ("user", "Accounts, API keys and tokens of the APIs"),
     "config": ("config", "Show and change settings"),
     "doctor": ("doctor", "Check the store, permissions, extras, services and the clock"),
     "db": ("database", "Migrations: db status, db migrate"),
     "data": ("data", "Import, export, query and inspect the local store"),
     "demo": ("admin", "Fill systems with believable sample data"),
+    "jobs": ("jobs", "Background work: list, run, retry, cancel"),
     "undo": ("undo", "Undo the last change of any tool"),
     "openapi": ("openapi", "Print a system's OpenAPI document without a server"),
     "new": ("scaffold", "Scaffold a new system"),

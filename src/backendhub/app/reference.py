@@ -110,7 +110,7 @@ def man() -> str:
         parts += [".TP", f".B {code}", _roff(text)]
     parts.append(".SH ENVIRONMENT")
     for option in CORE:
-        variable = (option.env or ("BACKENDHUB_" + option.name.upper(),))[0]
+        variable = (option.env or ("BACKENDHUB_" + option.name.upper().replace(".", "_"),))[0]
         parts += [".TP", f".B {variable}", _roff(option.help)]
     parts += [
         ".SH FILES",

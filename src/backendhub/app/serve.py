@@ -13,19 +13,26 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument, Context, Option
 
 from backendhub import registry
+from backendhub.app import serve_options
 from backendhub.kit import cli, hub
 from backendhub.kit.errors import Conflict, Invalid, NotFound
 
 if TYPE_CHECKING:
-    from backendhub.kit.web import Application
+    from backendhub.kit.web import Application, Authenticator
 
 app = cli.commands("serve")
 COMMANDS = {"serve": app}
+AUTH = {
+    "none": "none: whoever reaches this address may use it",
+    "token": "token: accounts of this store (backendhub user add, user token, user key)",
+}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DRAIN_SECONDS = 10
+KEEP_ALIVE_S = 65
+"""How long an idle connection stays: longer than clients and proxies keep theirs, so that none is cut while in use."""
 
 
 def chosen(names: Sequence[str]) -> list[registry.System]:
@@ -52,12 +59,16 @@ def chosen(names: Sequence[str]) -> list[registry.System]:
     examples=(
         "backendhub serve task                 # one, at /",
         "backendhub serve task todo --port 0   # several, under /task and /todo",
+        "backendhub serve rest db.json         # a system with its files",
         "backendhub serve --demo               # all, with sample data",
     ),
+    extras=serve_options.extras,
 )
 def serve(
+    context: Context,
     names: Annotated[
-        list[str] | None, Argument(help="Systems to serve; none means all.", metavar="NAME")
+        list[str] | None,
+        Argument(help="Systems to serve, each with its files behind it; none means all.", metavar="NAME"),
     ] = None,
     host: Annotated[str, Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
@@ -69,23 +80,27 @@ def serve(
     demo: Annotated[bool, Option("--demo", help="Fill empty systems with sample data first.")] = False,
     open_: Annotated[bool, Option("--open", help="Open a browser when ready.")] = False,
     log_format: Annotated[str, Option(help="text, json or none.")] = "text",
+    auth: Annotated[
+        str | None,
+        Option(
+            help="Who may use it: none (anybody) or token (accounts of `backendhub user`).", metavar="HOW"
+        ),
+    ] = None,
     cors: Annotated[
         list[str] | None, Option(help="Origin that browsers may call from; * for any.", metavar="ORIGIN")
     ] = None,
     max_body: Annotated[int, Option(min=1, help="Largest request body in bytes.")] = 1024 * 1024,
-    check: Annotated[
-        list[str] | None,
-        Option(
-            help="A check for `health`: db, disk:/path, tcp://host:port or a URL; NAME=… names it.",
-            metavar="CHECK",
-        ),
-    ] = None,
+    run_jobs: Annotated[
+        bool, Option("--jobs/--no-jobs", help="Run background work here, too; or leave it to `jobs run`.")
+    ] = True,
     list_: Annotated[bool, Option("--list", help="List what can be served, and stop.")] = False,
 ) -> list[dict[str, str]] | None:
     """Run backends as APIs."""
     if list_:
         return [{"name": s.name, "group": s.group, "summary": s.summary} for s in chosen(())]
-    systems = chosen(names or ())
+    words, settings = serve_options.divided(names or ())
+    systems = chosen(words)
+    settings |= serve_options.settings(systems, cli.given(context))
     if log_format not in ("text", "json", "none"):
         raise Invalid(f"There is no log format {log_format!r}.", hint="choose from text, json, none")
     if memory and (database or workers > 1):
@@ -93,17 +108,23 @@ def serve(
             "--memory is one process and one store of its own.", hint="leave out --database and --workers"
         )
     current = hub.current()
+    if auth is not None:
+        current.settings.flags["auth"] = auth
+    if (asked := current.settings.get("auth")) not in AUTH:
+        raise Invalid(f"{asked!r} is no way to authenticate.", hint="--auth none or --auth token")
     if memory or database:
         current.settings.flags["database"] = ":memory:" if memory else str(database)
-    if check:
-        os.environ["BACKENDHUB_HEALTH_CHECKS"] = " ".join(check)
+    current.settings.flags |= settings
     options: dict[str, Any] = {
         "names": [s.name for s in systems],
-        "single": len(names or ()) == 1,
+        "single": len(words) == 1,
+        "settings": settings,
         "database": current.settings.database,
         "log_format": log_format,
         "cors": cors or [],
         "max_body": max_body,
+        "jobs": run_jobs,
+        "auth": asked,
     }
     gc.enable()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
@@ -113,6 +134,7 @@ def serve(
     current.read(
         lambda db: db.value("SELECT 1")
     )  # a store that cannot be used ends here, not at the first request
+    prepare(systems)
     listener = listen(host, port)
     if demo:
         fill(systems)
@@ -145,6 +167,18 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def prepare(systems: Sequence[registry.System]) -> None:
+    """Lets each system that has a `prepare` module look at its settings and files. Raises what it raises."""
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    current = hub.current()
+    for system in systems:
+        if find_spec(f"{system.package}.prepare") is not None:
+            current.use(system.name)
+            import_module(f"{system.package}.prepare").prepare(current)
+
+
 def fill(systems: Sequence[registry.System]) -> None:
     """Runs the demo of each system that has one and is still empty."""
     from importlib import import_module
@@ -162,7 +196,8 @@ def build(options: dict[str, Any]) -> Application:
     from backendhub.kit import web
 
     current = hub.current()
-    current.settings.flags["database"] = options["database"]
+    current.settings.flags |= options["settings"]
+    current.settings.flags |= {"database": options["database"], "auth": options["auth"]}
     systems = chosen(options["names"])
     return web.build_app(
         systems,
@@ -172,7 +207,30 @@ def build(options: dict[str, Any]) -> Application:
         cors=options["cors"],
         max_body=options["max_body"],
         index=index,
+        auth=authenticator() if options["auth"] == "token" else None,
+        background=[_run_jobs] if options["jobs"] and needs_jobs(systems) else [],
     )
+
+
+def needs_jobs(systems: Sequence[registry.System]) -> bool:
+    """Whether any of these systems has background work: a worker beside the others would only cost."""
+    from backendhub.kit.db.migrate import needs
+
+    return any(s.has("jobs") or "jobs" in needs(s.name, "sqlite") for s in systems)
+
+
+async def _run_jobs(current: hub.Hub) -> None:
+    from backendhub.app.jobs import worker
+
+    await worker(current).run()
+
+
+def authenticator() -> Authenticator:
+    """What `--auth token` puts before every route that has no authenticator of its own."""
+    from backendhub.kit import accounts, web
+
+    hub.current().use("accounts")
+    return web.Authenticator(accounts.authenticate, accounts.SCHEMES)
 
 
 def _address(listener: socket.socket, host: str) -> str:
@@ -185,9 +243,10 @@ def _banner(options: dict[str, Any], listener: socket.socket, host: str) -> None
     """What is told when, and only when, requests will be answered."""
     output = hub.current().output
     address = _address(listener, host)
-    if host not in LOOPBACK:
+    if host not in LOOPBACK and options["auth"] == "none":
         output.warn(
-            f"listening on {host}: every machine that reaches this one can use it, and nothing asks for a password."
+            f"listening on {host}: every machine that reaches this one can use it, and nothing asks for a password "
+            "(--auth token does)."
         )
     names = options["names"]
     what = names[0] if options["single"] else f"{len(names)} systems"
@@ -195,6 +254,7 @@ def _banner(options: dict[str, Any], listener: socket.socket, host: str) -> None
         f"Serving {what} at {address}/  (docs: {address}{'' if options['single'] else '/NAME'}/docs, all: {address}/_hub)"
     )
     output.stdout.flush()
+    output.note(f"Authentication: {AUTH[options['auth']]}.")
     output.note("Ctrl-C stops it.")
     output.stderr.flush()
 
@@ -202,13 +262,19 @@ def _banner(options: dict[str, Any], listener: socket.socket, host: str) -> None
 def _config(target: Any, **more: Any) -> Any:
     import uvicorn
 
+    from backendhub.kit.web import server
+
     return uvicorn.Config(
         target,
+        http=server.HttpProtocol,
+        ws=server.SocketProtocol,
+        **server.SETTINGS,
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="on",
         timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_S,
         **more,
     )
 

@@ -50,6 +50,15 @@ class Usage(Invalid):
     code = "usage"
 
 
+class Extra(NamedTuple):
+    """An option that a command takes for somebody else; a switch without `metavar`. See `given`."""
+
+    flag: str
+    help: str
+    metavar: str = ""
+    repeats: bool = False
+
+
 class Spec(NamedTuple):
     """A command as declared: its function and how its result is shown."""
 
@@ -63,6 +72,7 @@ class Spec(NamedTuple):
     undoable: bool
     hidden: bool
     network: bool = False
+    extras: Callable[[], Iterable[Extra]] = tuple
 
     @property
     def options(self) -> tuple[tuple[str, str, str | None], ...]:
@@ -101,18 +111,22 @@ class Commands:
         undoable: bool = True,
         hidden: bool = False,
         default: bool = False,
+        extras: Callable[[], Iterable[Extra]] = tuple,
     ) -> Callable[[F], F]:
         """Registers a function as a command.
 
         `says` is what a person is told instead of a table: a template over the result (`{0.id}`) or a function
         of it. `columns` are the fields a table shows, `empty` the note where there is nothing. A `default`
-        command runs when the first word names no command. One that is not `undoable` is not journalled.
+        command runs when the first word names no command. One that is not `undoable` is not journalled. `extras`
+        are asked for when the parser is built.
         """
 
         def register(fn: F) -> F:
             key = name or fn.__name__.rstrip("_").replace("_", "-")
             shown = (says, columns, empty)
-            spec = Spec(key, fn, tuple(aliases), *shown, tuple(examples), undoable, hidden, self.network)
+            spec = Spec(
+                key, fn, tuple(aliases), *shown, tuple(examples), undoable, hidden, self.network, extras
+            )
             if default:
                 self.fallback = spec
             if not (default and name in (None, self.name)):  # `serve` is no command of `serve`
@@ -256,7 +270,32 @@ def build(path: str, spec: Spec, flags: dict[str, str]) -> _Command:
         decls = [f"--{name}", "-q"] if name == "quiet" and "-q" not in taken else [f"--{name}"]
         if f"--{name}" not in taken:
             command.params.append(_output_option(decls, name, text, metavar, flags))
+    command.params += [_extra_option(extra) for extra in spec.extras()]
     return command
+
+
+def _extra_option(extra: Extra) -> TyperOption:
+    def keep(ctx: Context, param: Any, value: Any) -> None:
+        if value:
+            text = "true" if value is True else " ".join(value) if extra.repeats else str(value)
+            given(ctx)[extra.flag] = text
+
+    return TyperOption(
+        param_decls=[f"--{extra.flag}", f"extra_{extra.flag.replace('-', '_')}"],
+        is_flag=not extra.metavar,
+        default=None if extra.metavar else False,
+        metavar=extra.metavar or None,
+        multiple=extra.repeats,
+        expose_value=False,
+        callback=keep,
+        help=extra.help,
+    )
+
+
+def given(ctx: Context) -> dict[str, str]:
+    """The values of the extras on the command line."""
+    found: dict[str, str] = ctx.meta.setdefault("backendhub.extras", {})
+    return found
 
 
 def options_text(path: str, spec: Spec) -> str:
@@ -418,6 +457,7 @@ def confirm(question: str, *, yes: bool) -> None:
 
 __all__ = [
     "Commands",
+    "Extra",
     "HubError",
     "Result",
     "Spec",
@@ -426,6 +466,7 @@ __all__ = [
     "configure",
     "confirm",
     "execute",
+    "given",
     "ids",
     "lines",
     "unknown",

@@ -7,6 +7,7 @@ clock of its own, for what this thread or task does inside a block (test clocks)
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +15,7 @@ from datetime import UTC, date, datetime, tzinfo
 
 _frozen: datetime | None = None
 _traveling: ContextVar[datetime | None] = ContextVar("traveling", default=None)
+_anchor = time.time() - time.monotonic()
 
 
 def _start() -> datetime | None:
@@ -35,6 +37,17 @@ def precise() -> datetime:
 def now() -> datetime:
     """The present in UTC, whole seconds: what people are shown and rows are stamped with."""
     return precise().replace(microsecond=0)
+
+
+def steady() -> float:
+    """Seconds since 1970 that never go back while a process runs, whatever is done to the system's clock: what
+    lifetimes and limits are measured with."""
+    return _anchor + time.monotonic() if _frozen is None else _frozen.timestamp()
+
+
+def held() -> float | None:
+    """Where the clock is held, in seconds since 1970; None while it runs."""
+    return None if _frozen is None else _frozen.timestamp()
 
 
 def local_zone() -> tzinfo:

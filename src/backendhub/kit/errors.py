@@ -12,7 +12,8 @@ from typing import Any
 class HubError(Exception):
     """A failure that is explained to the user: `message` says what, `hint` says what to do about it.
 
-    `details` are extra members of the problem body (for instance `errors=[…]` of a validation failure).
+    `details` are extra members of the problem body (for instance `errors=[…]` of a validation failure), `headers`
+    the HTTP fields that belong to it (for instance `WWW-Authenticate`).
     """
 
     status: int = 500
@@ -25,6 +26,7 @@ class HubError(Exception):
         self.message = message
         self.hint = hint
         self.details = details
+        self.headers: dict[str, str] = {}
 
 
 class Invalid(HubError):

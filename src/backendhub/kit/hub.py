@@ -11,6 +11,8 @@ from backendhub.kit.output import Output
 from backendhub.kit.settings import Settings
 
 if TYPE_CHECKING:
+    from backendhub.kit.accounts.passwords import Passwords
+    from backendhub.kit.fetch import Fetcher
     from backendhub.kit.http import Http
     from backendhub.kit.telemetry import Metrics
 
@@ -52,6 +54,20 @@ class Hub:
 
         return Http(self)
 
+    @cached_property
+    def fetch(self) -> Fetcher:
+        """Guarded requests to addresses that users gave."""
+        from backendhub.kit.fetch import Fetcher, Policy
+
+        return Fetcher(Policy.of(self.settings), offline=self.settings.flag("offline"))
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        """Password hashing in a few threads, shared by everything in this process."""
+        from backendhub.kit.accounts.passwords import Passwords
+
+        return Passwords.of(self.settings)
+
     def memory(self, name: str, make: Callable[[], T]) -> T:
         """The state that a system keeps in the memory of this process; made when first asked for."""
         if name not in self._memory:
@@ -80,8 +96,11 @@ class Hub:
         return self.store.read(fn, *args, **kwargs)
 
     def close(self) -> None:
-        """Closes what was opened."""
-        for part in ("http", "store"):
+        """Closes what was opened; what systems keep in memory first, as far as it has a `close`."""
+        for kept in self._memory.values():
+            if (close := getattr(kept, "close", None)) is not None:
+                close()
+        for part in ("passwords", "http", "store"):
             if part in self.__dict__:
                 self.__dict__[part].close()
 

@@ -57,12 +57,24 @@ def body(error: HubError, *, instance: str, request_id: str) -> dict[str, Any]:
     return problem | error.details
 
 
+def by_field(error: HubError) -> dict[str, list[str]]:
+    """The violations of a failed validation by the name of what breaks a rule (`body` for the whole of it): what
+    wires with field-keyed errors are made from."""
+    found: dict[str, list[str]] = {}
+    for each in error.details.get("errors") or ():
+        name = each.get("name") or each.get("pointer", "").rpartition("/")[2] or "body"
+        found.setdefault(name, []).append(each.get("detail", error.message))
+    return found
+
+
 class HttpError(HubError):
-    """A failure of HTTP itself, for instance 405; the title is the status's own phrase."""
+    """A failure of HTTP itself, for instance 405; the title is the status's own phrase, keywords are fields of the
+    response (`allow="GET"`)."""
 
     code = "http"
 
-    def __init__(self, status: int, message: str, **details: Any) -> None:
-        super().__init__(message, **details)
+    def __init__(self, status: int, message: str, *, hint: str | None = None, **headers: str) -> None:
+        super().__init__(message, hint=hint)
         self.status = status
         self.title = HTTPStatus(status).phrase
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -109,3 +109,29 @@ def test_the_status_is_a_metric(hub: hubs.Hub, client: Callable[..., Any]) -> No
     http = serve(hub, client, "db")
     until(lambda: http.get("/startupz"), lambda r: r.status_code == 200)
     assert 'health_check_status{check="db"} 0' in http.get("/metrics").text
+
+
+def test_a_url_is_asked_wherever_it_is_and_followed_only_to_public_hosts(
+    hub: hubs.Hub, client: Callable[..., Any]
+) -> None:
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/ok" else 302)
+            self.send_header("Location", f"http://127.0.0.2:{server.server_port}/ok")
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}"
+    http = serve(hub, client, f"good={base}/ok away={base}/away")
+    body = until(lambda: http.get("/health").json(), lambda b: "not checked yet" not in str(b))
+    assert body["checks"]["good:responseTime"][0]["status"] == "pass"
+    assert "no public address" in body["checks"]["away:responseTime"][0]["output"]
+    server.shutdown()
+    server.server_close()

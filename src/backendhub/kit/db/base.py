@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from .migrate import needs
@@ -32,7 +32,7 @@ def log_if_slow(sql: str, start: float) -> None:
 _NAME = r"(?<![:\w]):([a-zA-Z_]\w*)"
 
 
-@cache
+@lru_cache(maxsize=4096)
 def pyformat(sql: str) -> str:
     """`:name` parameters as psycopg spells them; text in quotes and `::casts` stay as they are."""
     parts = re.split(r"('(?:[^']|'')*')", sql.replace("%", "%%"))
@@ -48,6 +48,7 @@ class Db(ABC):
     """
 
     dialect: str
+    signals: set[str]
 
     @abstractmethod
     def fetch(self, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -62,12 +63,16 @@ class Db(ABC):
         """Runs a statement once for each row of parameters and gives the number of rows changed."""
 
     @abstractmethod
-    def among(self, name: str) -> str:
-        """`IN (…)` for a parameter that is a list of integers: `f"WHERE id {db.among('ids')}"`."""
+    def among(self, name: str, type: str = "bigint") -> str:
+        """`IN (…)` for a parameter that is a list: `f"WHERE id {db.among('ids')}"`; `type` is that of its values."""
 
     @abstractmethod
     def changes(self) -> int:
         """A number that grows whenever this connection changes a row."""
+
+    def signal(self, topic: str) -> None:
+        """Once this is committed, wakes whoever listens to the store (`Store.listeners`, `Store.watch`)."""
+        self.signals.add(topic)
 
     @abstractmethod
     def savepoint(self) -> AbstractContextManager[None]:
@@ -144,6 +149,8 @@ class Store(ABC):
         self._migrated: set[str] = set()
         self._ready = -1  # how many of `systems` are known to be migrated
         self.label: str | None = None
+        self.listeners: list[Callable[[str], None]] = []
+        """Called in the committing thread with each topic that a committed transaction has signalled."""
 
     def use(self, *systems: str) -> None:
         """Names systems (and the parts of the kit they need) whose migrations must have been applied before the
@@ -188,6 +195,18 @@ class Store(ABC):
                 return unit(db)
         except Exception as error:
             return error
+
+    def _announce(self, db: Db) -> None:
+        """Hands on what a transaction has signalled, after its commit."""
+        topics, db.signals = db.signals, set()
+        for listener in self.listeners:
+            for topic in topics:
+                listener(topic)
+
+    def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Calls `wake` (from a thread of its own) when another process may have committed something; gives the
+        function that ends it. On SQLite that is any commit, on PostgreSQL one that has signalled."""
+        return lambda: None
 
     def patience(self, wait_ms: int) -> None:  # noqa: B027 (only an engine with one writer has to be patient)
         """How long this thread waits for another's write lock before it raises StoreBusy."""

@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 30_000
+CHANNEL = "backendhub"
+"""Where NOTIFY says that a signalling transaction was committed. Schemas share it: a wake-up too many harms nobody."""
 
 
 class PostgresDb(Db):
@@ -32,6 +34,7 @@ class PostgresDb(Db):
     def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         self.connection = connection
         self._changes = 0
+        self.signals = set()
 
     def _execute(self, sql: str, params: Mapping[str, Any]) -> psycopg.Cursor[tuple[Any, ...]]:
         import psycopg
@@ -70,9 +73,17 @@ class PostgresDb(Db):
         except (psycopg.Error, UnicodeEncodeError, ValueError) as error:
             raise explain(error) from error
 
-    def among(self, name: str) -> str:
-        """`IN (…)` for a list of integers."""
-        return f"IN (SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST(:{name} AS json)))"
+    def among(self, name: str, type: str = "bigint") -> str:
+        """`IN (…)` for a list."""
+        return (
+            f"= ANY(ARRAY(SELECT CAST(value AS {type}) FROM json_array_elements_text(CAST(:{name} AS json))))"
+        )
+
+    def signal(self, topic: str) -> None:
+        """NOTIFY, which PostgreSQL delivers after the commit and to every process."""
+        if topic not in self.signals:
+            self.signals.add(topic)
+            self._execute("SELECT pg_notify(:channel, :topic)", {"channel": CHANNEL, "topic": topic})
 
     def changes(self) -> int:
         """How many statements may have written."""
@@ -166,6 +177,8 @@ class PostgresStore(Store):
                 finally:
                     self._local.db = None
                     _last_used[id(connection)] = time.monotonic()
+            if db.signals:
+                self._announce(db)
         except PoolTimeout as error:
             raise StoreError(
                 f"PostgreSQL at {self.url} does not answer: {self._why()}.", hint="is the server running?"
@@ -200,6 +213,27 @@ class PostgresStore(Store):
                             migrate(db, system)
                     self._migrated.add(system)
             self._ready = len(self.systems)
+
+    def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """LISTENs on a connection of its own, and makes a new one when it breaks; see Store.watch."""
+        ended = threading.Event()
+        thread = threading.Thread(target=self._listen, args=(wake, ended), name="store-watch", daemon=True)
+        thread.start()
+        return ended.set
+
+    def _listen(self, wake: Callable[[], None], ended: threading.Event) -> None:
+        import psycopg
+
+        while not ended.is_set():
+            try:
+                with psycopg.connect(self._dsn, autocommit=True, connect_timeout=5) as connection:
+                    connection.execute(f"LISTEN {CHANNEL}")
+                    wake()  # whatever was signalled while nobody listened
+                    while not ended.is_set():
+                        for _ in connection.notifies(timeout=1, stop_after=1):
+                            wake()
+            except psycopg.Error:
+                ended.wait(1)
 
     def snapshot(self, path: str) -> None:
         """Not for PostgreSQL."""

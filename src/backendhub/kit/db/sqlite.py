@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ BUSY_MS = 5000
 SERVER_CHECKPOINT_PAGES = 4000  # 16 MB of log between two checkpoints, which are what waits for the disk
 WAL_LIMIT = 20 << 20
 TRIM_AFTER = 1000  # changed rows between two looks at the log's size: a look costs as much as a statement
+WATCH_S = 0.1
+"""How late another process's commit is noticed at most."""
 # busy_timeout first, so that every later pragma waits its turn too.
 PRAGMAS = (
     f"PRAGMA busy_timeout={BUSY_MS}",
@@ -41,6 +43,7 @@ class SqliteDb(Db):
         self._depth = 0
         self.trimmed = -TRIM_AFTER
         """`total_changes` when the log was last looked at: with the first commit, and then after many changes."""
+        self.signals = set()
 
     def _execute(self, sql: str, params: Mapping[str, Any]) -> sqlite3.Cursor:
         start = time.perf_counter()
@@ -69,8 +72,8 @@ class SqliteDb(Db):
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             raise explain(error, self._path) from error
 
-    def among(self, name: str) -> str:
-        """`IN (…)` for a list of integers."""
+    def among(self, name: str, type: str = "bigint") -> str:
+        """`IN (…)` for a list; SQLite's values bring their types along."""
         return f"IN (SELECT value FROM json_each(:{name}))"
 
     def changes(self) -> int:
@@ -134,9 +137,12 @@ class SqliteStore(Store):
                 _end_unit(db, unit)
             self._commit(db)
         except BaseException:
+            db.signals.clear()
             if db.connection.in_transaction:
                 db.connection.execute("ROLLBACK")
             raise
+        if db.signals:
+            self._announce(db)
 
     def _begin(self, db: SqliteDb, sql: str) -> None:
         try:
@@ -177,6 +183,7 @@ class SqliteStore(Store):
                 cached_statements=256,
             )
             try:
+                connection.create_function("regexp", 2, _regexp, deterministic=True)
                 for pragma in PRAGMAS:
                     connection.execute(pragma)
                 if not self.memory:
@@ -211,6 +218,31 @@ class SqliteStore(Store):
         if not self.memory:
             self._db().connection.execute(f"PRAGMA busy_timeout={wait_ms:d}")
             self._db().connection.execute(f"PRAGMA wal_autocheckpoint={SERVER_CHECKPOINT_PAGES}")
+
+    def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Looks ten times a second whether another connection has committed; see Store.watch."""
+        if self.memory:
+            return lambda: None
+        _create(Path(self.path))
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        ended = threading.Event()
+
+        def look() -> None:
+            seen = None
+            while not ended.wait(WATCH_S):
+                try:
+                    now = connection.execute("PRAGMA data_version").fetchone()[0]
+                except (
+                    sqlite3.Error
+                ):  # locked for a moment, or the disk fails: whoever is woken will find out
+                    now = None
+                if now is None or now != seen:
+                    seen = now
+                    wake()
+            connection.close()
+
+        threading.Thread(target=look, name="store-watch", daemon=True).start()
+        return ended.set
 
     def snapshot(self, path: str) -> None:
         """Copies the whole store to a new file with SQLite's backup interface."""
@@ -267,6 +299,13 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             if error.sqlite_errorname not in ("SQLITE_BUSY", "SQLITE_LOCKED") or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+
+
+def _regexp(pattern: str, text: str | None) -> bool:
+    """What `text REGEXP pattern` means: Rust's engine, whose time is linear in the text whatever the pattern."""
+    from .regexp import matcher
+
+    return text is not None and matcher(pattern)(text)
 
 
 def _trim(connection: sqlite3.Connection, log: str) -> None:

@@ -73,10 +73,10 @@ class Wire:
                 reply = self._once(method, url, headers, content)
             except httpx.TransportError as error:
                 if last or isinstance(error, httpx.UnsupportedProtocol):
-                    raise Unreachable(self._reason(error)) from error
+                    raise Unreachable(reason(error, self.timeout)) from error
                 pause = _backoff(attempt)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise Unreachable(self._reason(error)) from error
+                raise Unreachable(reason(error, self.timeout)) from error
             else:
                 pause = None if last else _pause(reply, attempt)
                 if pause is None:
@@ -106,23 +106,21 @@ class Wire:
                     raise httpx.ReadTimeout("the answer did not end in time")
             return Reply(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, bytes(body))
 
-    def _reason(self, error: Exception) -> str:
-        import httpx
 
-        if isinstance(error, httpx.TimeoutException):
-            return f"no answer within {self.timeout:g} s"
-        text = str(error).strip().rstrip(".")
-        if (
-            "Name or service not known" in text
-            or "name resolution" in text
-            or "nodename nor servname" in text
-        ):
-            return "its name cannot be looked up"
-        if "refused" in text:
-            return "connection refused"
-        if "CERTIFICATE" in text.upper():
-            return "its certificate cannot be verified"
-        return text or type(error).__name__
+def reason(error: Exception, timeout: float) -> str:
+    """Why a request of httpx had no answer, in a few words without an address; `timeout` is in seconds."""
+    import httpx
+
+    if isinstance(error, httpx.TimeoutException):
+        return f"no answer within {timeout:g} s"
+    text = str(error).strip().rstrip(".")
+    if "Name or service not known" in text or "name resolution" in text or "nodename nor servname" in text:
+        return "its name cannot be looked up"
+    if "refused" in text:
+        return "connection refused"
+    if "CERTIFICATE" in text.upper():
+        return "its certificate cannot be verified"
+    return text or type(error).__name__
 
 
 def _backoff(attempt: int) -> float:

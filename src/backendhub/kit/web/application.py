@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
 import time
-import traceback
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from importlib import import_module
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from typing import Any
 
-from backendhub.kit import problems, telemetry
-from backendhub.kit.errors import HubError, NotFound, TooLarge
+from backendhub.kit import telemetry
+from backendhub.kit.errors import HubError, NotFound
 from backendhub.kit.hub import Hub
-from backendhub.kit.output import dumps
 from backendhub.kit.problems import HttpError
 
-from .endpoint import Endpoint, Headers, Request, Sent
-from .routing import Router, Tree
+from . import handshake
+from .bodies import MAX_BODY, Reader
+from .cors import Cors
+from .endpoint import Endpoint
+from .failures import crash, failure
+from .guards import Authenticate, Authenticator, authenticator
+from .mounts import Mounted, Row
+from .replies import Sent
+from .request import Request, combined
+from .routing import WEBSOCKET, Tree
+from .security import HSTS, NOSNIFF, SECURE, protect_page
+from .sockets import Sockets
+from .streams import Stream, Streams
 from .units import Units
 
 Scope = MutableMapping[str, Any]
@@ -26,54 +32,15 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-MAX_BODY = 1024 * 1024
 LOOP_PATIENCE_MS = 20
 """How long the event loop itself may wait for SQLite's write lock before the unit moves to a thread."""
-PROBE = {b"content-type": b"text/plain; charset=utf-8"}
-
-
-class Row(NamedTuple):
-    """What the application has to know of a system: a registry row, or anything shaped like one."""
-
-    name: str
-    package: str
-    summary: str
-
-
-class Mounted:
-    """A system under a prefix; its code is imported at its first request."""
-
-    def __init__(self, row: Row, prefix: str, hub: Hub) -> None:
-        self.row = row
-        self.prefix = prefix
-        self.hub = hub
-        self.tree: Tree | None = None
-        self.router: Router | None = None
-        self.endpoints: list[Endpoint] = []
-        self._openapi: bytes | None = None
-
-    def load(self) -> Tree:
-        """Imports the system's routes and compiles them."""
-        if self.tree is None:
-            self.hub.use(self.row.name)
-            self.router = import_module(f"{self.row.package}.api").router
-            assert self.router is not None
-            tree = Tree()
-            for route in self.router.routes:
-                endpoint = Endpoint(route, self.row.name)
-                self.endpoints.append(endpoint)
-                tree.add(route.method, route.path, endpoint)
-            self.tree = tree
-        return self.tree
-
-    def openapi(self) -> bytes:
-        """The OpenAPI 3.1 document, made once."""
-        if self._openapi is None:
-            from .openapi import document
-
-            self.load()
-            self._openapi = dumps(document(self)).encode()
-        return self._openapi
+MAX_FIELDS = 100
+"""Header fields of a request."""
+PLAIN = b"text/plain; charset=utf-8"
+PROBES = ("/livez", "/readyz", "/startupz")
+OWN = {*PROBES, "/metrics", "/_hub", "/"}
+DOCUMENTS = {"/openapi.json", "/docs"}
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Application:
@@ -85,29 +52,34 @@ class Application:
         hub: Hub,
         *,
         log: telemetry.AccessLog,
-        cors: tuple[str, ...] = (),
+        cors: Cors | None = None,
         max_body: int = MAX_BODY,
         index: Callable[[Application], str] | None = None,
+        background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
     ) -> None:
+        self.background = tuple(background)
         self.hub = hub
         hub.metrics = self.metrics = telemetry.Metrics()
         self.mounts = {m.prefix: m for m in mounts}
         self.root = self.mounts.get("")
         self.log = log
         self.cors = cors
-        self.max_body = max_body
+        self.bodies = Reader(max_body)
         self.index = index
-        self._tasks: set[asyncio.Task[Any]] = set()
         self.units = Units(hub)
+        self.streams = Streams()
+        self.sockets = Sockets()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await handshake.serve(self, scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1000})
+            await self._lifespan(scope, receive, send)
 
     @property
     def ready(self) -> bool:
@@ -130,6 +102,7 @@ class Application:
             await asyncio.to_thread(self.hub.store.read, lambda db: db.value("SELECT 1"))
         else:
             self.hub.store.patience(LOOP_PATIENCE_MS)
+        self._tasks |= {asyncio.create_task(fn(self.hub)) for fn in self.background}
         self.ready = True
 
     def _load(self, mounted: Mounted) -> Tree:
@@ -140,17 +113,26 @@ class Application:
             self._tasks |= {asyncio.create_task(fn(self.hub)) for fn in mounted.router.startup}
         return mounted.load()
 
+    def drain(self) -> None:
+        """The server stops: what never ends by itself (streams, WebSockets) is ended, what runs may finish."""
+        self.ready = False
+        if not self.draining:
+            self.draining = True
+            self.streams.drain()
+            self.sockets.drain()
+
     async def shutdown(self) -> None:
         """Stops background tasks, writes the rest of the log, closes the store."""
-        self.ready = False
+        self.drain()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.streams.close()
         self.units.close()
         self.log.flush()
         self.hub.close()
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
@@ -160,6 +142,7 @@ class Application:
                     self.hub.output.fail(error)
                     await send({"type": "lifespan.startup.failed", "message": error.message})
                     return
+                scope.get("state", {})["drain"] = self.drain  # where our protocols find it
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.shutdown()
@@ -171,170 +154,177 @@ class Application:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = time.perf_counter()
         self.metrics.in_flight += 1
-        method: str = scope["method"]
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        id = telemetry.request_id(headers.get(b"x-request-id"))
-        trace = telemetry.trace(headers.get(b"traceparent"))
-        if trace is not None:
-            telemetry.traceparent.set(trace)
-        route = "-"
+        request, trace = self.begin(scope)
+        method, route = request.method, "-"
         try:
-            path = _path(scope)
             try:
-                route, sent = await self._answer(scope, headers, receive, path, id)
+                route, sent = await self._answer(request, receive)
             except HubError as error:
-                sent = self._problem(self._dialect(error, path), path, id)
+                sent = failure(request, self.mounts.get(request.prefix), error)
             except Exception as error:
-                traceback.print_exception(error, file=sys.stderr)
-                sent = self._problem(
-                    HubError("An unexpected failure; it was logged.", hint=f"quote {id}"), path, id
-                )
-            sent.headers.append((b"x-request-id", id.encode()))
-            if (origin := headers.get(b"origin")) is not None:
-                self._allow_origin(sent.headers, origin, path)
-            empty = sent.status in (204, 304)
-            if not empty:
-                sent.headers.append((b"content-length", str(len(sent.body)).encode()))
+                sent = crash(request, self.mounts.get(request.prefix), error)
+            self.complete(request, sent)
             await send({"type": "http.response.start", "status": sent.status, "headers": sent.headers})
-            body = b"" if method == "HEAD" or empty else sent.body
-            await send({"type": "http.response.body", "body": body})
             seconds = time.perf_counter() - start
+            if sent.stream is not None and method != "HEAD":
+                size = await self._stream(sent.stream, request, receive, send, route)
+            else:
+                body = b"" if method == "HEAD" or sent.status in (204, 304) else sent.body
+                size = len(body)
+                await send({"type": "http.response.body", "body": body})
+                seconds = time.perf_counter() - start
             self.metrics.observe(method if method in METHODS else "OTHER", route, sent.status, seconds)
-            client = (scope.get("client") or ("-",))[0]
-            target = _target(scope)
-            self.log.add(method, target, sent.status, seconds, len(body), id, client, trace)
+            self.note(method, scope, sent.status, seconds, size, request.id, trace)
         finally:
             self.metrics.in_flight -= 1
+            if request.form is not None:
+                request.form.close()
 
-    async def _answer(
-        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, path: str, id: str
-    ) -> tuple[str, Sent]:
+    def begin(self, scope: Scope) -> tuple[Request, str | None]:
+        """The request, and the trace that it belongs to."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if len(headers) != len(scope["headers"]):
+            headers = combined(scope["headers"])
+        trace = None
+        if (given := headers.get(b"traceparent")) is not None:
+            trace = telemetry.trace(given)
+            telemetry.traceparent.set(trace)
+        id = telemetry.request_id(headers.get(b"x-request-id"))
+        return Request(scope, headers, self.hub, id), trace
+
+    def note(
+        self, method: str, scope: Scope, status: int, seconds: float, size: int, id: str, trace: str | None
+    ) -> None:
+        """A line in the access log."""
+        raw = scope.get("raw_path") or scope["path"].encode()
+        query = scope["query_string"]
+        target: bytes = raw + b"?" + query if query else raw
+        client = (scope.get("client") or ("-",))[0]
+        self.log.add(method, target.decode("latin-1"), status, seconds, size, id, client, trace)
+
+    def complete(self, request: Request, sent: Sent) -> None:
+        """Completes the header fields of a response."""
+        headers, media = sent.headers, sent.media
+        if media is not None:
+            headers.append((b"content-type", media))
+            if media.startswith(b"text/html"):
+                protect_page(headers)
+        if sent.stream is not None:
+            if sent.stream.length is not None:
+                headers.append((b"content-length", str(sent.stream.length).encode()))
+        elif sent.status != 204 and sent.status != 304:
+            headers.append((b"content-length", str(len(sent.body)).encode()))
+        headers.append((b"x-request-id", request.id.encode()))
+        headers.append(NOSNIFF)
+        if request.scope.get("scheme") in SECURE:
+            headers.append(HSTS)
+        if (origin := request.headers.get(b"origin")) is not None:
+            cors = self.allowed(self.mounts.get(request.prefix))
+            if cors is not None:
+                headers += cors.fields(origin)
+
+    async def _stream(
+        self, stream: Stream, request: Request, receive: Receive, send: Send, route: str
+    ) -> int:
+        """Sends a stream; gives the number of bytes."""
+        self.metrics.move("http_streams_open", route, 1)
+        try:
+            return await self.streams.send(stream, send, receive if request.chunks is None else None)
+        finally:
+            self.metrics.move("http_streams_open", route, -1)
+
+    async def _answer(self, request: Request, receive: Receive) -> tuple[str, Sent]:
         """The route's name and the response. Raises HubError."""
-        if (own := self._own(path)) is not None:
-            if scope["method"] not in ("GET", "HEAD"):
-                raise HttpError(405, f"{scope['method']} is not allowed here.", allow="GET, HEAD")
+        path, method = request.path, request.method
+        if path in OWN and (own := self._own(path)) is not None:
+            if method not in ("GET", "HEAD"):
+                raise HttpError(405, f"{method} is not allowed here.", allow="GET, HEAD")
             return path, own
-        mounted, inner = self._mounted(path)
-        tree = self._load(mounted)
-        if (
-            scope["method"] == "OPTIONS"
-            and self._origins(mounted)
-            and b"access-control-request-method" in headers
-        ):
-            return "preflight", Sent(204, _preflight(scope), b"")
-        if inner in ("/openapi.json", "/docs") and scope["method"] in ("GET", "HEAD"):
-            return inner, _document(mounted, inner)
-        found, values = tree.find(inner)
+        if len(request.headers) > MAX_FIELDS:
+            raise HttpError(431, f"The request has more than {MAX_FIELDS} header fields.")
+        mounted = self.root or self._enter(request)
+        tree = mounted.tree or self._load(mounted)
+        assert mounted.router is not None
+        if mounted.router.before is not None:
+            await mounted.router.before(request)
+        path = request.path
+        if path in DOCUMENTS and path not in tree.literal and method in ("GET", "HEAD"):
+            return path, await asyncio.to_thread(mounted.document, path)
+        found, values = tree.find(path)
+        if method == "OPTIONS" and (answer := self._preflight(request, mounted, found or {})) is not None:
+            return "preflight", answer
         if found is None:
             raise NotFound(f"There is nothing at {path[:200]}.", hint=f"see {mounted.prefix}/docs")
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        endpoint = found.get(method)
+        endpoint = found.get("GET" if method == "HEAD" else method)
         if endpoint is None:
-            allow = ", ".join(sorted({*found, *(["HEAD"] if "GET" in found else []), "OPTIONS"}))
-            if method == "OPTIONS":
-                return "options", Sent(204, [(b"allow", allow.encode())], b"")
-            raise HttpError(405, f"{scope['method']} is not allowed here.", allow=allow)
-        request = Request(scope, headers, self.hub, id, mounted.prefix)
-        request.path = inner
-        if endpoint.body_adapter is not None or endpoint.is_async:
-            request.body = await self._body(request, receive)
-        return mounted.prefix + endpoint.route.path, await self._run(endpoint, request, values)
+            return "options", _otherwise(method, found)
+        return mounted.prefix + endpoint.route.path, await self._run(endpoint, request, values, receive)
 
-    async def _run(self, endpoint: Endpoint, request: Request, values: list[str]) -> Sent:
-        args = endpoint.arguments(request, values)
-        if endpoint.is_async:
-            return endpoint.respond(request, await endpoint.await_(args))
-        return endpoint.respond(request, await self.units.run(endpoint, args))
+    async def find(self, request: Request) -> tuple[Mounted, dict[str, Endpoint] | None, list[str]]:
+        """The system that a request is for, the endpoints at its path, and the values in that path."""
+        mounted = self.root or self._enter(request)
+        tree = mounted.tree or self._load(mounted)
+        if mounted.router is not None and mounted.router.before is not None:
+            await mounted.router.before(request)
+        return mounted, *tree.find(request.path)
 
-    async def _body(self, request: Request, receive: Receive) -> bytes:
-        declared = request.headers.get(b"content-length")
-        if declared is not None and (not declared.isdigit() or int(declared) > self.max_body):
-            raise TooLarge(f"The body is larger than {self.max_body} bytes.")
-        parts, size = [], 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise HttpError(400, "The client went away.")
-            size += len(message.get("body", b""))
-            if size > self.max_body:
-                raise TooLarge(f"The body is larger than {self.max_body} bytes.")
-            parts.append(message.get("body", b""))
-            if not message.get("more_body", False):
-                return b"".join(parts)
-
-    def _mounted(self, path: str) -> tuple[Mounted, str]:
-        """The system that answers a path, and the path within it."""
-        if self.root is not None:
-            return self.root, path
+    def _enter(self, request: Request) -> Mounted:
+        """The one of several systems that answers a request, whose path is the one within that system from here on."""
+        path = request.path
         cut = path.find("/", 1)
         prefix = path if cut < 0 else path[:cut]
         mounted = self.mounts.get(prefix)
         if mounted is None:
             raise NotFound(f"There is no system at {prefix[:80]!r}.", hint="see /_hub")
-        return mounted, path[len(prefix) :] or "/"
+        request.prefix, request.path = prefix, path[len(prefix) :] or "/"
+        return mounted
 
-    def _dialect(self, error: HubError, path: str) -> HubError:
-        """The error with the status that the system's wire has for a broken rule."""
-        if error.status == 422:
-            with contextlib.suppress(HubError):
-                router = self._mounted(path)[0].router
-                error.status = router.invalid if router is not None else 422
-        return error
+    async def _run(self, endpoint: Endpoint, request: Request, values: list[str], receive: Receive) -> Sent:
+        admitted = False
+        if endpoint.gate is not None and (endpoint.is_async or endpoint.is_large):
+            await self.units.admit(endpoint, request)
+            admitted = True
+        try:
+            if endpoint.reads_body:
+                await self.bodies.read(request, endpoint, receive)
+            args = endpoint.arguments(request, values)
+        except HubError:
+            if endpoint.gate is not None and not admitted:  # who may not ask is not told what is wrong
+                await self.units.admit(endpoint, request)
+            raise
+        if endpoint.is_async:
+            return endpoint.respond(request, await endpoint.await_(request, args))
+        return endpoint.respond(request, await self.units.run(endpoint, request, args))
 
     def _own(self, path: str) -> Sent | None:
         """The process's own routes: probes, metrics, the index. A system at the root may have its own probes."""
         if path in PROBES and self.root is not None and path in self._load(self.root).literal:
             return None
         if path == "/livez":
-            return Sent(200, list(PROBE.items()), b"ok\n")
+            return Sent(200, [], b"ok\n", PLAIN)
         if path == "/readyz":
-            return (
-                Sent(200, list(PROBE.items()), b"ok\n")
-                if self.ready
-                else Sent(503, list(PROBE.items()), b"draining\n")
-            )
+            return Sent(200, [], b"ok\n", PLAIN) if self.ready else Sent(503, [], b"draining\n", PLAIN)
         if path == "/metrics":
             media = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
-            return Sent(200, [(b"content-type", media)], self.metrics.render().encode())
+            return Sent(200, [], self.metrics.render().encode(), media)
         if self.index is not None and (path == "/_hub" or (path == "/" and self.root is None)):
-            return Sent(200, [(b"content-type", b"text/html; charset=utf-8")], self.index(self).encode())
+            return Sent(200, [], self.index(self).encode(), b"text/html; charset=utf-8")
         return None
 
-    def _problem(self, error: HubError, path: str, id: str) -> Sent:
-        headers: Headers = [(b"content-type", problems.MEDIA_TYPE.encode()), (b"cache-control", b"no-store")]
-        if allow := error.details.pop("allow", None):
-            headers.append((b"allow", allow.encode()))
-        if retry := error.details.get("retryAfter"):
-            headers.append((b"retry-after", str(retry).encode()))
-        if error.status == 503:
-            headers.append((b"retry-after", b"1"))
-        body = problems.body(error, instance=path, request_id=id)
-        return Sent(error.status, headers, dumps(body, compact=True).encode("utf-8", "replace"))
+    # -- other origins ------------------------------------------------------------------------------------
 
-    def _origins(self, mounted: Mounted | None) -> tuple[str, ...]:
-        """Who may call a system from a browser."""
-        mounted_router = mounted.router if mounted is not None else None
-        return self.cors or (("*",) if mounted_router is not None and mounted_router.cors else ())
+    def allowed(self, mounted: Mounted | None) -> Cors | None:
+        """Who may call a system from a browser: what the server was started with, else what the system says."""
+        router = mounted.router if mounted is not None else None
+        return self.cors or (router.cors if router is not None else None)
 
-    def _allow_origin(self, headers: Headers, origin: bytes, path: str) -> None:
-        try:
-            mounted: Mounted | None = self._mounted(path)[0]
-        except HubError:
-            mounted = None
-        origins = self._origins(mounted)
-        if "*" in origins:
-            headers.append((b"access-control-allow-origin", b"*"))
-        elif origin.decode("latin-1") in origins:
-            headers += [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
-        else:
-            return
-        headers.append(
-            (b"access-control-expose-headers", b"*, ETag, Link, Location, X-Request-Id, X-Total-Count")
-        )
-
-
-PROBES = ("/livez", "/readyz", "/startupz")
-METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+    def _preflight(self, request: Request, mounted: Mounted, found: dict[str, Endpoint]) -> Sent | None:
+        """The answer to a browser that asks what pages of other origins may do here; None for any other OPTIONS."""
+        cors = self.allowed(mounted)
+        if cors is None or b"access-control-request-method" not in request.headers:
+            return None
+        asked = request.headers.get(b"access-control-request-headers", b"")
+        return Sent(204, cors.preflight(_methods(found), asked), b"")
 
 
 def build_app(
@@ -346,41 +336,41 @@ def build_app(
     cors: Iterable[str] = (),
     max_body: int = MAX_BODY,
     index: Callable[[Application], str] | None = None,
+    background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
+    auth: Authenticate | Authenticator | None = None,
 ) -> Application:
-    """An ASGI application of some systems: a `single` one at `/`, several under `/<name>`."""
-    mounts = [Mounted(Row(r.name, r.package, r.summary), "" if single else f"/{r.name}", hub) for r in rows]
-    log = telemetry.AccessLog(log_format)
-    return Application(mounts, hub, log=log, cors=tuple(cors), max_body=max_body, index=index)
+    """An ASGI application of some systems: a `single` one at `/`, several under `/<name>`.
 
-
-def _path(scope: Scope) -> str:
-    """The path, taken out of an absolute-form target (RFC 9112 §3.2.2) where a client sent one."""
-    path: str = scope["path"]
-    if path.startswith(("http://", "https://")):
-        path = "/" + path.split("://", 1)[1].partition("/")[2]
-        scope["path"] = path
-    return path
-
-
-def _target(scope: Scope) -> str:
-    raw = scope.get("raw_path") or scope["path"].encode()
-    query = scope["query_string"]
-    whole: bytes = raw + b"?" + query if query else raw
-    return whole.decode("latin-1")
-
-
-def _preflight(scope: Scope) -> Headers:
-    asked = dict(scope["headers"]).get(b"access-control-request-headers", b"")
-    return [
-        (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-        (b"access-control-allow-headers", asked or b"*"),
-        (b"access-control-max-age", b"600"),
+    `auth` is the authenticator of the whole process: with it, every route that has none of its own and is not declared
+    public demands a user. `background` runs from start to end beside the requests, each a coroutine function that is
+    given the hub.
+    """
+    default = authenticator(auth)
+    mounts = [
+        Mounted(Row(r.name, r.package, r.summary), "" if single else f"/{r.name}", hub, default) for r in rows
     ]
+    origins = tuple(cors)
+    return Application(
+        mounts,
+        hub,
+        log=telemetry.AccessLog(log_format),
+        cors=Cors(origins) if origins else None,
+        max_body=max_body,
+        index=index,
+        background=background,
+    )
 
 
-def _document(mounted: Mounted, path: str) -> Sent:
-    if path == "/openapi.json":
-        return Sent(200, [(b"content-type", b"application/json")], mounted.openapi())
-    from .page import docs_page
+def _methods(found: dict[str, Endpoint]) -> list[str]:
+    """What may be asked of a resource."""
+    return sorted({*found, *(["HEAD"] if "GET" in found else []), "OPTIONS"} - {WEBSOCKET})
 
-    return Sent(200, [(b"content-type", b"text/html; charset=utf-8")], docs_page(mounted).encode())
+
+def _otherwise(method: str, found: dict[str, Endpoint]) -> Sent:
+    """The answer to OPTIONS. Raises HttpError for a method that a resource does not have."""
+    allow = ", ".join(_methods(found))
+    if method == "OPTIONS":
+        return Sent(204, [(b"allow", allow.encode())], b"")
+    if method == "GET" and WEBSOCKET in found:
+        raise HttpError(426, "This is a WebSocket.", upgrade="websocket", connection="Upgrade")
+    raise HttpError(405, f"{method} is not allowed here.", allow=allow)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from backendhub import __version__
-from backendhub.kit import problems
 from backendhub.kit.errors import HubError
 
-from .endpoint import Endpoint, Reply
+from .dialect import Dialect
+from .endpoint import UNTYPED, Endpoint
 
 if TYPE_CHECKING:
-    from .application import Mounted
-
-PROBLEM = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    from .mounts import Mounted
 
 
 def document(mounted: Mounted) -> dict[str, Any]:
-    """The document, with the problem schema on every failure."""
+    """The document, with the dialect's schema on every failure and the schemes by which users are known."""
     from fastapi import FastAPI
 
     summary = mounted.row.summary
@@ -33,32 +32,53 @@ def document(mounted: Mounted) -> dict[str, Any]:
         servers=[{"url": mounted.prefix or "/"}],
         separate_input_output_schemas=False,
     )
-    for endpoint in mounted.endpoints:
-        if endpoint.route.in_schema:
-            _add(app, endpoint)
+    shown = [e for e in mounted.endpoints if e.route.in_schema]
+    for endpoint, id in zip(shown, _operation_ids(shown), strict=True):
+        _add(app, endpoint, id)
     schema: dict[str, Any] = app.openapi()
-    schema.setdefault("components", {}).setdefault("schemas", {})["Problem"] = problems.SCHEMA
-    for endpoint in mounted.endpoints:
-        _describe_body(schema, endpoint)
+    components: dict[str, Any] = schema.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for dialect in {e.route.family.dialect for e in shown}:
+        schemas[dialect.name] = dialect.schema
+    for endpoint in shown:
+        operation = schema["paths"].get(_path(endpoint), {}).get(endpoint.route.method.lower())
+        if operation is not None:
+            _describe_body(operation, endpoint)
+            _describe_users(operation, components, endpoint)
     return schema
 
 
-def _add(app: Any, endpoint: Endpoint) -> None:
+def _path(endpoint: Endpoint) -> str:
+    return endpoint.route.path.replace(":path}", "}")
+
+
+def _operation_ids(endpoints: list[Endpoint]) -> list[str]:
+    """A name for each operation: its function's, with the path where a function answers several."""
+    names = [e.fn.__name__.rstrip("_") for e in endpoints]
+    return [
+        name
+        if names.count(name) == 1
+        else "_".join([name, e.route.method.lower(), *re.findall(r"\w+", e.route.path)])
+        for e, name in zip(endpoints, names, strict=True)
+    ]
+
+
+def _add(app: Any, endpoint: Endpoint, id: str) -> None:
     route = endpoint.route
-    model = endpoint.result if endpoint.result not in (None, type(None), Reply) else None
+    model = endpoint.result if endpoint.result not in UNTYPED else None
+    dialect = route.family.dialect
+    content = _failure(dialect)
     responses: dict[int | str, dict[str, Any]] = {
-        "default": {"description": "A problem (RFC 9457)", "content": PROBLEM}
+        "default": {"description": dialect.description, "content": content}
     }
-    if endpoint.body_adapter is not None or endpoint.validate is not None:
-        responses[422] = {"description": "A value breaks a rule", "content": PROBLEM}
-    if endpoint.body_adapter is not None:
-        responses |= {s: {"description": HTTPStatus(s).phrase, "content": PROBLEM} for s in (400, 413, 415)}
-    responses |= {s: {"description": HTTPStatus(s).phrase, "content": PROBLEM} for s in _statuses(endpoint)}
+    if endpoint.body is not None or endpoint.parameters.validate is not None:
+        responses[dialect.invalid] = {"description": "A value breaks a rule", "content": content}
+    responses |= {s: {"description": HTTPStatus(s).phrase, "content": content} for s in _statuses(endpoint)}
     if route.media_type != "application/json":
         responses[endpoint.success] = {"description": "The content", "content": {route.media_type: {}}}
         model = None
     app.add_api_route(
-        route.path.replace(":path}", "}"),
+        _path(endpoint),
         _signature_only(endpoint),
         methods=[route.method],
         status_code=endpoint.success,
@@ -66,14 +86,28 @@ def _add(app: Any, endpoint: Endpoint) -> None:
         responses=responses,
         summary=_summary(endpoint.fn),
         description=inspect.getdoc(endpoint.fn) or "",
-        operation_id=endpoint.fn.__name__.rstrip("_"),
+        operation_id=id,
         name=endpoint.fn.__name__,
     )
 
 
+def _failure(dialect: Dialect) -> dict[str, Any]:
+    return {dialect.media_type: {"schema": {"$ref": f"#/components/schemas/{dialect.name}"}}}
+
+
 def _statuses(endpoint: Endpoint) -> list[int]:
+    """The failures that a route may answer with, besides broken rules."""
+    dialect = endpoint.route.family.dialect
     found = [s for s in endpoint.route.statuses if s >= 400]
-    return [*found, *([404] if endpoint.names and 404 not in found else [])]
+    if endpoint.body is not None or endpoint.route.declares_media:
+        found += [dialect.malformed, 413, 415]
+    if endpoint.gate is not None:
+        found.append(401)
+        if any(g.roles or g.scope for g in endpoint.gate.guards):
+            found.append(403)
+    if endpoint.parameters.names:
+        found.append(404)
+    return [s for s in dict.fromkeys(found) if s != dialect.invalid or s in endpoint.route.statuses]
 
 
 def _summary(fn: Callable[..., Any]) -> str:
@@ -83,12 +117,11 @@ def _summary(fn: Callable[..., Any]) -> str:
 def _signature_only(endpoint: Endpoint) -> Callable[..., Any]:
     """A function with the endpoint's parameters, less those that our own path injects."""
     hints = get_type_hints(endpoint.fn, include_extras=True)
-    hidden = {endpoint.db_name, endpoint.request_name}
     given = inspect.signature(endpoint.fn).parameters
     parameters = [
         p.replace(annotation=hints[n], kind=inspect.Parameter.KEYWORD_ONLY)
         for n, p in given.items()
-        if n not in hidden
+        if n not in endpoint.injected
     ]
 
     def endpoint_signature(**kwargs: Any) -> Any:
@@ -99,14 +132,24 @@ def _signature_only(endpoint: Endpoint) -> Callable[..., Any]:
     return endpoint_signature
 
 
-def _describe_body(schema: dict[str, Any], endpoint: Endpoint) -> None:
+def _describe_body(operation: dict[str, Any], endpoint: Endpoint) -> None:
     """Lists every media type that the route reads; FastAPI knows one."""
-    operation = (
-        schema["paths"].get(endpoint.route.path.replace(":path}", "}"), {}).get(endpoint.route.method.lower())
-    )
-    body = (operation or {}).get("requestBody")
-    if body is None:
+    body = operation.get("requestBody")
+    if body is not None:
+        content = next(iter(body["content"].values()))
+        body["content"] = {media: content for media in endpoint.route.consumes}
+        body["required"] = True
+    elif endpoint.reads_body and endpoint.route.declares_media:
+        content = {media: {"schema": {}} for media in endpoint.route.consumes}
+        operation["requestBody"] = {"content": content, "required": True}
+
+
+def _describe_users(operation: dict[str, Any], components: dict[str, Any], endpoint: Endpoint) -> None:
+    """Names the schemes by which a guarded route knows its users; `{}` says that none is needed."""
+    gate = endpoint.gate
+    if gate is None or gate.auth is None:
         return
-    content = next(iter(body["content"].values()))
-    body["content"] = {media: content for media in endpoint.route.consumes}
-    body["required"] = True
+    schemes = components.setdefault("securitySchemes", {})
+    schemes |= {name: dict(scheme) for name, scheme in gate.auth.schemes.items()}
+    open_: list[dict[str, list[str]]] = [] if gate.required else [{}]
+    operation["security"] = [*open_, *({name: []} for name in gate.auth.schemes)]

@@ -21,6 +21,7 @@ from backendhub.kit.errors import StoreBusy
 from backendhub.kit.hub import Hub
 
 from .endpoint import Endpoint
+from .request import Request
 
 THREADS = 10
 """Threads for units that wait: PostgreSQL, heavy ones, and writes while another process holds SQLite's lock."""
@@ -40,18 +41,27 @@ class Units:
         self._share: Share | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, endpoint: Endpoint, args: dict[str, Any]) -> Any:
+    async def run(self, endpoint: Endpoint, request: Request, args: dict[str, Any]) -> Any:
         """The result of an endpoint's function; raises what it raises."""
-        blocking = endpoint.db_name is not None and self._hub.store.blocking
+        blocking = endpoint.needs_store and self._hub.store.blocking
         if endpoint.route.heavy or (blocking and endpoint.writes):
-            return await self._hop(endpoint.execute, self._hub, args)
-        if endpoint.db_name is None:
-            return endpoint.fn(**args)
+            return await self._hop(endpoint.execute, request, args)
+        if not endpoint.needs_store:
+            return endpoint.call(None, request, args)
         if blocking:
-            return await self._queued(partial(endpoint.execute, self._hub, args))
+            return await self._queued(partial(endpoint.execute, request, args))
         if endpoint.writes:
-            return await self._queued(partial(endpoint.call, args=args))
-        return endpoint.execute(self._hub, args)
+            return await self._queued(partial(endpoint.call, request=request, args=args))
+        return endpoint.execute(request, args)
+
+    async def admit(self, endpoint: Endpoint, request: Request) -> None:
+        """Finds out who asks in a unit of its own. Raises Unauthenticated, Denied."""
+        if endpoint.gate is None or endpoint.gate.stateless:
+            endpoint.admit(None, request)
+        elif self._hub.store.blocking:
+            await self._queued(partial(self._hub.store.read, endpoint.admit, request))
+        else:
+            self._hub.store.read(endpoint.admit, request)
 
     def close(self) -> None:
         """Lets the threads finish."""

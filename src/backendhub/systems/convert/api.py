@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date as Date
 from typing import Annotated, Any, NotRequired
-from urllib.parse import parse_qsl
 
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +11,7 @@ from typing_extensions import TypedDict
 
 from backendhub.kit import web
 from backendhub.kit.db import Db
-from backendhub.kit.errors import HubError, Invalid, Malformed, UnsupportedMediaType
+from backendhub.kit.errors import HubError, Invalid
 from backendhub.kit.output import camel
 from backendhub.kit.rates import Rate
 
@@ -218,18 +217,13 @@ def _page(form: pages.Form) -> None:
         return web.Reply(pages.render(form, request.prefix, {}))
 
     @router.post(f"/{form.path}", media_type=HTML, consumes=(FORM_TYPE,), in_schema=False)
-    async def submit(request: web.Request) -> web.Reply:
+    def submit(request: web.Request) -> web.Reply:
         return _submit(form, request)
 
 
 def _submit(form: pages.Form, request: web.Request) -> web.Reply:
-    media = (request.header("content-type") or "").partition(";")[0].strip().lower()
-    if media != FORM_TYPE:
-        raise UnsupportedMediaType("The form is not sent as a form.", hint=f"send Content-Type: {FORM_TYPE}")
-    try:
-        given = dict(parse_qsl(request.body.decode(), keep_blank_values=True, max_num_fields=10))
-    except (UnicodeDecodeError, ValueError):
-        raise Malformed("The form cannot be read.") from None
+    assert request.form is not None
+    given = {name: value for name, value in request.form.items if isinstance(value, str)}
     try:
         result = _answer(form, given)
     except HubError as error:

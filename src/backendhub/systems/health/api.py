@@ -85,20 +85,20 @@ def health_of(request: web.Request, check: str) -> web.Reply:
     return reply
 
 
-@router.get("/livez", media_type="text/plain")
+@router.get("/livez", media_type="text/plain", public=True)
 def livez() -> str:
     """The process runs."""
     return "ok\n"
 
 
-@router.get("/startupz", media_type="text/plain", statuses=(503,))
+@router.get("/startupz", media_type="text/plain", public=True, statuses=(503,))
 def startupz(request: web.Request) -> web.Reply:
     """Every check has run once."""
     started = board(request.hub).started
     return web.Reply("ok\n" if started else "starting\n", 200 if started else 503)
 
 
-@router.get("/readyz", media_type="text/plain", statuses=(503,))
+@router.get("/readyz", media_type="text/plain", public=True, statuses=(503,))
 def readyz(request: web.Request) -> web.Reply:
     """Traffic is welcome: not draining, not in maintenance, nothing fails."""
     state = board(request.hub)

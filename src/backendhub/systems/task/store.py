@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from backendhub.kit import search
 from backendhub.kit.db import Db, columns
 from backendhub.kit.paging import Order, Sort
 
@@ -22,6 +22,7 @@ SORTS = {
     "updatedAt": Sort("t.updated_at", lambda t: stamp(t.updated_at)),
 }
 
+SEARCH = search.Index("task_search", {"description": 4, "notes": 1})
 TASK = columns(Task)
 ONE = f"SELECT {TASK} FROM task WHERE id = :id"
 # One task with its tags and dependencies in one statement.
@@ -107,27 +108,11 @@ def select_sql(db: Db, wanted: Filter, by: Order, cursor: str | None = None) -> 
         where.append(f"t.id {db.among('ids')}")
         params["ids"] = list(wanted.ids)
     if wanted.text is not None:
-        where.append(SEARCH[db.dialect])
-        params["text"] = words(wanted.text, db.dialect)
+        condition, found = SEARCH.condition(db, wanted.text, "t.id")
+        where.append(condition)
+        params |= found
     condition = " AND ".join(where) or "TRUE"
     return f"SELECT {columns(Task, 't')} FROM task t WHERE {condition} ORDER BY {by.sql} LIMIT :limit", params
-
-
-SEARCH = {
-    "sqlite": "t.id IN (SELECT rowid FROM task_search WHERE task_search MATCH :text)",
-    "postgres": (
-        "(to_tsvector('simple', t.description) @@ to_tsquery('simple', :text) OR t.id IN "
-        "(SELECT task_id FROM task_note WHERE to_tsvector('simple', text) @@ to_tsquery('simple', :text)))"
-    ),
-}
-
-
-def words(text: str, dialect: str) -> str:
-    """A query for all the words, the last as a prefix; operators of the engine's language are no operators."""
-    found = re.findall(r"\w+", text)
-    if dialect == "sqlite":
-        return " ".join(f'"{w}"' for w in found) + "*" if found else '""'
-    return " & ".join(found) + ":*" if found else ""
 
 
 def select(db: Db, wanted: Filter, by: Order, *, limit: int, cursor: str | None = None) -> list[Task]:

@@ -17,7 +17,7 @@ router = web.Router(
     "The Todo-Backend specification, in memory: a list of to-dos for front ends to play with. "
     "Any origin may call it; `DELETE /` starts over.",
     cors=True,
-    invalid=400,
+    dialect=web.Dialect(invalid=400),
 )
 
 Title = Annotated[str, Field(min_length=1, max_length=1000, pattern=VISIBLE)]

@@ -177,12 +177,14 @@ def marks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def pg() -> Iterator[Server]:
-    yield from _server("postgresql", "postgres", 5432, "psql")
+    port = int(os.environ.get("BACKENDHUB_TEST_POSTGRES_PORT") or 5432)
+    yield from _server("postgresql", "postgres", port, "psql")
 
 
 @pytest.fixture
 def maria() -> Iterator[Server]:
-    yield from _server("mariadb", "root", 3306, "mariadb")
+    port = int(os.environ.get("BACKENDHUB_TEST_MARIADB_PORT") or 3306)
+    yield from _server("mariadb", "root", port, "mariadb")
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def test_mariadb_password_by_memory_file(maria: Any, stored: Any, watched: Any) 
         f"CREATE USER {name}@'127.0.0.1' IDENTIFIED BY '{quoted}'; GRANT ALL ON *.* TO {name}@'127.0.0.1'"
     )
     try:
-        own = parse_dsn(f"mariadb://{name}@127.0.0.1/{name}")
+        own = parse_dsn(f"mariadb://{name}@127.0.0.1:{maria.port}/{name}")
         engine_for(own, options={"password_file": str(watched.secret), "bin_dir": str(watched.bin)}).dump(
             stored
         )

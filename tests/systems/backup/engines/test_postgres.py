@@ -120,7 +120,13 @@ def test_restore_needs_the_word_to_overwrite_and_swaps(pg: Any, stored: Any, mar
         engine.restore(stored, pg.dsn(name))
     assert caught.value.exit_code == 2
     held = subprocess.Popen(
-        ["psql", "-Xqc", "SELECT pg_sleep(60)", "-d", f"host=127.0.0.1 user=postgres dbname={name}"]
+        [
+            "psql",
+            "-Xqc",
+            "SELECT pg_sleep(60)",
+            "-d",
+            f"host=127.0.0.1 port={pg.port} user=postgres dbname={name}",
+        ]
     )
     engine.restore(stored, pg.dsn(name), replace=True)
     assert held.wait(10) != 0
@@ -235,7 +241,7 @@ def test_preflight_refuses_with_20(pg: Any, stored: Any, tmp_path: Path) -> None
         name,
     )
     try:
-        poor = parse_dsn(f"postgresql://{role}@127.0.0.1/{name}")
+        poor = parse_dsn(f"postgresql://{role}@127.0.0.1:{pg.port}/{name}")
         with pytest.raises(BackupError, match="no right to read public") as caught:
             engine_for(poor).dump(stored)
         assert caught.value.exit_code == 20
@@ -309,7 +315,7 @@ def test_server_killed_mid_dump_is_21(pg: Any, stored: Any) -> None:
 def test_locked_table_and_hung_source(pg: Any, stored: Any) -> None:
     name = pg.database()
     pg.sql("CREATE TABLE t(a int)", name)
-    hold = f"host=127.0.0.1 user=postgres dbname={name}"
+    hold = f"host=127.0.0.1 port={pg.port} user=postgres dbname={name}"
     held = subprocess.Popen(["psql", "-Xqc", "BEGIN; LOCK TABLE t; SELECT pg_sleep(60)", "-d", hold])
     try:
         while (
@@ -320,6 +326,7 @@ def test_locked_table_and_hung_source(pg: Any, stored: Any) -> None:
             )
             == "0"
         ):
+            assert held.poll() is None
             time.sleep(0.05)
         assert failing(pg, name, stored, lock_timeout=1, counts="off").exit_code == 21
         with pytest.raises(BackupError) as caught:

@@ -7,7 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,63 @@ def test_the_sum_holds_in_every_dump_under_a_transferring_writer(
         restore(stored, tmp_path / f"{number}.db")
         with closing(sqlite3.connect(tmp_path / f"{number}.db")) as db:
             assert db.execute("SELECT sum(balance) FROM account").fetchone() == (200_000,)
+
+
+@pytest.mark.parametrize("older_reader", [False, True])
+def test_commits_and_checkpoints_between_two_pages_are_not_seen(
+    tmp_path: Path, stored: Any, older_reader: bool
+) -> None:
+    path = make(tmp_path / "a.db", journal="WAL", rows=12_000)
+    moved, written = [0], []
+    with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(path)) as old:
+        db.execute("PRAGMA wal_autocheckpoint = 0")
+        if older_reader:  # holds frames back, so that the file alone is not the whole of it
+            old.execute("BEGIN")
+            old.execute("SELECT count(*) FROM account").fetchone()
+        db.execute("UPDATE account SET balance = balance + 1 WHERE id = 1")
+        db.execute("UPDATE account SET balance = balance - 1 WHERE id = 2")
+        db.commit()
+        inner = stored.stream
+
+        @contextmanager
+        def meddling(*args: Any, **more: Any) -> Iterator[Any]:
+            with inner(*args, **more) as writer:
+
+                class Meddling:
+                    @property
+                    def offset(self) -> int:
+                        return int(writer.offset)
+
+                    def write(self, data: bytes) -> None:
+                        writer.write(data)
+                        db.execute(
+                            "UPDATE account SET balance = balance - 3, owner = owner || 'x' WHERE id % 2 = 0"
+                        )
+                        db.execute(
+                            "UPDATE account SET balance = balance + 3, owner = owner || 'x' WHERE id % 2 = 1"
+                        )
+                        db.commit()
+                        written.append(db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone())
+                        moved[0] += 1
+
+                yield Meddling()
+
+        stored.stream = meddling
+        done = dump(path, stored)
+    assert moved[0] > 2
+    stored.stream = inner
+    restore(stored, tmp_path / "b.db")
+    with closing(sqlite3.connect(tmp_path / "b.db")) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert db.execute("SELECT sum(balance), sum(owner LIKE '%x') FROM account").fetchone() == (
+            1_200_000,
+            0,
+        )
+        assert db.execute("SELECT balance FROM account WHERE id < 3 ORDER BY id").fetchall() == [
+            (101,),
+            (99,),
+        ]
+    assert done.meta["pages"] * 4096 == len(stored.streams["pages"])
 
 
 @pytest.mark.parametrize(

@@ -46,10 +46,16 @@ class Server:
     def start(self, *settings: str) -> None:
         """Makes the data directory and waits for the server to answer."""
         data = self.folder / "data"
+        # A server that starts deletes every `#sql…` file of its tmpdir: those of another server too, if they share it.
+        scratch = self.folder / "tmp"
+        scratch.mkdir(mode=0o700)
+        if self.account:
+            shutil.chown(scratch, self.account)
         install = _program(("mariadb-install-db", "mysql_install_db"))
         words = [
             "--no-defaults",
             f"--datadir={data}",
+            f"--tmpdir={scratch}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
         ]
@@ -59,6 +65,7 @@ class Server:
             _program(("mariadbd", "mysqld")),
             "--no-defaults",
             f"--datadir={data}",
+            f"--tmpdir={scratch}",
             f"--socket={self.folder / 's'}",
         ]
         argv += ["--skip-networking", f"--log-error={self.log}", f"--pid-file={self.folder / 'pid'}"]

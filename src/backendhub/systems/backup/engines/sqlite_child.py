@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,118 +17,7 @@ from typing import Any
 
 import apsw
 
-LOCK_BYTE = 0x40000000
-BATCH = 1 << 20
-FRAME = struct.Struct(">cI")
-
-
-class Out:
-    """Frames on stdout."""
-
-    def __init__(self) -> None:
-        self._raw = os.fdopen(os.dup(1), "wb", buffering=0)
-        os.dup2(2, 1)
-
-    def send(self, kind: bytes, data: bytes | bytearray) -> None:
-        """Writes one frame whole."""
-        view = memoryview(FRAME.pack(kind, len(data)) + data)
-        while view:
-            view = view[self._raw.write(view) :]
-
-    def report(self, kind: bytes, value: Any) -> None:
-        """Writes one JSON frame."""
-        self.send(kind, json.dumps(value).encode())
-
-
-class PageSink:
-    """The destination file of `sqlite3_backup`: never stored, its pages go straight to the parent."""
-
-    def __init__(self, out: Out, page_size: int) -> None:
-        self.out, self.page_size = out, page_size
-        self.next, self.first, self.size = page_size, b"", 0
-        self.batch = bytearray()
-
-    def xWrite(self, data: bytes, offset: int) -> None:
-        """Takes one page: page 1 is kept until the end, all others must come in order."""
-        self.size = max(self.size, offset + len(data))
-        if offset == 0:
-            self.first = bytes(data)
-            return
-        if self.next == LOCK_BYTE and offset == LOCK_BYTE + self.page_size:
-            self._add(bytes(self.page_size))  # SQLite never writes the page that holds the lock byte
-        if offset != self.next or len(data) != self.page_size:
-            raise apsw.InternalError(f"page at {offset} of {len(data)} bytes where {self.next} was due")
-        self._add(data)
-
-    def _add(self, data: bytes) -> None:
-        self.batch += data
-        self.next += self.page_size
-        if len(self.batch) >= BATCH:
-            self.flush()
-
-    def flush(self) -> None:
-        """Sends the pages gathered so far."""
-        if self.batch:
-            self.out.send(b"P", self.batch)
-            self.batch = bytearray()
-
-    def xRead(self, amount: int, offset: int) -> bytes:
-        """Only page 1 is ever read back."""
-        data = self.first[offset : offset + amount] if offset < len(self.first) else b""
-        return data + bytes(amount - len(data))
-
-    def xFileSize(self) -> int:
-        """How far it was written."""
-        return self.size
-
-    def xFileControl(self, operation: int, pointer: int) -> bool:
-        """No extras."""
-        return False
-
-    def xDeviceCharacteristics(self) -> int:
-        """Nothing special."""
-        return 0
-
-    def xSectorSize(self) -> int:
-        """The usual."""
-        return 4096
-
-    def xCheckReservedLock(self) -> bool:
-        """Nobody else sees this file."""
-        return False
-
-    def _nothing(self, *_: int) -> None:
-        return None
-
-    xLock = xUnlock = xSync = xTruncate = xClose = _nothing
-
-
-class SinkVFS(apsw.VFS):  # type: ignore[misc,unused-ignore]
-    """Opens the one PageSink whatever the name."""
-
-    def __init__(self, sink: PageSink) -> None:
-        self.sink = sink
-        super().__init__("backendhub-sink", "")
-
-    def xOpen(self, name: Any, flags: Any) -> Any:
-        """The sink itself."""
-        return self.sink
-
-
-def connect(path: str, timeout: float, *, write: bool = False) -> apsw.Connection:
-    """Opens an existing file; read-write when that is allowed, so that a hot journal can be rolled back."""
-    writable = write or os.access(path, os.W_OK)
-    flags = apsw.SQLITE_OPEN_READWRITE if writable else apsw.SQLITE_OPEN_READONLY
-    connection = apsw.Connection(path, flags=flags)
-    connection.set_busy_timeout(int(timeout * 1000))
-    return connection
-
-
-def value(connection: apsw.Connection, sql: str) -> Any:
-    """The first cell of a query."""
-    for row in connection.execute(sql):
-        return row[0]
-    return None
+from .sqlite_pages import Out, begin, connect, read_file, read_pages, value
 
 
 def findings(connection: apsw.Connection) -> list[str]:
@@ -152,9 +40,10 @@ def objects(connection: apsw.Connection) -> dict[str, str]:
 def dump(out: Out, path: str, timeout: float, check: bool) -> None:
     """One read transaction: checked, described and copied page by page."""
     source = connect(path, timeout)
-    source.execute("BEGIN")
+    quiet = begin(source, path)
+    # Never closed: closing any descriptor of a file drops the locks that this process has on it (POSIX).
+    file = os.open(path, os.O_RDONLY) if quiet else -1
     page_size = value(source, "PRAGMA page_size")
-    value(source, "SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)")
     out.report(b"J", {"page_size": page_size})
     bad = findings(source) if check else []
     about = {
@@ -165,21 +54,10 @@ def dump(out: Out, path: str, timeout: float, check: bool) -> None:
         "findings": bad,
         "sqlite": apsw.sqlite_lib_version(),
     }
-    sink = PageSink(out, page_size)
-    vfs = SinkVFS(sink)
-    target = apsw.Connection("sink", vfs="backendhub-sink")
-    target.execute(
-        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE"
-    ).fetchall()
-    with target.backup("main", source, "main") as backup:
-        backup.step(-1)
-    sink.flush()
-    target.close()
-    vfs.unregister()
-    if len(sink.first) != page_size:
-        raise apsw.InternalError("SQLite never handed over page 1")
-    out.send(b"1", sink.first)
-    out.report(b"J", about | {"pages": sink.next // page_size})
+    pages = value(source, "PRAGMA page_count")
+    if not (quiet and read_file(out, file, page_size, pages)):
+        pages = read_pages(out, source, page_size)
+    out.report(b"J", about | {"pages": pages})
 
 
 def check(out: Out, path: str, timeout: float) -> None:

@@ -47,13 +47,18 @@ class Worker(Child):
         return answers[0]
 
     def _exactly(self, size: int) -> bytes:
-        parts = bytearray()
-        while len(parts) < size and (data := self.read(size - len(parts))):
-            parts += data
-        if parts and len(parts) < size:
+        data = self.read(size)
+        if len(data) == size or not data:
+            return data
+        parts = [data]
+        missing = size - len(data)
+        while missing and (data := self.read(missing)):
+            parts.append(data)
+            missing -= len(data)
+        if missing:
             self.finish()
             raise BackupError(f"{self.doing} ended in the middle.", SOURCE_FAILED)
-        return bytes(parts)
+        return b"".join(parts)
 
     def _explain(self, error: dict[str, Any]) -> NoReturn:
         kind, text = error["kind"], error["text"]

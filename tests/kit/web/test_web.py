@@ -19,7 +19,7 @@ from backendhub.kit import telemetry, web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, Invalid
 from backendhub.kit.output import dumps
-from backendhub.kit.web import application as application_module
+from backendhub.kit.web import mounts
 from backendhub.kit.web.fields import IdRef, Integer, When
 from backendhub.kit.web.routing import Tree
 
@@ -100,9 +100,7 @@ def things(hub: hubs.Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         warnings.simplefilter("ignore")
         from starlette.testclient import TestClient
     row = SimpleNamespace(name="thing", package="thing", summary="Things")
-    monkeypatch.setattr(
-        application_module, "import_module", lambda name: SimpleNamespace(router=make_router())
-    )
+    monkeypatch.setattr(mounts, "import_module", lambda name: SimpleNamespace(router=make_router()))
     monkeypatch.setattr(hub, "use", lambda *names: None)
     app = web.build_app(
         [row], hub, single=True, log_format="none", cors=("https://ok.example",), max_body=1000
@@ -377,17 +375,19 @@ def test_a_slow_unit_on_a_blocking_store_holds_up_no_other(monkeypatch: pytest.M
                 raise Conflict("no")
             return name
 
-        return SimpleNamespace(route=SimpleNamespace(heavy=False), db_name="db", writes=False, execute=run)
+        return SimpleNamespace(
+            route=SimpleNamespace(heavy=False), needs_store=True, writes=False, execute=run
+        )
 
     async def main() -> None:
         units = Units(hub)
 
         async def one(name: str) -> None:
-            finished.append(await units.run(unit(name), {}))
+            finished.append(await units.run(unit(name), Any, {}))
 
         slow = asyncio.create_task(one("slow"))
         others = [asyncio.create_task(one(n)) for n in ("a", "b", "c")]
-        bad = asyncio.create_task(units.run(unit("bad"), {}))
+        bad = asyncio.create_task(units.run(unit("bad"), Any, {}))
         await asyncio.wait_for(asyncio.gather(*others), 5)
         with pytest.raises(Conflict):
             await bad
@@ -399,3 +399,32 @@ def test_a_slow_unit_on_a_blocking_store_holds_up_no_other(monkeypatch: pytest.M
     start = time.monotonic()
     asyncio.run(main())
     assert time.monotonic() - start < 9
+
+
+def test_async_writes_wait_too(hub: hubs.Hub, mount: Callable[..., Any]) -> None:
+    import sqlite3
+    import time
+
+    router = web.Router()
+
+    @router.post("/")
+    async def write(request: web.Request) -> int:
+        return await request.call(lambda db: int(db.value("SELECT 1")))
+
+    @router.get("/")
+    async def read() -> int:
+        return 2
+
+    http = mount(router)
+    assert http.post("/").json() == 1
+    other = sqlite3.connect(str(hub.store.path), isolation_level=None, check_same_thread=False)  # type: ignore[attr-defined]
+    other.execute("BEGIN IMMEDIATE")
+    result: list[Any] = []
+    writer = threading.Thread(target=lambda: result.append(http.post("/")))
+    writer.start()
+    time.sleep(0.3)
+    assert http.get("/").json() == 2 and not result
+    other.execute("COMMIT")
+    writer.join(10)
+    other.close()
+    assert result[0].status_code == 200

@@ -1,0 +1,101 @@
+"""Signing in and signing up, with the hashing outside of the transaction: what faces call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from backendhub.kit import clock
+from backendhub.kit.db import Db
+from backendhub.kit.errors import Unauthenticated
+
+from . import authentication, users
+from .models import Opened, Refused, Session, User
+from .sessions import banned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backendhub.kit.hub import Hub
+    from backendhub.kit.web import Request
+
+
+class Grant(NamedTuple):
+    """What a client is given: an access token for `expires_in` seconds and the token that gets the next one."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    user: User
+    session: Session
+
+
+class NotSignedIn(Unauthenticated):
+    """No session for this login and password. `user` is the account where the password was right and the account is
+    disabled or banned; what is sent must not tell the rest apart."""
+
+    def __init__(self, user: User | None = None) -> None:
+        said = "This account is disabled." if user else "The login or the password is wrong."
+        super().__init__(said, credentials="disabled" if user else "invalid")
+        self.user = user
+
+
+async def verified(
+    request: Request, login: str, password: str, *, find: Callable[[Db, str], User | None] = users.by_login
+) -> User:
+    """The account with this login and password, hashed with the event loop free.
+
+    Raises NotSignedIn (an Unauthenticated): the same, and after the same work, for an unknown login, a wrong password and
+    an account without one; told apart is only a right password of an account that is disabled or banned.
+    """
+    user, stored = await request.read(credentials, login, find)
+    verdict = await request.hub.passwords.averify(password, stored)
+    if user is None or stored is None or not verdict.right:
+        raise NotSignedIn
+    if banned(user, clock.precise()):
+        raise NotSignedIn(user)
+    if verdict.replacement is not None:
+        await request.call(users.rehash, user.id, stored, verdict.replacement)
+    return user
+
+
+def credentials(
+    db: Db, login: str, find: Callable[[Db, str], User | None] = users.by_login
+) -> tuple[User | None, str | None]:
+    """The account with this login and its password's hash, as far as there are any."""
+    user = find(db, login)
+    return user, users.password_hash(db, user.id) if user else None
+
+
+def granted(db: Db, hub: Hub, opened: Opened, *, lifetime_s: int | None = None, **claims: Any) -> Grant:
+    """The tokens of a session that was just opened or refreshed; `claims` are further claims of the access token."""
+    tokens = authentication.of(hub).tokens
+    access = tokens.issue(
+        db,
+        subject=opened.user.id,
+        session=opened.session.id,
+        scopes=opened.session.scopes,
+        lifetime_s=lifetime_s,
+        **claims,
+    )
+    return Grant(access, opened.secret, lifetime_s or tokens.lifetime_s, opened.user, opened.session)
+
+
+def sign_in(
+    db: Db, hub: Hub, user: User, *, method: str = "password", lifetime_s: int | None = None, **about: Any
+) -> Grant:
+    """A new session of an account and its tokens; `about` are arguments of `Sessions.open`."""
+    opened = authentication.of(hub).sessions.open(db, user, method=method, **about)
+    return granted(db, hub, opened, lifetime_s=lifetime_s)
+
+
+def refreshed(db: Db, hub: Hub, token: str, *, lifetime_s: int | None = None) -> Grant | Refused:
+    """New tokens for a refresh token, or why not. Commit either way, then `taken` raises for a refusal."""
+    opened = authentication.of(hub).sessions.refresh(db, token)
+    return opened if isinstance(opened, Refused) else granted(db, hub, opened, lifetime_s=lifetime_s)
+
+
+def taken(outcome: Grant | Refused) -> Grant:
+    """The grant. Raises Unauthenticated for a refusal: call it after the unit, which had to be committed."""
+    if isinstance(outcome, Refused):
+        raise Unauthenticated("The refresh token is not valid.", token=outcome.reason)
+    return outcome

@@ -1,0 +1,108 @@
+"""The interface of limits, and everything about them that does not depend on where the counts are."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from os import urandom
+
+from backendhub.kit.errors import Invalid
+
+from .headers import TooManyHits
+from .rules import Decision, Rule
+
+Pair = tuple[str, Rule]
+
+
+class Limits(ABC):
+    """Counts hits on keys by rules.
+
+    `hit`, `hit_all`, `release`, `reset` and `holding` are for threads and commands, their twins with an `a` in front
+    for event loops. They take one step (over Redis: one round trip), however many ask at once.
+    """
+
+    def hit(self, key: str, rule: Rule, cost: int = 1) -> Decision:
+        """Counts a hit if the rule admits it; a cost of 0 only looks. Raises Invalid for a cost that never fits."""
+        return self.hit_all([(key, rule)], cost)[0]
+
+    async def ahit(self, key: str, rule: Rule, cost: int = 1) -> Decision:
+        """`hit` for event loops."""
+        return (await self.ahit_all([(key, rule)], cost))[0]
+
+    def hit_all(self, pairs: Sequence[Pair], cost: int = 1) -> list[Decision]:
+        """Counts a hit under several rules if all of them admit it, and under none if one does not."""
+        checked(pairs, cost)
+        return self._hit(pairs, cost, lease_for(pairs, cost))
+
+    async def ahit_all(self, pairs: Sequence[Pair], cost: int = 1) -> list[Decision]:
+        """`hit_all` for event loops."""
+        checked(pairs, cost)
+        return await self._ahit(pairs, cost, lease_for(pairs, cost))
+
+    @contextmanager
+    def holding(self, key: str, rule: Rule, cost: int = 1) -> Iterator[Decision]:
+        """A place of a `concurrency` rule for the length of a block. Raises TooManyHits where there is none."""
+        decision = self.hit(key, rule, cost)
+        if not decision.allowed:
+            raise TooManyHits([decision])
+        try:
+            yield decision
+        finally:
+            self.release(key, decision)
+
+    @asynccontextmanager
+    async def aholding(self, key: str, rule: Rule, cost: int = 1) -> AsyncIterator[Decision]:
+        """`holding` for event loops."""
+        decision = await self.ahit(key, rule, cost)
+        if not decision.allowed:
+            raise TooManyHits([decision])
+        try:
+            yield decision
+        finally:
+            await self.arelease(key, decision)
+
+    @abstractmethod
+    def _hit(self, pairs: Sequence[Pair], cost: int, lease: str) -> list[Decision]: ...
+
+    async def _ahit(self, pairs: Sequence[Pair], cost: int, lease: str) -> list[Decision]:
+        return self._hit(pairs, cost, lease)
+
+    @abstractmethod
+    def release(self, key: str, decision: Decision) -> None:
+        """Gives back a place of a `concurrency` rule; one that cannot be told so ends with its lease."""
+
+    async def arelease(self, key: str, decision: Decision) -> None:
+        """`release` for event loops."""
+        self.release(key, decision)
+
+    @abstractmethod
+    def reset(self, key: str, rule: Rule) -> None:
+        """Forgets what was counted. Raises StoreError where it cannot be."""
+
+    async def areset(self, key: str, rule: Rule) -> None:
+        """`reset` for event loops."""
+        self.reset(key, rule)
+
+
+def checked(pairs: Sequence[Pair], cost: int) -> None:
+    """Raises Invalid for what no store may be asked."""
+    if len({(key, rule.id) for key, rule in pairs}) != len(pairs) or not pairs:
+        raise Invalid("A hit names each key and rule once.")
+    for _, rule in pairs:
+        if not 0 <= cost <= rule.most:
+            raise Invalid(f"A hit that costs {cost} is more than {rule.name!r} ever admits ({rule.most}).")
+
+
+def lease_for(pairs: Sequence[Pair], cost: int) -> str:
+    """A name for a hit that may be given back; it begins with what it costs."""
+    held = cost and any(rule.algorithm == "concurrency" for _, rule in pairs)
+    return f"{cost}:{urandom(9).hex()}" if held else ""
+
+
+def unsure(pairs: Sequence[Pair]) -> list[Decision]:
+    """What the rules decide while the counts cannot be asked."""
+    return [
+        Decision(rule.fail == "open", rule, 0, 1.0, 0.0 if rule.fail == "open" else 1.0, unsure=True)
+        for _, rule in pairs
+    ]

@@ -1,0 +1,110 @@
+"""Counts in the memory of this process."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+from backendhub.kit import clock
+
+from .algorithms import State, Step, released, step
+from .base import Limits, Pair, unsure
+from .rules import Decision, Rule
+
+MAX_WEIGHT = 1_000_000
+"""Numbers that may be kept: a key is one, each entry of a log another. About 150 MB at most."""
+
+
+class MemoryLimits(Limits):
+    """Safe to use from threads and event loops alike; each process has its own.
+
+    What is counted is never forgotten early. Where there is no room for another key, its rule's `fail` decides.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = clock.steady, max_weight: int = MAX_WEIGHT) -> None:
+        self._clock = clock
+        self._max = max_weight
+        self._weight = 0
+        self._swept = 0
+        self._states: OrderedDict[str, tuple[State, int, int]] = (
+            OrderedDict()
+        )  # state, its end in µs, its weight
+        self._lock = Lock()
+
+    def _hit(self, pairs: Sequence[Pair], cost: int, lease: str) -> list[Decision]:
+        with self._lock:
+            now = round(self._clock() * 1_000_000)
+            steps = [step(rule, self._state(key, rule.id, now), now, cost, lease) for key, rule in pairs]
+            if all(found.allowed for found in steps):
+                if cost and not self._room(now):
+                    return unsure(pairs)
+                if cost:
+                    for (key, rule), found in zip(pairs, steps, strict=True):
+                        self._keep(f"{rule.id}:{key}", found, now)
+            elif len(steps) > 1:
+                # Nothing is counted: those that would have been admitted tell what is there without this hit.
+                looked = [step(rule, self._state(key, rule.id, now), now, 0, lease) for key, rule in pairs]
+                steps = [
+                    without._replace(allowed=found.allowed, retry=found.retry)
+                    for found, without in zip(steps, looked, strict=True)
+                ]
+        return [
+            Decision(
+                found.allowed,
+                rule,
+                found.remaining,
+                found.reset / 1_000_000,
+                found.retry / 1_000_000,
+                found.delay / 1_000_000,
+                lease if rule.algorithm == "concurrency" and found.allowed else "",
+            )
+            for (_, rule), found in zip(pairs, steps, strict=True)
+        ]
+
+    def _state(self, key: str, rule: str, now: int) -> State:
+        known = self._states.get(f"{rule}:{key}")
+        return None if known is None or known[1] <= now else known[0]
+
+    def _keep(self, name: str, found: Step, now: int) -> None:
+        before = self._states.pop(name, None)
+        if before is not None:
+            self._weight -= before[2]
+        if found.state is not None:
+            weight = 1 + sum(len(part) for part in found.state if isinstance(part, tuple))
+            self._states[name] = (found.state, now + found.keep, weight)
+            self._weight += weight
+
+    def _room(self, now: int) -> bool:
+        """Drops what has ended: a few of those touched longest ago at every hit, all of it where room is short."""
+        for _ in range(2):
+            oldest = next(iter(self._states), None)
+            if oldest is None or self._states[oldest][1] > now:
+                break
+            self._weight -= self._states.pop(oldest)[2]
+        if self._weight >= self._max and now - self._swept > 1_000_000:
+            self._swept = now
+            for name in [name for name, kept in self._states.items() if kept[1] <= now]:
+                self._weight -= self._states.pop(name)[2]
+        return self._weight < self._max
+
+    def release(self, key: str, decision: Decision) -> None:
+        """Gives back a place."""
+        name = f"{decision.rule.id}:{key}"
+        with self._lock:
+            known = self._states.get(name)
+            if known is not None and decision.lease:
+                state = released(known[0], decision.lease)
+                self._weight -= known[2]
+                if state is None:
+                    del self._states[name]
+                else:
+                    weight = 1 + sum(len(part) for part in state)
+                    self._states[name] = (state, known[1], weight)
+                    self._weight += weight
+
+    def reset(self, key: str, rule: Rule) -> None:
+        """Forgets what was counted."""
+        with self._lock:
+            known = self._states.pop(f"{rule.id}:{key}", None)
+            self._weight -= known[2] if known else 0

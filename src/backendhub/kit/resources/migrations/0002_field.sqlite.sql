@@ -1,0 +1,12 @@
+-- Every value of every row at its dotted path: what filters and sorts ask. See fields.py for what the columns hold.
+CREATE TABLE resources_field (
+  row_id BIGINT NOT NULL REFERENCES resources_row (id) ON DELETE CASCADE,
+  path TEXT NOT NULL,
+  resource_id BIGINT NOT NULL,
+  kind BIGINT NOT NULL,
+  num DOUBLE PRECISION NOT NULL,
+  key TEXT NOT NULL,
+  fold TEXT NOT NULL,
+  PRIMARY KEY (row_id, path)
+) WITHOUT ROWID;
+CREATE INDEX resources_field_value ON resources_field (resource_id, path, kind, num, key, row_id);
