@@ -20,6 +20,7 @@ from .failures import crash, failure
 from .guards import Authenticate, Authenticator, authenticator
 from .mounts import Mounted, Row
 from .readiness import Readiness
+from .replays import forget
 from .replies import Sent
 from .request import Request, combined
 from .routing import WEBSOCKET, Tree
@@ -72,6 +73,7 @@ class Application:
         self.streams = Streams()
         self.sockets = Sockets()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._forgets: asyncio.Task[None] | None = None
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,6 +115,9 @@ class Application:
             mounted.load()
             assert mounted.router is not None
             self._tasks |= {asyncio.create_task(fn(self.hub)) for fn in mounted.router.startup}
+            if self._forgets is None and any(route.idempotent for route in mounted.router.routes):
+                self._forgets = asyncio.create_task(forget(self.hub))
+                self._tasks.add(self._forgets)
         return mounted.load()
 
     def drain(self) -> None:
