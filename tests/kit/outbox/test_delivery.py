@@ -325,6 +325,11 @@ for n in range(int(sys.argv[2]), int(sys.argv[2]) + 1000):
 """
 
 
+def _published(store: Store) -> set[int]:
+    """What publishers have committed: the change that was made together with each event."""
+    return {r[0] for r in store.read(lambda db: db.fetch("SELECT n FROM t_effect WHERE pid = -1", {}))}
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_nothing_is_lost_or_invented_whoever_is_killed(
     made: Store, store_url: str, receiver: Receiver, tmp_path: Path
@@ -342,7 +347,10 @@ def test_nothing_is_lost_or_invented_whoever_is_killed(
     try:
         for round_ in range(4):
             publisher = start(PUBLISHER, str(round_ * 1000))
-            time.sleep(1.0 + rng.random())
+            while len(_published(made)) < 20 * (round_ + 1):
+                assert publisher.poll() is None
+                time.sleep(0.02)
+            time.sleep(rng.random() * 0.3)
             publisher.kill()
             publisher.wait(20)
             victim = workers.pop(0)
