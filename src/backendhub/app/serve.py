@@ -76,6 +76,9 @@ def serve(
     database: Annotated[
         str | None, Option(help="Store: a file, sqlite:///… or postgresql://…", metavar="URL")
     ] = None,
+    files: Annotated[
+        str | None, Option(help="Where files are kept: a directory or s3://bucket/prefix.", metavar="URL")
+    ] = None,
     memory: Annotated[bool, Option("--memory", help="Keep everything in memory; gone at the end.")] = False,
     demo: Annotated[bool, Option("--demo", help="Fill empty systems with sample data first.")] = False,
     open_: Annotated[bool, Option("--open", help="Open a browser when ready.")] = False,
@@ -114,7 +117,11 @@ def serve(
         raise Invalid(f"{asked!r} is no way to authenticate.", hint="--auth none or --auth token")
     if memory or database:
         current.settings.flags["database"] = ":memory:" if memory else str(database)
+    if files:
+        settings["files"] = files
     current.settings.flags |= settings
+    if files:
+        _ = current.files  # a place that cannot be used ends here, too
     options: dict[str, Any] = {
         "names": [s.name for s in systems],
         "single": len(words) == 1,
