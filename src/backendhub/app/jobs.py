@@ -26,7 +26,7 @@ app = cli.commands(
 )
 COMMANDS = {"jobs": app}
 
-PARTS: dict[str, str] = {}
+PARTS: dict[str, str] = {"files": "backendhub.kit.files.jobs"}
 """The parts of the kit that have jobs, and where their handlers are."""
 
 

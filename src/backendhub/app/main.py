@@ -23,6 +23,7 @@ APP = {
     "db": ("database", "Migrations: db status, db migrate"),
     "data": ("data", "Import, export, query and inspect the local store"),
     "demo": ("admin", "Fill systems with believable sample data"),
+    "files": ("files", "Files of the APIs: usage, quotas, collection, checks"),
     "jobs": ("jobs", "Background work: list, run, retry, cancel"),
     "undo": ("undo", "Undo the last change of any tool"),
     "openapi": ("openapi", "Print a system's OpenAPI document without a server"),

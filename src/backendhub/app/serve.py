@@ -76,6 +76,10 @@ def serve(
     database: Annotated[
         str | None, Option(help="Store: a file, sqlite:///… or postgresql://…", metavar="URL")
     ] = None,
+    redis: Annotated[
+        str | None,
+        Option(help="Redis for cache, limits and events: redis://host:6379/0", metavar="URL"),
+    ] = None,
     files: Annotated[
         str | None, Option(help="Where files are kept: a directory or s3://bucket/prefix.", metavar="URL")
     ] = None,
@@ -117,16 +121,18 @@ def serve(
         raise Invalid(f"{asked!r} is no way to authenticate.", hint="--auth none or --auth token")
     if memory or database:
         current.settings.flags["database"] = ":memory:" if memory else str(database)
-    if files:
-        settings["files"] = files
-    current.settings.flags |= settings
-    if files:
+    settings |= {"files": files} if files is not None else {}
+    current.settings.flags |= settings | ({"redis": redis} if redis is not None else {})
+    alone(systems, workers)
+    if files is not None:
         _ = current.files  # a place that cannot be used ends here, too
     options: dict[str, Any] = {
         "names": [s.name for s in systems],
         "single": len(words) == 1,
         "settings": settings,
         "database": current.settings.database,
+        "redis": current.settings.get("redis") or "",
+        "workers": workers,
         "log_format": log_format,
         "cors": cors or [],
         "max_body": max_body,
@@ -141,6 +147,8 @@ def serve(
     current.read(
         lambda db: db.value("SELECT 1")
     )  # a store that cannot be used ends here, not at the first request
+    if current.redis is not None:
+        current.redis.check()
     prepare(systems)
     listener = listen(host, port)
     if demo:
@@ -174,6 +182,17 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def alone(systems: Sequence[registry.System], workers: int) -> None:
+    """Raises Invalid for several processes of systems that have to hear each other and have no Redis for it."""
+    needy = [s for s in systems if s.uses]
+    if workers > 1 and needy and not hub.current().settings.get("redis"):
+        what = ", ".join(f"{s.name} ({' and '.join(s.uses.split())})" for s in needy)
+        raise Invalid(
+            f"With several workers these need a Redis that they share: {what}.",
+            hint="--redis redis://127.0.0.1:6379, or --workers 1",
+        )
+
+
 def prepare(systems: Sequence[registry.System]) -> None:
     """Lets each system that has a `prepare` module look at its settings and files. Raises what it raises."""
     from importlib import import_module
@@ -204,7 +223,8 @@ def build(options: dict[str, Any]) -> Application:
 
     current = hub.current()
     current.settings.flags |= options["settings"]
-    current.settings.flags |= {"database": options["database"], "auth": options["auth"]}
+    current.settings.flags |= {name: options[name] for name in ("database", "redis", "auth")}
+    current.workers = options["workers"]
     systems = chosen(options["names"])
     return web.build_app(
         systems,
@@ -223,7 +243,7 @@ def needs_jobs(systems: Sequence[registry.System]) -> bool:
     """Whether any of these systems has background work: a worker beside the others would only cost."""
     from backendhub.kit.db.migrate import needs
 
-    return any(s.has("jobs") or "jobs" in needs(s.name, "sqlite") for s in systems)
+    return any(s.has("jobs") or {"jobs", "files"} & {*needs(s.name, "sqlite")} for s in systems)
 
 
 async def _run_jobs(current: hub.Hub) -> None:

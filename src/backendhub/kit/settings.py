@@ -53,6 +53,7 @@ class Value(NamedTuple):
 
 CORE = (
     Setting("database", "URL or file of the store", env=("BACKENDHUB_DATABASE", "BACKENDHUB_DB")),
+    Setting("redis", "URL of a Redis for cache, limits and events; none: the memory of the process"),
     Setting("format", "output format: table, plain, json, ndjson or csv"),
     Setting("color", "always, never or auto", "auto"),
     Setting("offline", "never use the network, answer from the cache", "false"),
@@ -180,6 +181,8 @@ class Settings:
             known = self.declared.get(name)
             if known is not None and known.secret and value:
                 value = mask(value)
+            elif value and "://" in value:
+                value = without_password(value)
             rows.append(Value(name, value, source, known.help if known else "not known to any tool"))
         return rows
 
@@ -216,6 +219,13 @@ class Settings:
 def mask(secret: str) -> str:
     """A secret as it may be shown: its last four characters at most."""
     return "…" + secret[-4:] if len(secret) > 12 else "…"
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown."""
+    import re
+
+    return re.sub(r"(//[^:/@]*):[^/]*@", r"\1:***@", url)
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
