@@ -20,7 +20,7 @@ import urllib.request
 from pathlib import Path
 
 GOAL_MB = 60
-SYSTEM = '''
+SYSTEM = """
 import asyncio
 from backendhub.kit import web
 
@@ -45,7 +45,7 @@ async def socket(socket: web.Socket) -> None:
 @router.get("/ping")
 def ping() -> str:
     return "pong"
-'''
+"""
 START = """
 import sys
 from types import SimpleNamespace
@@ -100,7 +100,9 @@ async def crowd(port: int, kind: str, count: int, pid: int) -> tuple[float, floa
     """Memory with all of them connected, and the time of a request meanwhile."""
     writers = []
     for start in range(0, count, 50):
-        writers += await asyncio.gather(*(open_client(port, kind) for _ in range(start, min(start + 50, count))))
+        writers += await asyncio.gather(
+            *(open_client(port, kind) for _ in range(start, min(start + 50, count)))
+        )
     await asyncio.sleep(2)
     found = resident_mb(pid), await asyncio.to_thread(ping_ms, port)
     for writer in writers:

@@ -19,6 +19,7 @@ from .endpoint import Endpoint
 from .failures import crash, failure
 from .guards import Authenticate, Authenticator, authenticator
 from .mounts import Mounted, Row
+from .readiness import Readiness
 from .replays import forget
 from .replies import Sent
 from .request import Request, combined
@@ -68,6 +69,7 @@ class Application:
         self.bodies = Reader(max_body)
         self.index = index
         self.units = Units(hub)
+        self.readiness = Readiness(hub)
         self.streams = Streams()
         self.sockets = Sockets()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -241,7 +243,7 @@ class Application:
     async def _answer(self, request: Request, receive: Receive) -> tuple[str, Sent]:
         """The route's name and the response. Raises HubError."""
         path, method = request.path, request.method
-        if path in OWN and (own := self._own(path)) is not None:
+        if path in OWN and (own := await self._own(path)) is not None:
             if method not in ("GET", "HEAD"):
                 raise HttpError(405, f"{method} is not allowed here.", allow="GET, HEAD")
             return path, own
@@ -301,14 +303,15 @@ class Application:
             return endpoint.respond(request, await endpoint.await_(request, args))
         return endpoint.respond(request, await self.units.run(endpoint, request, args))
 
-    def _own(self, path: str) -> Sent | None:
+    async def _own(self, path: str) -> Sent | None:
         """The process's own routes: probes, metrics, the index. A system at the root may have its own probes."""
         if path in PROBES and self.root is not None and path in self._load(self.root).literal:
             return None
         if path == "/livez":
             return Sent(200, [], b"ok\n", PLAIN)
         if path == "/readyz":
-            return Sent(200, [], b"ok\n", PLAIN) if self.ready else Sent(503, [], b"draining\n", PLAIN)
+            status, text = await self.readiness()
+            return Sent(status, [], text.encode(), PLAIN)
         if path == "/metrics":
             media = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
             return Sent(200, [], self.metrics.render().encode(), media)
