@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,3 +146,23 @@ def test_signing_keys(user: Any) -> None:
     assert user("signing", "revoke", old).code == 2
     assert user("signing", "revoke", old, "--yes").code == 0
     assert [k["id"] for k in rows(user("signing", "list", "--json"))] == [new]
+
+
+def test_a_key_of_another_product(user: Any, tmp_path: Path) -> None:
+    from joserfc.jwk import ECKey, RSAKey
+
+    keys = [
+        k.as_dict(private=True) | {"kid": name}
+        for k, name in ((ECKey.generate_key(), "one"), (RSAKey.generate_key(), "two"))
+    ]
+    file = tmp_path / "keys.json"
+    file.write_text(json.dumps({"keys": keys}))
+    assert user("signing", "import", str(file)).out == "one\ntwo\n"
+    assert {k["algorithm"] for k in rows(user("signing", "list", "--json"))} == {"ES256", "RS256"}
+    token = user("token", "ada").out.strip()
+    hub = opened()
+    assert hub.read(accounts.bearer, accounts.of(hub), token).name == "ada"
+    hub.close()
+    public = json.dumps(ECKey.generate_key().as_dict(private=False))
+    for wrong in (public, "{}", "[]", "x", '{"kty": "oct", "k": "AAAA"}', json.dumps(keys[0])):
+        assert user("signing", "import", "-", stdin=wrong).code == 2, wrong

@@ -16,7 +16,7 @@ from backendhub.app.main import APP, load
 from backendhub.kit import hub as hubs
 from backendhub.kit.db import Db, Store, connect
 from backendhub.kit.db.base import pyformat
-from backendhub.kit.db.migrate import files, undoable
+from backendhub.kit.db.migrate import files, needs, undoable
 
 SYSTEMS = [pytest.param(s, id=s.name) for s in registry.SYSTEMS]
 WITH_TABLES = [pytest.param(s, id=s.name) for s in registry.SYSTEMS if files(s.name, "sqlite")]
@@ -41,6 +41,7 @@ def tables(db: Db) -> set[str]:
 
 @pytest.mark.parametrize("system", WITH_TABLES)
 def test_it_migrates_and_its_tables_have_its_prefix(store: Store, system: registry.System) -> None:
+    store.use(*needs(system.name, store.dialect))  # the parts of the kit that it stands on
     before = store.read(tables)
     store.use(system.name)
     made = store.read(tables) - before

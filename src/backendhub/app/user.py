@@ -330,6 +330,26 @@ def rotate(
     return made
 
 
+@signing_app.command("import", undoable=False, examples=("backendhub user signing import signing_keys.json",))
+def import_signing(
+    file: Annotated[
+        str, Argument(help="A private JWK, a list of them or a JWK set; - reads stdin.", metavar="FILE")
+    ],
+) -> list[str]:
+    """Sign with a key that another product has used; whoever else has it may sign too."""
+    import json
+
+    try:
+        given = json.loads(cli.read_file(file))
+    except ValueError as error:
+        raise Invalid(f"{file} is not JSON: {error}.") from None
+    keys = given.get("keys", [given]) if isinstance(given, dict) else given
+    if not isinstance(keys, list) or not keys or not all(isinstance(k, dict) for k in keys):
+        raise Invalid(f"{file} holds no key.", hint="a private JWK (RFC 7517)")
+    done: list[str] = unit(lambda db: [signing.import_key(db, key) for key in keys])
+    return done
+
+
 @signing_app.command("revoke", undoable=False)
 def revoke_signing(
     id: Annotated[str, Argument(help="The key's id.", metavar="ID")], yes: Yes = False

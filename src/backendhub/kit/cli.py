@@ -124,8 +124,9 @@ class Commands:
         def register(fn: F) -> F:
             key = name or fn.__name__.rstrip("_").replace("_", "-")
             shown = (says, columns, empty)
-            own = (tuple(examples), undoable, hidden, self.network, extras)
-            spec = Spec(key, fn, tuple(aliases), *shown, *own)
+            spec = Spec(
+                key, fn, tuple(aliases), *shown, tuple(examples), undoable, hidden, self.network, extras
+            )
             if default:
                 self.fallback = spec
             if not (default and name in (None, self.name)):  # `serve` is no command of `serve`

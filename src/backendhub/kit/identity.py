@@ -11,7 +11,7 @@ class Principal:
 
     `id` is the account's id, `name` what is shown of it, `roles` what the account is (`admin`, `writer`), `scopes`
     what this credential may do (empty: everything the account may do), `via` how it was proved: `token`, `api-key`
-    or `session`.
+    or `session`, `session` the id of the sign-in behind it where there is one.
     """
 
     id: str
@@ -19,6 +19,7 @@ class Principal:
     roles: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
     via: str = "token"
+    session: str | None = None
 
     def has(self, scope: str) -> bool:
         """Whether this credential may do `scope` (`posts:write`): an unscoped one may, one with `posts:*` too."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from datetime import date
+from enum import Enum
 from typing import Any
 
 from backendhub.kit.errors import Invalid
@@ -11,7 +14,22 @@ from backendhub.kit.output import plain
 RAW = b"\x00"
 """Begins bytes that were bytes before; JSON never begins with it."""
 
-_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain).encode
+
+def _more(value: Any) -> Any:
+    """What JSON has no word for; TypeError where even `plain` would only make up a text."""
+    known = isinstance(value, (Enum, date, Iterable)) or type(value).__module__ in (
+        "decimal",
+        "fractions",
+        "uuid",
+    )
+    if (known or hasattr(value, "as_json") or hasattr(value, "__dataclass_fields__")) and not isinstance(
+        value, (bytes, bytearray, memoryview)
+    ):
+        return plain(value)
+    raise TypeError("only values, records and times can be")
+
+
+_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_more).encode
 
 
 def encode(value: Any) -> bytes:

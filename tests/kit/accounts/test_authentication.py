@@ -36,7 +36,9 @@ def test_a_bearer_token(accounts_hub: Hub, ask: Callable[..., Any], ada: account
     grant = accounts_hub.unit(accounts.sign_in, accounts_hub, ada)
     for scheme in ("Bearer", "bearer", "BEARER "):
         found = who(accounts_hub, ask(authorization=f"{scheme} {grant.access_token}"))
-        assert found == Principal(ada.id, "ada", frozenset({"writer"}), frozenset(), "token")
+        assert found == Principal(
+            ada.id, "ada", frozenset({"writer"}), frozenset(), "token", grant.session.id
+        )
     assert accounts.authenticate(None, ask(authorization=f"Bearer {grant.access_token}")) == found
     with pytest.raises(Unauthenticated):
         who(accounts_hub, ask(authorization=f"Token {grant.access_token}"))
@@ -127,7 +129,7 @@ def test_a_session_cookie(
     opened = accounts_hub.unit(engine.open, ada, cookie=True)
     cookie = f"a=b; __Host-session={opened.secret}"
     assert who(accounts_hub, ask(cookie=cookie)) == Principal(
-        ada.id, "ada", frozenset({"writer"}), frozenset(), "session"
+        ada.id, "ada", frozenset({"writer"}), frozenset(), "session", opened.session.id
     )
     for at in ("2026-01-05T09:01:30Z", "2026-01-05T09:03:00Z"):  # used, so it is not idle
         frozen(at)

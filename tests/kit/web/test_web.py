@@ -399,3 +399,32 @@ def test_a_slow_unit_on_a_blocking_store_holds_up_no_other(monkeypatch: pytest.M
     start = time.monotonic()
     asyncio.run(main())
     assert time.monotonic() - start < 9
+
+
+def test_async_writes_wait_too(hub: hubs.Hub, mount: Callable[..., Any]) -> None:
+    import sqlite3
+    import time
+
+    router = web.Router()
+
+    @router.post("/")
+    async def write(request: web.Request) -> int:
+        return await request.call(lambda db: int(db.value("SELECT 1")))
+
+    @router.get("/")
+    async def read() -> int:
+        return 2
+
+    http = mount(router)
+    assert http.post("/").json() == 1
+    other = sqlite3.connect(str(hub.store.path), isolation_level=None, check_same_thread=False)  # type: ignore[attr-defined]
+    other.execute("BEGIN IMMEDIATE")
+    result: list[Any] = []
+    writer = threading.Thread(target=lambda: result.append(http.post("/")))
+    writer.start()
+    time.sleep(0.3)
+    assert http.get("/").json() == 2 and not result
+    other.execute("COMMIT")
+    writer.join(10)
+    other.close()
+    assert result[0].status_code == 200

@@ -20,11 +20,24 @@ Hashing is never inside a unit of work. Nothing here needs a web framework; JOSE
 
 from __future__ import annotations
 
-from . import api_keys, sessions, tokens, users
+from . import api_keys, factors, one_time, passkeys, sessions, tokens, users
 from .authentication import SCHEMES, Accounts, authenticate, authenticate_token, bearer, of, owned
-from .models import ApiKey, Opened, Refused, Session, SigningKey, Status, Taken, User
+from .models import (
+    ApiKey,
+    Challenge,
+    Factor,
+    Once,
+    Opened,
+    Passkey,
+    Refused,
+    Session,
+    SigningKey,
+    Status,
+    Taken,
+    User,
+)
 from .policy import Weak
-from .signing_in import Grant, granted, refreshed, sign_in, taken, verified
+from .signing_in import Grant, NotSignedIn, granted, refreshed, sign_in, taken, verified
 from .tokens import Claims, Tokens
 from .users import add, by_email, by_login, by_username, edit, find, get, remove
 
@@ -32,9 +45,14 @@ __all__ = [
     "SCHEMES",
     "Accounts",
     "ApiKey",
+    "Challenge",
     "Claims",
+    "Factor",
     "Grant",
+    "NotSignedIn",
+    "Once",
     "Opened",
+    "Passkey",
     "Refused",
     "Session",
     "SigningKey",
@@ -52,11 +70,14 @@ __all__ = [
     "by_login",
     "by_username",
     "edit",
+    "factors",
     "find",
     "get",
     "granted",
     "of",
+    "one_time",
     "owned",
+    "passkeys",
     "refreshed",
     "remove",
     "sessions",

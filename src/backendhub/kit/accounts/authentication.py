@@ -114,7 +114,7 @@ def principal(db: Db, claims: Claims) -> Principal:
     if not rows or rows[0][0] != claims.subject:
         raise Unauthenticated("The session has ended.", token="ended")
     id, name, roles = rows[0]
-    return Principal(id, name, _set(roles), claims.scopes, "token")
+    return Principal(id, name, _set(roles), claims.scopes, "token", claims.session)
 
 
 def api_key(db: Db, parts: Accounts, secret: str) -> Principal:
@@ -138,7 +138,7 @@ def cookie(db: Db, parts: Accounts, secret: str) -> Principal:
     id, name, roles, scopes, session, seen, idle, expires = rows[0]
     if idle and now - clock.parse(seen) > timedelta(seconds=TOUCH_S):
         parts.touches.session(session, min(now + timedelta(seconds=idle), clock.parse(expires)))
-    return Principal(id, name, _set(roles), _set(scopes), "session")
+    return Principal(id, name, _set(roles), _set(scopes), "session", session)
 
 
 def _cookie(header: bytes) -> str | None:

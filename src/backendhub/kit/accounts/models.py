@@ -38,6 +38,8 @@ class User:
     created_at: datetime
     updated_at: datetime
     revision: int
+    invited_at: datetime | None
+    deleted_at: datetime | None
 
     @property
     def label(self) -> str:
@@ -88,6 +90,67 @@ class SigningKey:
     created_at: datetime
     retired_at: datetime | None
     expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A code and a link that were sent, without either: what they are for and whom they were sent to."""
+
+    user_id: str
+    purpose: str
+    target: str
+    data: dict[str, Any]
+    attempts: int
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A second factor, without its secret. `kind` is `totp`, `phone` or `webauthn`."""
+
+    id: str
+    user_id: str
+    kind: str
+    name: str | None
+    phone: str | None
+    verified: bool
+    created_at: datetime
+    updated_at: datetime
+    challenged_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A question that waits for its answer."""
+
+    id: str
+    kind: str
+    user_id: str | None
+    factor_id: str | None
+    data: str
+    ip: str | None
+    attempts: int
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    """The public key of an authenticator; `credential_id` and `public_key` are base64url."""
+
+    id: str
+    user_id: str
+    credential_id: str
+    public_key: str
+    sign_count: int
+    name: str
+    aaguid: str | None
+    transports: tuple[str, ...]
+    backed_up: bool
+    factor: bool
+    created_at: datetime
+    last_used_at: datetime | None
 
 
 class Opened(NamedTuple):

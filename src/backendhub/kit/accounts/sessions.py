@@ -173,6 +173,14 @@ def raised(db: Db, session: Session, method: str, aal: str) -> Session:
     return found
 
 
+def reissued(db: Db, session: Session) -> str:
+    """A new refresh token of a session; those before it are gone, so that none that was taken earlier rises with it."""
+    secret = opaque()
+    db.run(store.DROP_FAMILY, session_id=session.id)
+    db.run(store.INSERT_REFRESH, hash=digest(secret), session_id=session.id, parent=None, now=clock.precise())
+    return secret
+
+
 def renew_cookie(db: Db, id: str) -> str:
     """A new secret for a session's cookie (a change of privilege must change it). Raises NotFound."""
     secret = opaque()
@@ -189,6 +197,16 @@ def end(db: Db, id: str, *, by: str = "logout") -> bool:
 def end_all(db: Db, user_id: str, *, but: str = "", by: str = "logout") -> int:
     """Ends every session of an account, but for one if named, and gives how many those were."""
     return db.run(store.END_SESSIONS, user_id=user_id, keep=but, now=clock.precise(), by=by)
+
+
+def end_lesser(db: Db, user_id: str, *, keep: str) -> int:
+    """Ends the sessions of an account that were proved by one factor only, but for one."""
+    return db.run(store.END_LESSER, user_id=user_id, keep=keep, now=clock.precise())
+
+
+def lower(db: Db, user_id: str) -> None:
+    """Takes the sessions of an account back to one factor: a factor that they were proved by is gone."""
+    db.run(store.LOWER, user_id=user_id)
 
 
 def sweep(db: Db) -> int:

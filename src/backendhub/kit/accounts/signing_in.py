@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backendhub.kit import clock
 from backendhub.kit.db import Db
-from backendhub.kit.errors import Denied, Unauthenticated
+from backendhub.kit.errors import Unauthenticated
 
 from . import authentication, users
 from .models import Opened, Refused, Session, User
@@ -29,20 +29,30 @@ class Grant(NamedTuple):
     session: Session
 
 
+class NotSignedIn(Unauthenticated):
+    """No session for this login and password. `user` is the account where the password was right and the account is
+    disabled or banned; what is sent must not tell the rest apart."""
+
+    def __init__(self, user: User | None = None) -> None:
+        said = "This account is disabled." if user else "The login or the password is wrong."
+        super().__init__(said, credentials="disabled" if user else "invalid")
+        self.user = user
+
+
 async def verified(
     request: Request, login: str, password: str, *, find: Callable[[Db, str], User | None] = users.by_login
 ) -> User:
     """The account with this login and password, hashed with the event loop free.
 
-    Raises Unauthenticated, the same and after the same work for an unknown login, a wrong password and an account
-    without one; Denied for a right password of an account that is disabled or banned.
+    Raises NotSignedIn (an Unauthenticated): the same, and after the same work, for an unknown login, a wrong password and
+    an account without one; told apart is only a right password of an account that is disabled or banned.
     """
     user, stored = await request.read(credentials, login, find)
     verdict = await request.hub.passwords.averify(password, stored)
     if user is None or stored is None or not verdict.right:
-        raise Unauthenticated("The login or the password is wrong.", credentials="invalid")
+        raise NotSignedIn
     if banned(user, clock.precise()):
-        raise Denied("This account is disabled.", account="disabled")
+        raise NotSignedIn(user)
     if verdict.replacement is not None:
         await request.call(users.rehash, user.id, stored, verdict.replacement)
     return user

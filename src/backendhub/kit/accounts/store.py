@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backendhub.kit.db import columns
 
-from .models import ApiKey, Session, SigningKey, User
+from .models import ApiKey, Challenge, Factor, Once, Passkey, Session, SigningKey, User
 
 USER = columns(User)
 BY_ID = f"SELECT {USER} FROM accounts_user WHERE id = :id"
@@ -36,6 +36,12 @@ ONE_AT_A_TIME = {
     "postgres": "SELECT CAST(pg_advisory_xact_lock(7364871) AS text)",
 }
 
+# What belongs to one account and must happen one after the other.
+LOCK_USER = {
+    "sqlite": "SELECT id FROM accounts_user WHERE id = :id",
+    "postgres": "SELECT id FROM accounts_user WHERE id = :id FOR UPDATE",
+}
+
 HASH = "SELECT hash FROM accounts_password WHERE user_id = :id"
 SET_HASH = """
 INSERT INTO accounts_password (user_id, hash, changed_at) VALUES (:id, :hash, :now)
@@ -58,6 +64,11 @@ RETURNING {SESSION}"""
 END_SESSION = (
     "UPDATE accounts_session SET ended_at = :now, ended_by = :by WHERE id = :id AND ended_at IS NULL"
 )
+END_LESSER = (
+    "UPDATE accounts_session SET ended_at = :now, ended_by = 'aal' "
+    "WHERE user_id = :user_id AND id <> :keep AND aal <> 'aal2' AND ended_at IS NULL"
+)
+LOWER = "UPDATE accounts_session SET aal = 'aal1' WHERE user_id = :user_id AND aal <> 'aal1'"
 END_SESSIONS = (
     "UPDATE accounts_session SET ended_at = :now, ended_by = :by "
     "WHERE user_id = :user_id AND id <> :keep AND ended_at IS NULL"
@@ -77,6 +88,7 @@ USE_REFRESH = (
     "UPDATE accounts_refresh SET used_at = :now, nonce = :nonce WHERE hash = :hash AND used_at IS NULL"
 )
 FORGET_NONCE = "UPDATE accounts_refresh SET nonce = NULL WHERE hash = :hash"
+DROP_FAMILY = "DELETE FROM accounts_refresh WHERE session_id = :session_id"
 FAMILY = "SELECT count(*) FROM accounts_refresh WHERE session_id = :session_id"
 
 API_KEY = columns(ApiKey)
@@ -106,6 +118,90 @@ VALUES (:id, :algorithm, :private, :now, NULL, NULL) ON CONFLICT DO NOTHING"""
 RETIRE_KEYS = "UPDATE accounts_signing_key SET retired_at = :now, expires_at = :until WHERE algorithm = :algorithm AND retired_at IS NULL"
 DROP_KEY = "DELETE FROM accounts_signing_key WHERE id = :id"
 SWEEP_KEYS = "DELETE FROM accounts_signing_key WHERE expires_at < :now"
+
+IMPORT_KEY = """
+INSERT INTO accounts_signing_key (id, algorithm, private, created_at, retired_at, expires_at, shared)
+VALUES (:id, :algorithm, :private, :now, NULL, NULL, TRUE) ON CONFLICT DO NOTHING"""
+IS_SHARED = "SELECT 1 FROM accounts_signing_key WHERE id = :id AND shared"
+
+ONCE = columns(Once)
+# Nothing comes back where the last one was sent too recently.
+SEND_ONCE = f"""
+INSERT INTO accounts_once (user_id, purpose, target, token_hash, code_hash, data, attempts, created_at, expires_at)
+VALUES (:user_id, :purpose, :target, :token_hash, :code_hash, :data, 0, :now, :expires_at)
+ON CONFLICT (user_id, purpose) DO UPDATE SET target = excluded.target, token_hash = excluded.token_hash,
+  code_hash = excluded.code_hash, data = excluded.data, attempts = 0, created_at = excluded.created_at,
+  expires_at = excluded.expires_at
+WHERE accounts_once.created_at <= :before
+RETURNING {ONCE}"""
+ONCE_OF_USER = f"SELECT {ONCE} FROM accounts_once WHERE user_id = :user_id ORDER BY purpose"
+ONCE_OF_TARGET = (
+    f"SELECT {ONCE} FROM accounts_once WHERE purpose = :purpose AND target = :target ORDER BY created_at DESC"
+)
+USE_TOKEN = f"DELETE FROM accounts_once WHERE token_hash = :hash AND purpose = :purpose AND expires_at > :now RETURNING {ONCE}"
+USE_CODE = f"""
+DELETE FROM accounts_once
+WHERE user_id = :user_id AND purpose = :purpose AND code_hash = :hash AND expires_at > :now AND attempts < :attempts
+RETURNING {ONCE}"""
+WRONG_CODE = (
+    "UPDATE accounts_once SET attempts = attempts + 1 WHERE user_id = :user_id AND purpose = :purpose"
+)
+DROP_ONCE = "DELETE FROM accounts_once WHERE user_id = :user_id AND purpose = :purpose"
+SWEEP_ONCE = "DELETE FROM accounts_once WHERE expires_at < :before"
+
+FACTOR = columns(Factor)
+FACTORS = f"SELECT {FACTOR} FROM accounts_factor WHERE user_id = :user_id ORDER BY id"
+FACTOR_BY_ID = f"SELECT {FACTOR} FROM accounts_factor WHERE id = :id AND user_id = :user_id"
+FACTOR_SECRET = "SELECT secret FROM accounts_factor WHERE id = :id"
+INSERT_FACTOR = f"""
+INSERT INTO accounts_factor (id, user_id, kind, name, phone, secret, credential_id, verified, last_step, created_at,
+  updated_at, challenged_at)
+VALUES (:id, :user_id, :kind, :name, :phone, :secret, NULL, FALSE, 0, :now, :now, NULL)
+ON CONFLICT DO NOTHING RETURNING {FACTOR}"""
+VERIFY_FACTOR = (
+    "UPDATE accounts_factor SET verified = TRUE, updated_at = :now WHERE id = :id AND NOT verified"
+)
+USE_STEP = "UPDATE accounts_factor SET last_step = :step WHERE id = :id AND last_step < :step"
+CHALLENGED = "UPDATE accounts_factor SET challenged_at = :now WHERE id = :id"
+NAME_FACTOR = f"UPDATE accounts_factor SET name = :name, phone = :phone, updated_at = :now WHERE id = :id RETURNING {FACTOR}"
+FACTOR_CREDENTIAL = "UPDATE accounts_factor SET credential_id = :credential WHERE id = :id"
+CREDENTIAL_OF = "SELECT credential_id FROM accounts_factor WHERE id = :id"
+DROP_FACTOR = "DELETE FROM accounts_factor WHERE id = :id"
+DROP_UNVERIFIED = (
+    "DELETE FROM accounts_factor WHERE user_id = :user_id AND NOT verified AND kind = :kind AND id <> :keep"
+)
+SWEEP_FACTORS = (
+    "DELETE FROM accounts_factor WHERE user_id = :user_id AND NOT verified AND created_at < :before"
+)
+
+CHALLENGE = columns(Challenge)
+INSERT_CHALLENGE = f"""
+INSERT INTO accounts_challenge (id, kind, user_id, factor_id, data, ip, attempts, created_at, expires_at)
+VALUES (:id, :kind, :user_id, :factor_id, :data, :ip, 0, :now, :expires_at) RETURNING {CHALLENGE}"""
+CHALLENGE_BY_ID = f"SELECT {CHALLENGE} FROM accounts_challenge WHERE id = :id"
+USE_CHALLENGE = "DELETE FROM accounts_challenge WHERE id = :id"
+WRONG_ANSWER = "UPDATE accounts_challenge SET attempts = attempts + 1 WHERE id = :id"
+SWEEP_CHALLENGES = "DELETE FROM accounts_challenge WHERE expires_at < :before"
+
+PASSKEY = columns(Passkey)
+PASSKEYS = f"SELECT {PASSKEY} FROM accounts_passkey WHERE user_id = :user_id AND NOT factor ORDER BY id"
+CREDENTIALS = f"SELECT {PASSKEY} FROM accounts_passkey WHERE user_id = :user_id ORDER BY id LIMIT 100"
+PASSKEY_BY_CREDENTIAL = f"SELECT {PASSKEY} FROM accounts_passkey WHERE credential_id = :credential"
+INSERT_PASSKEY = f"""
+INSERT INTO accounts_passkey (id, user_id, credential_id, public_key, sign_count, name, aaguid, transports, backed_up,
+  factor, created_at, last_used_at)
+VALUES (:id, :user_id, :credential_id, :public_key, :sign_count, :name, :aaguid, :transports, :backed_up, :factor, :now,
+  NULL)
+ON CONFLICT DO NOTHING RETURNING {PASSKEY}"""
+# An authenticator that counts never counts backwards: two answers with one count come from a copy (WebAuthn §6.1.1).
+PASSKEY_USED = """
+UPDATE accounts_passkey SET sign_count = :count, backed_up = :backed_up, last_used_at = :now
+WHERE id = :id AND (sign_count < :count OR (sign_count = 0 AND :count = 0))"""
+NAME_PASSKEY = (
+    f"UPDATE accounts_passkey SET name = :name WHERE id = :id AND user_id = :user_id RETURNING {PASSKEY}"
+)
+DROP_PASSKEY = "DELETE FROM accounts_passkey WHERE id = :id AND user_id = :user_id AND NOT factor"
+DROP_CREDENTIAL = "DELETE FROM accounts_passkey WHERE credential_id = :credential"
 
 # What every request with a credential asks: who it is now, whatever the credential said when it was made.
 _WHO = "u.id, coalesce(u.username, u.name, u.email, u.phone, u.id), u.roles"

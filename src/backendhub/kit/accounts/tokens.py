@@ -112,16 +112,9 @@ class Tokens:
         header: dict[str, Any] = {"alg": self.algorithm, "typ": TYPE}
         if self.secret is not None:
             return jwt.encode(header, body, _shared(self.secret), algorithms=["HS256"], default_type=None)
-        kid, private = self._signing(db)
+        kid, private = current_key(db, self.algorithm)
         header["kid"] = kid
         return jwt.encode(header, body, _key(private), algorithms=[self.algorithm], default_type=None)
-
-    def _signing(self, db: Db) -> tuple[str, str]:
-        rows = db.fetch(store.CURRENT_KEY, {"algorithm": self.algorithm})
-        if not rows:
-            make_key(db, self.algorithm)
-            rows = db.fetch(store.CURRENT_KEY, {"algorithm": self.algorithm})
-        return rows[0][0], rows[0][1]
 
     # -- verifying ------------------------------------------------------------------------------------------
 
@@ -143,6 +136,18 @@ class Tokens:
         return claims
 
     def _decode(self, db: Db, token: str, now: float) -> Claims:
+        header, body = self.signed(db, token)
+        # Tokens for other purposes have another type (RFC 8725 §3.11); sharers of a secret may sign plain ones.
+        kinds = (TYPE,) if self.secret is None else (TYPE, "jwt", "")
+        if str(header.get("typ", "")).lower().removeprefix("application/") not in kinds:
+            raise invalid("it is no access token")
+        return self._read(body, header.get("kid") if self.secret is None else None, now)
+
+    def signed(self, db: Db, token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Header and body of a token that one of the keys here has signed, whatever it is for and however old.
+
+        Raises Unauthenticated. `verify` is what asks the rest.
+        """
         from joserfc import jws
         from joserfc.errors import JoseError
 
@@ -161,11 +166,11 @@ class Tokens:
             raise invalid("it is malformed") from None
         if not isinstance(body, dict):
             raise invalid("it is malformed")
-        # Tokens for other purposes have another type (RFC 8725 §3.11); sharers of a secret may sign plain ones.
-        kinds = (TYPE,) if self.secret is None else (TYPE, "jwt", "")
-        if str(header.get("typ", "")).lower().removeprefix("application/") not in kinds:
-            raise invalid("it is no access token")
-        return self._read(body, kid if self.secret is None else None, now)
+        return header, body
+
+    def shared(self, db: Db, header: dict[str, Any]) -> bool:
+        """Whether a token's key is one that others have too: a secret by setting, or an imported key."""
+        return self.secret is not None or bool(db.value(store.IS_SHARED, id=header.get("kid")))
 
     def _key_for(self, db: Db, kid: str | None) -> tuple[str, Key]:
         if self.secret is not None:
@@ -232,6 +237,15 @@ def _shared(secret: str) -> Key:
 # -- signing keys ---------------------------------------------------------------------------------------------
 
 
+def current_key(db: Db, algorithm: str) -> tuple[str, str]:
+    """The id and the private JWK of the key that signs; makes the first one."""
+    rows = db.fetch(store.CURRENT_KEY, {"algorithm": algorithm})
+    if not rows:
+        make_key(db, algorithm)
+        rows = db.fetch(store.CURRENT_KEY, {"algorithm": algorithm})
+    return rows[0][0], rows[0][1]
+
+
 def make_key(db: Db, algorithm: str) -> str:
     """A new key that signs from now on, unless another process has just made one; gives its id."""
     from joserfc import jwk
@@ -250,6 +264,31 @@ def make_key(db: Db, algorithm: str) -> str:
     kid = key.thumbprint()
     private = json.dumps(key.as_dict(private=True), separators=(",", ":"))
     db.run(store.INSERT_KEY, id=kid, algorithm=algorithm, private=private, now=clock.precise())
+    return kid
+
+
+def import_key(db: Db, key: dict[str, Any], *, overlap_s: int = 86_400) -> str:
+    """Signs from now on with a private JWK that another product has used; gives its id. Raises Invalid.
+
+    Whoever has the key may sign with it too: `Tokens.signed` takes what they sign.
+    """
+    from joserfc import jwk
+    from joserfc.errors import JoseError
+
+    algorithm = {"EC": "ES256", "OKP": "Ed25519", "RSA": "RS256"}.get(str(key.get("kty")))
+    try:
+        if algorithm is None or key.get("crv") not in (None, "P-256", "Ed25519") or "d" not in key:
+            raise ValueError("it is not a private key of P-256, Ed25519 or RSA")
+        whole = jwk.import_key(key)
+        if algorithm == "RS256" and len(str(key.get("n"))) < 342:  # 2048 bits in base64 (RFC 7518 §3.3)
+            raise ValueError("an RSA key has at least 2048 bits")
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        raise Invalid(f"This key cannot be used: {error}.", hint="a private JWK (RFC 7517)") from None
+    now, kid = clock.precise(), str(key.get("kid") or whole.thumbprint())
+    db.run(store.RETIRE_KEYS, algorithm=algorithm, now=now, until=now + timedelta(seconds=overlap_s))
+    bare = {n: v for n, v in whole.as_dict(private=True).items() if n not in ("key_ops", "use", "alg", "kid")}
+    if not db.run(store.IMPORT_KEY, id=kid, algorithm=algorithm, private=json.dumps(bare), now=now):
+        raise Invalid("There is a key with this id already.", hint="backendhub user signing list")
     return kid
 
 

@@ -34,7 +34,7 @@ class MemoryLimits(Limits):
 
     def _hit(self, pairs: Sequence[Pair], cost: int, lease: str) -> list[Decision]:
         with self._lock:
-            now = int(self._clock() * 1_000_000)
+            now = round(self._clock() * 1_000_000)
             steps = [step(rule, self._state(key, rule.id, now), now, cost, lease) for key, rule in pairs]
             if all(found.allowed for found in steps):
                 if cost and not self._room(now):

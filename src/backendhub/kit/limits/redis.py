@@ -46,7 +46,7 @@ class RedisLimits(Limits):
 
     def _words(self, pairs: Sequence[Pair], cost: int, lease: str) -> list[str | int]:
         now = self._clock() if self._clock else clock.held()
-        words: list[str | int] = ["" if now is None else int(now * 1_000_000), cost, lease]
+        words: list[str | int] = ["" if now is None else round(now * 1_000_000), cost, lease]
         for _, rule in pairs:
             words += (rule.algorithm, *rule.numbers)
         return words

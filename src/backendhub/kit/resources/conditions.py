@@ -10,6 +10,7 @@ from backendhub.kit.db import contains
 
 from . import patterns
 from .fields import KEY, Entry, Kind, entry
+from .values import text_of
 
 COMPARISONS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 AFFIXES = {"contains": ("%", "%"), "starts": ("", "%"), "ends": ("%", "")}
@@ -81,7 +82,9 @@ class Conditions:
             return f"(r.id NOT IN ({field} AND kind = {Kind.OBJECT}) OR {self.sql(node.part)})"
         tests = [self.test(node.op, value) for value in node.values]
         if node.op == "ne":
-            return f"r.id IN ({field} AND NOT ({' OR '.join(tests)}))"
+            return f"r.id IN ({field} AND NOT ({' OR '.join(tests) or 'FALSE'}))"
+        if not tests:
+            return "FALSE"
         return "r.id IN (" + " UNION ALL ".join(f"{field} AND {test}" for test in tests) + ")"
 
     def search(self, text: str) -> str:
@@ -98,10 +101,10 @@ class Conditions:
         """What the columns of an entry have to say."""
         if op in AFFIXES:
             before, after = AFFIXES[op]
-            pattern = before + contains(str(value)[:MAX_TEXT].lower())[1:-1] + after
+            pattern = before + contains(text_of(value)[:MAX_TEXT].lower())[1:-1] + after
             return f"kind = {Kind.STRING} AND fold LIKE :{self.keep(pattern)} ESCAPE '\\'"
         if op == "like":
-            return f"(kind <= {Kind.ARRAY} AND {self._matches(str(value))})"
+            return f"(kind <= {Kind.ARRAY} AND {self._matches(text_of(value))})"
         wanted = entry(value)
         if op in COMPARISONS:
             return self._compared(COMPARISONS[op], wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from itertools import count as counting
 from typing import Any
 
 from backendhub.kit import clock
@@ -18,6 +19,7 @@ from .values import MAX_KEY, as_object, clean, merged, text_of, write
 
 Json = dict[str, Any]
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+EVERYTHING = Query()
 ONE = ""
 """The key of the row of a resource that is one object."""
 
@@ -25,12 +27,17 @@ ONE = ""
 # -- sets and resources ------------------------------------------------------------------------------------
 
 
+def find_set(db: Db, name: str) -> DataSet | None:
+    """The set of that name, if there is one."""
+    return db.one(DataSet, store.SET, name=name)
+
+
 def data_set(db: Db, name: str) -> DataSet:
     """The set of that name, made where it is missing."""
-    found = db.one(DataSet, store.SET, name=name)
+    found = find_set(db, name)
     if found is None:
         db.run(store.ADD_SET, name=name)
-        found = db.one(DataSet, store.SET, name=name)
+        found = find_set(db, name)
         assert found is not None
     return found
 
@@ -61,8 +68,7 @@ def load(
         if title == "$schema":
             continue
         _load_resource(db, into, title, content, rules)
-    loaded = {"file_hash": file_hash, "content_hash": content_hash(db, into.id), "at": clock.precise()}
-    db.run(store.LOADED, id=into.id, **loaded)
+    note_file(db, into.id, file_hash)
     return data_set(db, name)
 
 
@@ -88,18 +94,18 @@ def _load_resource(db: Db, into: DataSet, title: str, content: Any, rules: Rules
         store.insert_rows(db, made.id, {ONE: clean(content)})
         return
     rows: dict[str, Json] = {}
+    unused = counting(made.next_id)
     for item in map(clean, content):
         id = item.get(rules.id)
         if id in (None, ""):
-            id = made.next_id + len(rows) if made.integer_ids else _random_id(rules)
+            id = next(unused) if made.integer_ids else _random_id(rules)
         elif rules.random_ids and _is_integer(id):
             id = str(id)
         if (key := key_of(id)) in rows:
             raise Conflict(f"Two rows of {title} have the {rules.id} {key[:80]}.")
         rows[key] = {rules.id: id} | item | {rules.id: id}
     store.insert_rows(db, made.id, rows)
-    if made.integer_ids:
-        db.run(store.RESERVE_ID, id=made.id, taken=made.next_id + len(rows))
+    db.run(store.RESERVE_ID, id=made.id, taken=next(unused) - 1)
 
 
 def _is_object(value: Any) -> bool:
@@ -108,6 +114,11 @@ def _is_object(value: Any) -> bool:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+
+
+def sizes(db: Db, set_id: int) -> list[tuple[str, int]]:
+    """The name of each resource of a set, and how many rows it has."""
+    return [(name, number) for name, number in db.fetch(store.SIZES, {"set_id": set_id})]
 
 
 def content(db: Db, set_id: int) -> dict[str, list[str] | str | None]:
@@ -131,6 +142,12 @@ def text(db: Db, set_id: int) -> str:
 def content_hash(db: Db, set_id: int) -> str:
     """A hash of everything in a set, to see whether it has changed."""
     return sha256(text(db, set_id).encode()).hexdigest()
+
+
+def note_file(db: Db, set_id: int, file_hash: str | None) -> None:
+    """Notes that a file with this hash and the set hold the same."""
+    loaded = {"file_hash": file_hash, "content_hash": content_hash(db, set_id), "at": clock.precise()}
+    db.run(store.LOADED, id=set_id, **loaded)
 
 
 def shape(db: Db, resource: Resource) -> dict[str, dict[int, int]]:
@@ -170,10 +187,13 @@ def get(db: Db, resource: Resource, key: str = ONE) -> Row:
 
 def add(db: Db, resource: Resource, value: Json, rules: Rules) -> Row:
     """Adds a row; its id is the one sent, or else new. Raises Invalid, and Conflict for an id that is taken."""
-    row = clean(as_object(value))
+    sent = as_object(value)
+    if rules.random_ids:
+        sent = {name: item for name, item in sent.items() if name != rules.id}
+    row = clean(sent)
     id = row.get(rules.id)
     _check(db, resource, row, row, rules)
-    if rules.random_ids or id in (None, "", 0, False):
+    if rules.random_ids or id is None or id == "" or (id == 0 and id is not False):
         return _add_with_new_id(db, resource, row, rules)
     key = key_of(id)
     if resource.integer_ids and _is_integer(id):
@@ -236,8 +256,8 @@ def remove(
 
 def key_of(id: Any) -> str:
     """The key of an id. Raises Invalid for what is none."""
-    if not isinstance(id, (str, int, float)) or isinstance(id, bool):
-        raise Invalid("An id is text or a number.")
+    if not isinstance(id, (str, int)) or isinstance(id, bool):
+        raise Invalid("An id is text or a whole number.")
     key = text_of(id)
     if len(key) >= MAX_KEY:
         raise Invalid(f"An id has fewer than {MAX_KEY} characters.")

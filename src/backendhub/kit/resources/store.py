@@ -20,6 +20,10 @@ LOADED = "UPDATE resources_set SET file_hash = :file_hash, content_hash = :conte
 
 RESOURCES = f"SELECT {columns(Resource)} FROM resources_resource WHERE set_id = :set_id ORDER BY id"
 RESOURCE = f"SELECT {columns(Resource)} FROM resources_resource WHERE set_id = :set_id AND name = :name"
+SIZES = (
+    "SELECT s.name, (SELECT count(*) FROM resources_row r WHERE r.resource_id = s.id) "
+    "FROM resources_resource s WHERE s.set_id = :set_id ORDER BY s.id"
+)
 DELETE_RESOURCES = "DELETE FROM resources_resource WHERE set_id = :set_id"
 # One after the other: the row of the counter stays locked until the transaction ends.
 TAKE_ID = "UPDATE resources_resource SET next_id = next_id + 1 WHERE id = :id RETURNING next_id - 1"

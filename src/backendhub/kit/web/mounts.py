@@ -11,7 +11,7 @@ from backendhub.kit.output import dumps
 
 from .dialect import PROBLEMS, Dialect
 from .endpoint import Endpoint
-from .guards import Authenticator
+from .guards import BEARER, Authenticator
 from .replies import Sent
 from .routing import Router, Tree
 
@@ -44,6 +44,8 @@ class Mounted:
             self.hub.use(self.row.name)
             self.router = import_module(f"{self.row.package}.api").router
             assert self.router is not None
+            if any(route.idempotent for route in self.router.routes):
+                self.hub.use("idempotency")
             tree = Tree()
             for route in self.router.routes:
                 endpoint = Endpoint(route, self.row.name, self.auth)
@@ -55,6 +57,11 @@ class Mounted:
     def dialect(self, path: str) -> Dialect:
         """The dialect that failures at a path of the system are told in."""
         return self.router.at(path).dialect if self.router is not None else PROBLEMS
+
+    def challenge(self, path: str) -> str:
+        """What a 401 at a path of the system asks for."""
+        auth = self.router.at(path).auth if self.router is not None else None
+        return auth.challenge if auth is not None else BEARER
 
     def openapi(self) -> bytes:
         """The OpenAPI 3.1 document: that of the declared routes is made once, what the system makes of it each time."""
@@ -73,7 +80,7 @@ class Mounted:
     def document(self, path: str) -> Sent:
         """`/openapi.json` or `/docs`."""
         if path == "/openapi.json":
-            return Sent(200, [(b"content-type", b"application/json")], self.openapi())
+            return Sent(200, [], self.openapi(), b"application/json")
         from .page import docs_page
 
-        return Sent(200, [(b"content-type", b"text/html; charset=utf-8")], docs_page(self).encode())
+        return Sent(200, [], docs_page(self).encode(), b"text/html; charset=utf-8")

@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from .streams import Stream
 
 T = TypeVar("T")
 Fields = list[tuple[bytes, bytes]]
@@ -24,36 +28,45 @@ class Reply:
     headers: HeaderFields = field(default_factory=dict)
     etag: str | None = None
     media_type: str | None = None
+    last_modified: datetime | None = None
 
 
 @dataclass(slots=True)
 class Sent:
-    """A response as bytes."""
+    """A response as bytes, or as a stream of them."""
 
     status: int
     headers: Fields
     body: bytes
+    media: bytes | None = None
+    """Its Content-Type; None where there is no content."""
+    stream: Stream | None = None
 
 
 def reply(
-    value: T, *, status: int | None = None, headers: HeaderFields | None = None, etag: str | None = None
+    value: T,
+    *,
+    status: int | None = None,
+    headers: HeaderFields | None = None,
+    etag: str | None = None,
+    last_modified: datetime | None = None,
 ) -> T:
     """A value together with what else its response says. Typed as the value, which is what the route documents."""
-    return cast(T, Reply(value, status, headers or {}, etag))
+    return cast(T, Reply(value, status, headers or {}, etag, last_modified=last_modified))
 
 
 def encoded(headers: HeaderFields) -> Fields:
-    """Fields as bytes. Raises ValueError for a value with a line break or NUL (RFC 9110 §5.5), which could start
-    another field or another response."""
+    """Fields as bytes. Raises ValueError for a value with a line break or another control character (RFC 9110 §5.5):
+    it could start another field or another response, and servers refuse to send it. In URLs they are encoded."""
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     return [(name.lower().encode("ascii"), _value(name, value)) for name, value in pairs]
 
 
 def _value(name: str, value: str) -> bytes:
-    if not value.isascii() and name.lower() in ("location", "link", "content-location"):
+    if name.lower() in ("location", "link", "content-location") and not re.fullmatch(r"[ -~]*", value):
         value = quote(value, safe="!#$%&'()*+,/:;=?@[]~<>\" ")
-    if "\n" in value or "\r" in value or "\0" in value:
-        raise ValueError(f"The value of {name} has a line break in it.")
+    if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+        raise ValueError(f"The value of {name} has a line break or another control character in it.")
     try:
         return value.encode("latin-1")
     except UnicodeEncodeError:

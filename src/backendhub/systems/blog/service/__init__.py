@@ -1,0 +1,1 @@
+"""The rules of the blog: people, articles, comments. Every function takes the transaction first."""

@@ -1,0 +1,25 @@
+-- needs: accounts
+-- Flows with a code challenge (PKCE, RFC 7636): begun where a mail is asked for, ended where its link was followed.
+CREATE TABLE jwt_auth_flow (
+  id TEXT PRIMARY KEY,
+  user_id TEXT NOT NULL REFERENCES accounts_user (id) ON DELETE CASCADE,
+  purpose TEXT NOT NULL,
+  challenge TEXT NOT NULL,
+  challenge_method TEXT NOT NULL CHECK (challenge_method IN ('s256', 'plain')),
+  code_hash TEXT UNIQUE, -- of the code that the link's redirect carries
+  created_at TEXT NOT NULL,
+  expires_at TEXT NOT NULL
+);
+CREATE INDEX jwt_auth_flow_user ON jwt_auth_flow (user_id, purpose, created_at);
+CREATE INDEX jwt_auth_flow_expires ON jwt_auth_flow (expires_at);
+
+-- Text messages: written in the commit that asks for them.
+CREATE TABLE jwt_auth_message (
+  id TEXT PRIMARY KEY,
+  channel TEXT NOT NULL CHECK (channel IN ('email', 'sms')),
+  recipient TEXT NOT NULL,
+  template TEXT NOT NULL,
+  data TEXT NOT NULL, -- JSON object
+  created_at TEXT NOT NULL
+);
+CREATE INDEX jwt_auth_message_recipient ON jwt_auth_message (recipient, id);

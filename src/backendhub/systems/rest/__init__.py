@@ -1,0 +1,1 @@
+"""Any resource as a REST API over a real database, in json-server's two dialects."""

@@ -1,0 +1,2 @@
+-- The rows are those of the data sets of the kit.
+-- needs: resources
