@@ -132,7 +132,7 @@ SYSTEMS: tuple[System, ...] = (
         "blog",
         "publishing",
         "Multi-author blog: Conduit (RealWorld), /posts, drafts, search, feeds",
-        "api",
+        "api jobs",
         settings=(
             Option("blog.title", "What the feeds are called", "Blog"),
             Option("blog.site", "Address of the web site that shows the articles; feeds link to it"),

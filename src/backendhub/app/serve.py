@@ -31,6 +31,8 @@ AUTH = {
 }
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DRAIN_SECONDS = 10
+KEEP_ALIVE_S = 65
+"""How long an idle connection stays: longer than clients and proxies keep theirs, so that none is cut while in use."""
 
 
 def chosen(names: Sequence[str]) -> list[registry.System]:
@@ -281,13 +283,19 @@ def _banner(options: dict[str, Any], listener: socket.socket, host: str) -> None
 def _config(target: Any, **more: Any) -> Any:
     import uvicorn
 
+    from backendhub.kit.web import server
+
     return uvicorn.Config(
         target,
+        http=server.HttpProtocol,
+        ws=server.SocketProtocol,
+        **server.SETTINGS,
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="on",
         timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_S,
         **more,
     )
 

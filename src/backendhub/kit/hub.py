@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from backendhub.kit.cache import Cache
     from backendhub.kit.events import Events
     from backendhub.kit.fetch import Fetcher
+    from backendhub.kit.files import Files
     from backendhub.kit.http import Http
     from backendhub.kit.limits import Limits
     from backendhub.kit.redis import Redis
@@ -67,6 +68,13 @@ class Hub:
         from backendhub.kit.fetch import Fetcher, Policy
 
         return Fetcher(Policy.of(self.settings), offline=self.settings.flag("offline"))
+
+    @cached_property
+    def files(self) -> Files:
+        """Files in a directory or a bucket, and their rows in the store."""
+        from backendhub.kit.files import Files
+
+        return Files.of(self.store, self.settings)
 
     @cached_property
     def redis(self) -> Redis | None:
@@ -159,7 +167,7 @@ class Hub:
         for kept in self._memory.values():
             if (close := getattr(kept, "close", None)) is not None:
                 close()
-        for part in ("events", "cache", "redis", "passwords", "http", "store"):
+        for part in ("events", "cache", "redis", "passwords", "http", "files", "store"):
             if (opened := self.__dict__.get(part)) is not None:
                 opened.close()
 

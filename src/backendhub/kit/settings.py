@@ -60,6 +60,10 @@ CORE = (
     Setting("cache", "take answers of other servers from the cache", "true"),
     Setting("fetch.allow", "private addresses, networks and hosts that URLs of users may lead to"),
     Setting("fetch.ports", "ports that URLs of users may name, such as 80,443,8000-8999"),
+    Setting("files", "where files are kept: a directory or s3://bucket/prefix"),
+    Setting("files.quota", "bytes that one owner may keep, such as 5GB; none: no limit"),
+    Setting("files.limit", "bytes that one file may have, such as 500MB; none: no limit"),
+    Setting("files.direct", "hand out addresses of the bucket itself, where it can sign them", "true"),
     Setting("timeout", "seconds to wait for another server", "15"),
     Setting("jobs.concurrency", "jobs of one queue that a worker runs at a time", "10"),
     Setting("jobs.lease", "seconds after which the jobs of a lost worker go to another", "60"),
@@ -73,6 +77,7 @@ CORE = (
     Setting("accounts.session_idle", "seconds without use that end a sign-in; 0: none do", "604800"),
     Setting("accounts.refresh_grace", "seconds in which a refresh token may come twice", "10"),
     Setting("accounts.password_length", "characters that a new password has at least", "8"),
+    Setting("accounts.password_known", "refuse passwords that are known from breaches", "true"),
     Setting("accounts.hash_memory", "KiB of memory a password hash takes (Argon2id)", "19456"),
     Setting("accounts.hash_passes", "passes of a password hash (Argon2id)", "2"),
 )

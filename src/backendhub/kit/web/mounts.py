@@ -78,7 +78,7 @@ class Mounted:
     def document(self, path: str) -> Sent:
         """`/openapi.json` or `/docs`."""
         if path == "/openapi.json":
-            return Sent(200, [(b"content-type", b"application/json")], self.openapi())
+            return Sent(200, [], self.openapi(), b"application/json")
         from .page import docs_page
 
-        return Sent(200, [(b"content-type", b"text/html; charset=utf-8")], docs_page(self).encode())
+        return Sent(200, [], docs_page(self).encode(), b"text/html; charset=utf-8")

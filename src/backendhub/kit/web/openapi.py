@@ -12,8 +12,7 @@ from backendhub import __version__
 from backendhub.kit.errors import HubError
 
 from .dialect import Dialect
-from .endpoint import Endpoint
-from .replies import Reply
+from .endpoint import UNTYPED, Endpoint
 
 if TYPE_CHECKING:
     from .mounts import Mounted
@@ -66,7 +65,7 @@ def _operation_ids(endpoints: list[Endpoint]) -> list[str]:
 
 def _add(app: Any, endpoint: Endpoint, id: str) -> None:
     route = endpoint.route
-    model = endpoint.result if endpoint.result not in (None, type(None), Reply) else None
+    model = endpoint.result if endpoint.result not in UNTYPED else None
     dialect = route.family.dialect
     content = _failure(dialect)
     responses: dict[int | str, dict[str, Any]] = {

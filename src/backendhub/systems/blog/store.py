@@ -60,9 +60,9 @@ NEXT_SLUG = (
 )
 CLAIM_SLUG = "INSERT INTO blog_slug (base, taken) VALUES (:slug, 1) ON CONFLICT DO NOTHING"
 INSERT = (
-    "INSERT INTO blog_article (uuid, slug, author_id, title, description, body, category, tags, publish_at, favorites, "
-    "revision, created_at, updated_at) VALUES (:uuid, :slug, :author_id, :title, :description, :body, :category, :tags, "
-    ":publish_at, 0, 1, :now, :now) RETURNING id"
+    "INSERT INTO blog_article (uuid, slug, author_id, title, description, body, category, tags, publish_at, announced_at, "
+    "favorites, revision, created_at, updated_at) VALUES (:uuid, :slug, :author_id, :title, :description, :body, :category, :tags, "
+    ":publish_at, NULL, 0, 1, :now, :now) RETURNING id"
 )
 # Claims an article for a change: whoever comes second waits, and fails where the revision it knew is no longer there.
 CLAIM = (
@@ -85,6 +85,7 @@ CATEGORIES = (
     "SELECT category, count(*) FROM blog_article WHERE category IS NOT NULL AND publish_at <= :now "
     "GROUP BY category ORDER BY category LIMIT :limit"
 )
+PUBLISH_AT = "SELECT publish_at FROM blog_article WHERE id = :id AND announced_at IS NULL"
 # Once an article, and only when it is out: whoever changes the row is the one who announces it.
 ANNOUNCE = "UPDATE blog_article SET announced_at = :now WHERE id = :id AND announced_at IS NULL AND publish_at <= :now"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from backendhub.kit import clock, ids, paging
+from backendhub.kit import clock, ids, jobs, paging
 from backendhub.kit.db import Db
 from backendhub.kit.errors import PreconditionFailed, Unauthenticated
 from backendhub.kit.identity import Principal
@@ -165,6 +165,7 @@ def add(
         markdown.excerpt(body) if description is None else checked("description", description, MAX_ABOUT)
     )
     id = int(db.value(store.INSERT, slug=_free_slug(db, slugs.slug(title)), **values))
+    announce(db, id)
     return _whole(db, id, who)
 
 
@@ -185,6 +186,8 @@ def edit(
         values["slug"] = _free_slug(db, slugs.slug(values["title"]))
     later = article.updated_at + timedelta(milliseconds=1)  # two changes never have the same time
     db.update(Article, "blog_article", article.id, **values, updated_at=max(now, later))
+    if "publish_at" in values:
+        announce(db, article.id)
     return _whole(db, article.id, who)
 
 
@@ -193,6 +196,20 @@ def remove(db: Db, who: Principal, ref: Ref, *, if_revision: int | None = None) 
     article = _own(db, who, ref)
     if not db.run(store.DELETE, id=article.id, revision=if_revision):
         raise _stale(db, article)
+
+
+def announce(db: Db, id: int) -> bool:
+    """Notes that an article is out, once; for one that is not yet, a job does it when it is due.
+
+    No reader waits for this: an article is visible from its time on.
+    """
+    now = clock.precise()
+    if db.run(store.ANNOUNCE, id=id, now=now):
+        return True
+    due = db.value(store.PUBLISH_AT, id=id)
+    if due is not None and (at := clock.parse(due)) > now:
+        jobs.enqueue(db, "blog.announce", at=at, unique=str(id), id=id)
+    return False
 
 
 def favorite(db: Db, who: Principal, slug: str) -> Article:
