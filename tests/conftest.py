@@ -169,6 +169,43 @@ def postgres_url(_schemas: Callable[[], Schemas]) -> Iterator[str]:
     schemas.drop(count)
 
 
+# -- buckets ----------------------------------------------------------------------------------------------
+
+S3_VARIABLES = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """A server that speaks S3."""
+    import socket
+
+    server_module = pytest.importorskip("moto.server", reason="moto[server] is not installed")
+    pytest.importorskip("obstore", reason="the extra `objects` is not installed")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_url(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a place in a bucket of its own, with credentials and endpoint in the environment."""
+    import httpx
+
+    for name, value in {**S3_VARIABLES, "AWS_ENDPOINT_URL": s3_endpoint}.items():
+        monkeypatch.setenv(name, value)
+    bucket = f"b{uuid4().hex}"
+    httpx.put(f"{s3_endpoint}/{bucket}").raise_for_status()
+    return f"s3://{bucket}/some/prefix"
+
+
 @pytest.fixture
 def redis_url(services: Services) -> Iterator[str]:
     """The URL of a Redis with a prefix of this test's own; its keys are deleted at the end."""
@@ -185,6 +222,75 @@ def redis_url(services: Services) -> Iterator[str]:
         if int(cursor) == 0:
             break
     redis.close()
+
+
+class RedisServer:
+    """A Redis of a test's own, which may be stopped, frozen and started again at the same place."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        import socket
+
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        self.socket = folder / "redis.sock"
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self.command = [
+            "redis-server",
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+        ]
+        self.command += [
+            str(folder),
+            "--unixsocket",
+            str(self.socket),
+            "--enable-debug-command",
+            "yes",
+            *options,
+        ]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        import socket
+
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(300):
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise AssertionError("redis-server does not start")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def redis_server(services: Services, tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+    """`redis_server("--requirepass", "x")`: a Redis of the test's own, running."""
+    import shutil
+
+    if shutil.which("redis-server") is None:
+        services.redis()  # absent as well: says so; present: there is only no program to start another with
+        pytest.skip("there is no redis-server to start")
+    with ExitStack() as stack:
+
+        def start(*options: str) -> RedisServer:
+            server = RedisServer(tmp_path, *options)
+            server.start()
+            stack.callback(server.stop)
+            return server
+
+        yield start
 
 
 # -- stores -----------------------------------------------------------------------------------------------

@@ -24,7 +24,10 @@ class Option(NamedTuple):
 
 
 class System(NamedTuple):
-    """One row: a name that is unique in folders, tables, URLs and events, and what it offers."""
+    """One row: a name that is unique in folders, tables, URLs and events, and what it offers.
+
+    `uses` names what several processes of it must share through Redis: `events`, `limits`.
+    """
 
     name: str
     group: str
@@ -33,6 +36,7 @@ class System(NamedTuple):
     extras: tuple[str, ...] = ()
     settings: tuple[Option, ...] = ()
     module: str = ""
+    uses: str = ""
 
     @property
     def package(self) -> str:

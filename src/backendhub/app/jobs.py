@@ -26,7 +26,7 @@ app = cli.commands(
 )
 COMMANDS = {"jobs": app}
 
-PARTS: dict[str, str] = {}
+PARTS = {"outbox": "backendhub.kit.outbox.jobs"}
 """The parts of the kit that have jobs, and where their handlers are."""
 
 
@@ -57,6 +57,7 @@ def worker(
     """The worker of this process: the jobs of every system and of the kit's parts."""
     from backendhub.kit.jobs.declared import Modules
     from backendhub.kit.jobs.worker import Worker
+    from backendhub.kit.outbox.relay import Relay
 
     systems = {s.name: f"{s.package}.jobs" for s in registry.SYSTEMS if s.has("jobs")}
     lease = current.settings.number("jobs.lease")
@@ -65,6 +66,7 @@ def worker(
     return Worker(
         current,
         Modules(systems | PARTS, current.use),
+        sources=[Relay()],
         queues=queues or (),
         concurrency=concurrency or int(current.settings.number("jobs.concurrency")) or 1,
         lease=lease,

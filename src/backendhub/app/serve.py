@@ -31,6 +31,8 @@ AUTH = {
 }
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DRAIN_SECONDS = 10
+KEEP_ALIVE_S = 65
+"""How long an idle connection stays: longer than clients and proxies keep theirs, so that none is cut while in use."""
 
 
 def chosen(names: Sequence[str]) -> list[registry.System]:
@@ -74,6 +76,10 @@ def serve(
     database: Annotated[
         str | None, Option(help="Store: a file, sqlite:///… or postgresql://…", metavar="URL")
     ] = None,
+    redis: Annotated[
+        str | None,
+        Option(help="Redis for cache, limits and events: redis://host:6379/0", metavar="URL"),
+    ] = None,
     memory: Annotated[bool, Option("--memory", help="Keep everything in memory; gone at the end.")] = False,
     demo: Annotated[bool, Option("--demo", help="Fill empty systems with sample data first.")] = False,
     open_: Annotated[bool, Option("--open", help="Open a browser when ready.")] = False,
@@ -112,12 +118,15 @@ def serve(
         raise Invalid(f"{asked!r} is no way to authenticate.", hint="--auth none or --auth token")
     if memory or database:
         current.settings.flags["database"] = ":memory:" if memory else str(database)
-    current.settings.flags |= settings
+    current.settings.flags |= settings | ({"redis": redis} if redis is not None else {})
+    alone(systems, workers)
     options: dict[str, Any] = {
         "names": [s.name for s in systems],
         "single": len(words) == 1,
         "settings": settings,
         "database": current.settings.database,
+        "redis": current.settings.get("redis") or "",
+        "workers": workers,
         "log_format": log_format,
         "cors": cors or [],
         "max_body": max_body,
@@ -132,6 +141,8 @@ def serve(
     current.read(
         lambda db: db.value("SELECT 1")
     )  # a store that cannot be used ends here, not at the first request
+    if current.redis is not None:
+        current.redis.check()
     prepare(systems)
     listener = listen(host, port)
     if demo:
@@ -165,6 +176,17 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def alone(systems: Sequence[registry.System], workers: int) -> None:
+    """Raises Invalid for several processes of systems that have to hear each other and have no Redis for it."""
+    needy = [s for s in systems if s.uses]
+    if workers > 1 and needy and not hub.current().settings.get("redis"):
+        what = ", ".join(f"{s.name} ({' and '.join(s.uses.split())})" for s in needy)
+        raise Invalid(
+            f"With several workers these need a Redis that they share: {what}.",
+            hint="--redis redis://127.0.0.1:6379, or --workers 1",
+        )
+
+
 def prepare(systems: Sequence[registry.System]) -> None:
     """Lets each system that has a `prepare` module look at its settings and files. Raises what it raises."""
     from importlib import import_module
@@ -195,7 +217,8 @@ def build(options: dict[str, Any]) -> Application:
 
     current = hub.current()
     current.settings.flags |= options["settings"]
-    current.settings.flags |= {"database": options["database"], "auth": options["auth"]}
+    current.settings.flags |= {name: options[name] for name in ("database", "redis", "auth")}
+    current.workers = options["workers"]
     systems = chosen(options["names"])
     return web.build_app(
         systems,
@@ -260,13 +283,19 @@ def _banner(options: dict[str, Any], listener: socket.socket, host: str) -> None
 def _config(target: Any, **more: Any) -> Any:
     import uvicorn
 
+    from backendhub.kit.web import server
+
     return uvicorn.Config(
         target,
+        http=server.HttpProtocol,
+        ws=server.SocketProtocol,
+        **server.SETTINGS,
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="on",
         timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_S,
         **more,
     )
 

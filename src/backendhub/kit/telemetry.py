@@ -63,6 +63,12 @@ class Metrics:
         row[bisect_left(BUCKETS, seconds)] += 1
         row[-1] += seconds
 
+    def move(self, name: str, route: str, by: int) -> None:
+        """Moves a gauge of what is open, for instance streams."""
+        gauge = self.gauges.setdefault(name, {})
+        label = f'route="{_label(route)}"'
+        gauge[label] = gauge.get(label, 0) + by
+
     def render(self) -> str:
         """The OpenMetrics exposition."""
         lines = ["# TYPE http_requests counter", "# HELP http_requests Requests answered."]
@@ -73,7 +79,7 @@ class Metrics:
         lines += [
             "# TYPE http_request_duration_seconds histogram",
             "# UNIT http_request_duration_seconds seconds",
-            "# HELP http_request_duration_seconds Time from the request's head to the response's end.",
+            "# HELP http_request_duration_seconds Time from the request's head to the response's end (of a stream: to its head).",
         ]
         for (method, route), row in sorted(self.durations.items()):
             labels = f'method="{method}",route="{_label(route)}"'

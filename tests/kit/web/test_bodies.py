@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from backendhub.kit import web
 from backendhub.kit.db import Db
-from backendhub.kit.web import bodies, forms
+from backendhub.kit.web import bodies, deadlines, forms
 from backendhub.kit.web.replies import encoded
 
 FORM = "application/x-www-form-urlencoded"
@@ -241,6 +241,7 @@ def test_dynamic_routes_see_the_raw_query(http: Any) -> None:
 
 def test_a_slow_body_is_408(application: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(deadlines, "LOOK_EVERY_S", 0.02)
     app = application(make_router())
     first = [{"type": "http.request", "body": b'{"poll"', "more_body": True}]
 
@@ -277,7 +278,7 @@ def test_a_client_that_goes_away_in_the_middle(application: Callable[..., Any]) 
         async def receive() -> Any:
             return messages.pop(0)
 
-        async for part in bodies.Reader(100).chunks(receive, 100):
+        async for part in bodies.Reader(100).chunks(receive, 100, []):
             yield part
 
     async def main() -> None:

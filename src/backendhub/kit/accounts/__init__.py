@@ -20,7 +20,7 @@ Hashing is never inside a unit of work. Nothing here needs a web framework; JOSE
 
 from __future__ import annotations
 
-from . import api_keys, factors, one_time, sessions, tokens, users
+from . import api_keys, factors, one_time, passkeys, sessions, tokens, users
 from .authentication import SCHEMES, Accounts, authenticate, authenticate_token, bearer, of, owned
 from .models import (
     ApiKey,
@@ -77,6 +77,7 @@ __all__ = [
     "of",
     "one_time",
     "owned",
+    "passkeys",
     "refreshed",
     "remove",
     "sessions",

@@ -44,10 +44,11 @@ class Passwords:
         workers: int | None = None,
         waiting: int = WAITING,
         shortest: int = MIN_LENGTH,
+        known: bool = True,
     ) -> None:
         self.memory_kib, self.passes, self.lanes = memory_kib, passes, lanes
         self.workers = workers or min(4, os.cpu_count() or 1)
-        self.waiting, self.shortest = waiting, shortest
+        self.waiting, self.shortest, self.known = waiting, shortest, known
         self._queued = 0
         self._lock = threading.Lock()
 
@@ -63,6 +64,7 @@ class Passwords:
             memory_kib=memory,
             passes=max(1, int(settings.number("accounts.hash_passes"))),
             shortest=max(1, int(settings.number("accounts.password_length"))),
+            known=settings.flag("accounts.password_known"),
         )
 
     def check(self, password: str, *context: str | None, known: bool = True) -> str:
@@ -70,7 +72,7 @@ class Passwords:
 
         `known=False` leaves out the lists, for a wire whose clients expect no more than a length. Raises Weak.
         """
-        return check(password, context=context, shortest=self.shortest, known=known)
+        return check(password, context=context, shortest=self.shortest, known=known and self.known)
 
     @cached_property
     def _hasher(self) -> PasswordHash:

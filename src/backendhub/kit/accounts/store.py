@@ -185,6 +185,7 @@ SWEEP_CHALLENGES = "DELETE FROM accounts_challenge WHERE expires_at < :before"
 
 PASSKEY = columns(Passkey)
 PASSKEYS = f"SELECT {PASSKEY} FROM accounts_passkey WHERE user_id = :user_id AND NOT factor ORDER BY id"
+CREDENTIALS = f"SELECT {PASSKEY} FROM accounts_passkey WHERE user_id = :user_id ORDER BY id LIMIT 100"
 PASSKEY_BY_CREDENTIAL = f"SELECT {PASSKEY} FROM accounts_passkey WHERE credential_id = :credential"
 INSERT_PASSKEY = f"""
 INSERT INTO accounts_passkey (id, user_id, credential_id, public_key, sign_count, name, aaguid, transports, backed_up,
@@ -199,7 +200,7 @@ WHERE id = :id AND (sign_count < :count OR (sign_count = 0 AND :count = 0))"""
 NAME_PASSKEY = (
     f"UPDATE accounts_passkey SET name = :name WHERE id = :id AND user_id = :user_id RETURNING {PASSKEY}"
 )
-DROP_PASSKEY = "DELETE FROM accounts_passkey WHERE id = :id AND user_id = :user_id"
+DROP_PASSKEY = "DELETE FROM accounts_passkey WHERE id = :id AND user_id = :user_id AND NOT factor"
 DROP_CREDENTIAL = "DELETE FROM accounts_passkey WHERE credential_id = :credential"
 
 # What every request with a credential asks: who it is now, whatever the credential said when it was made.

@@ -19,7 +19,8 @@ from .models import Status, Taken, User
 
 ROLE = r"[a-z][a-z0-9_-]{0,39}"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)*")
+_EMAIL = re.compile(r"[^@\s\"(),:;<>\[\\\]]{1,64}@[\w-]+(\.[\w-]+)*")
+"""RFC 5321 without quoted names and address literals, with RFC 6531's letters."""
 SORTS = {"id": Sort("u.id", lambda u: u.id)}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from backendhub.kit.errors import Conflict, HubError, Invalid, MissingExtra, StoreError
+from backendhub.kit.errors import Conflict, HubError, Invalid, MissingExtra, StoreBusy, StoreError
 
 from . import journal
 from .base import Db, Store, encoded, log_if_slow, pyformat
@@ -282,6 +282,8 @@ def explain(error: BaseException) -> HubError:
         return Conflict(f"This clashes with what is stored: {error.diag.constraint_name or text}.")
     if state.startswith("23"):
         return Invalid(f"A value breaks a rule of the store: {error.diag.constraint_name or text}.")
-    if state in ("55P03", "57014"):
+    if state == "55P03":  # lock_timeout
+        return StoreBusy(f"PostgreSQL gave up waiting: {text}.", hint="try again")
+    if state == "57014":
         return StoreError(f"PostgreSQL gave up waiting: {text}.", hint="try again")
     return StoreError(f"PostgreSQL failed: {text}.", hint="backendhub doctor")

@@ -83,6 +83,7 @@ class Host:
         self._names: dict[bytes, str] = {}  # of patterns, by what Redis knows them as
         self._backlog: list[tuple[str, bytes, asyncio.Future[Any]]] = []
         self._sender: asyncio.Task[None] | None = None
+        self._early: list[list[Any]] | None = None  # what comes on a new connection before the Gap is told
         self.link = Link(redis.address, on_push=self._push, restore=self._restore)
 
     # -- publishing ---------------------------------------------------------------------------------------
@@ -146,20 +147,29 @@ class Host:
 
     async def _restore(self, wire: Wire) -> None:
         """On a new connection: subscribes to everything again, then tells everybody that something may be missing."""
+        early: list[list[Any]] = []
+        self._early = early
         await self._ask(wire, self._routes.names)
+        self._early = None
         for subscription in self._routes.all():
             subscription.push(Gap("reconnected", None), self._loop)
+        for push in early:
+            self._push(push)
 
     def _push(self, push: list[Any]) -> None:
         """What Redis sends: once for a topic, and once more for each pattern that matches it."""
-        if push[0] == b"message":
-            name = topic = push[1][len(self._prefix) :].decode()
+        if self._early is not None:
+            self._early.append(push)
+        elif push[0] == b"message":
+            topic = push[1][len(self._prefix) :].decode()
+            self._deliver(topic, topic, push[2])
         elif push[0] == b"pmessage":
             name, topic = self._names.get(push[1], ""), push[2][len(self._prefix) :].decode()
-        else:
-            return
+            self._deliver(name, topic, push[3])
+
+    def _deliver(self, name: str, topic: str, body: bytes) -> None:
         if subscriptions := self._routes.by(name, topic):
-            message = Message(topic, push[-1])
+            message = Message(topic, body)
             for subscription in subscriptions:
                 subscription.push(message, self._loop)
 

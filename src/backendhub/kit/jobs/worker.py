@@ -15,6 +15,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -79,7 +80,7 @@ class Worker:
         lease: float = LEASE_S,
         once: bool = False,
     ) -> None:
-        """`queues` are those to serve (none: all), each with up to `concurrency` jobs at a time; a lost worker's
+        """`queues` are those to serve (`mail`, `webhook.*`; none: all), each with up to `concurrency` jobs at a time; a lost worker's
         jobs are taken by another after `lease` seconds."""
         self.hub = hub
         self.modules = modules
@@ -147,7 +148,7 @@ class Worker:
                 continue
             for job in jobs:
                 self._start(job)
-            if self.once and not jobs and not self.tasks:
+            if self.once and not jobs and not self.tasks and not self._wake.is_set():
                 return
             await self._sleep(IDLE_S if due is None else min(IDLE_S, due))
 
@@ -165,7 +166,7 @@ class Worker:
             run.stop(STOPS)
             if run.kind.style == "async":
                 self.tasks[key].cancel()
-        await self._ends(1.0)
+        await self._ends(2.0)
         for task in self.tasks.values():
             task.cancel()
         await self._ends(0.1)
@@ -199,15 +200,20 @@ class Worker:
             for source in self.sources:
                 store.unit(source.pump)
             due, queues = store.read(self._look)
+            if any(store.read(source.waiting) for source in self.sources):
+                due = now  # more than one pump takes at a time: come back at once
         taken: list[Job] = []
         for name in queues:
             free = self.concurrency - busy[name]
-            if free > 0 and (not self.queues or name in self.queues):
+            if free > 0 and self._serves(name):
                 taken += store.unit(queue.claim, name, limit=free, worker=self.id, lease=self.lease)
         if busy.total():
             for key in store.read(queue.cancelling, self.id):
                 self._cancel(key)
         return taken, None if due is None else (due - clock.precise()).total_seconds()
+
+    def _serves(self, name: str) -> bool:
+        return not self.queues or any(fnmatchcase(name, pattern) for pattern in self.queues)
 
     def _look(self, db: Db) -> tuple[datetime | None, list[str]]:
         return queue.next_due(db), queue.ready_queues(db)
@@ -250,7 +256,7 @@ class Worker:
             log.warning("job %d (%s) cannot run: %s", job.id, job.name, error)
             await self._settle(queue.fail, job, str(error), 60.0)
             return
-        run = self.running[key] = Run(self.hub, job, kind)
+        run = self.running[key] = Run(self.hub, job, kind, self._units)
         telemetry.traceparent.set(job.traceparent)
         try:
             value = await self._within(kind, run)
@@ -267,7 +273,10 @@ class Worker:
             # Cancelled in its last moment, or taken by another: only the former is still ours to end.
             await self._settle(queue.end, job, "cancelled", "cancelled", keep=kind.keep)
         except Later as wish:
-            await self._settle(queue.later, job, wish.seconds, str(wish))
+            if wish.counts:
+                await self._failed(run, str(wish), wish.seconds)
+            else:
+                await self._settle(queue.later, job, wish.seconds, str(wish))
         except GiveUp as error:
             log.warning("job %d (%s) gives up: %s", job.id, job.name, error)
             await self._settle(queue.fail, job, str(error), None)
@@ -315,9 +324,9 @@ class Worker:
             await self._settle(queue.release, run.job)
         # A thread goes on until the process ends; its lease keeps others away until then.
 
-    async def _failed(self, run: Run, error: str) -> str | None:
+    async def _failed(self, run: Run, error: str, delay: float | None = None) -> str | None:
         kind = run.kind
-        delay = kind.delay(run.attempt)
+        delay = kind.delay(run.attempt) if delay is None else delay
         return await self._settle(queue.fail, run.job, error, delay, attempts=kind.attempts, keep=kind.keep)
 
     async def _settle(self, fn: Callable[..., T], job: Job, *args: Any, **kwargs: Any) -> T | None:

@@ -61,10 +61,13 @@ class Redis:
     @property
     def trouble(self) -> str | None:
         """Why the server cannot be reached at the moment, as far as is known."""
-        for loop, link in list(self._links.items()):
-            if link.lost is not None and not loop.is_closed():
+        links = [link for loop, link in list(self._links.items()) if not loop.is_closed()]
+        for link in links:
+            if link.lost is not None:
                 return link.lost
-        return self._down[1].reason if self._down is not None else None
+        if self._down is None or any(link.wire is not None for link in links):
+            return None
+        return self._down[1].reason
 
     # -- threads and commands -----------------------------------------------------------------------------
 

@@ -42,7 +42,8 @@ class Wire(asyncio.Protocol):
         self._out: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._reason: str | None = None
+        self.reason: str | None = None
+        """Why it has ended."""
         self.gone: asyncio.Future[str] = self._loop.create_future()
         """Done when the connection has ended; the result says why."""
 
@@ -72,8 +73,8 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tells everybody who still waits."""
-        reason = self._reason or (why(error) if error else "the connection was closed")
-        self._reason = reason
+        reason = self.reason or (why(error) if error else "the connection was closed")
+        self.reason = reason
         if self._timer is not None:
             self._timer.cancel()
         while self._pending:
@@ -90,8 +91,8 @@ class Wire(asyncio.Protocol):
         RedisFailed. (P)SUBSCRIBE and (P)UNSUBSCRIBE are for one channel each."""
         if future is None:
             future = self._loop.create_future()
-        if self._reason is not None or len(self._pending) >= MAX_PENDING:
-            reason = self._reason or "too many commands are waiting"
+        if self.reason is not None or len(self._pending) >= MAX_PENDING:
+            reason = self.reason or "too many commands are waiting"
             future.set_exception(RedisLost(self._address.shown, reason))
             return future
         self._out.append(hiredis.pack_command(args))  # type: ignore[arg-type]  # the stub says one-tuple
@@ -103,7 +104,7 @@ class Wire(asyncio.Protocol):
         return future
 
     def _flush(self) -> None:
-        if self._transport is not None and self._reason is None:
+        if self._transport is not None and self.reason is None:
             self._transport.write(b"".join(self._out))
         self._out.clear()
 
@@ -122,8 +123,8 @@ class Wire(asyncio.Protocol):
 
     def end(self, reason: str) -> None:
         """Ends the connection at once."""
-        if self._reason is None:
-            self._reason = reason
+        if self.reason is None:
+            self.reason = reason
         if self._transport is not None:
             self._transport.abort()
 
@@ -145,12 +146,17 @@ class Link:
         self.address = address
         self.lost: str | None = None
         """Why there is no connection although one is wanted."""
-        self.wire: Wire | None = None
+        self._wire: Wire | None = None
         self._on_push, self._restore = on_push, restore
         self._loop = asyncio.get_running_loop()
         self._keeper: asyncio.Task[None] | None = None
         self._first: asyncio.Future[None] | None = None
         self._opening: Wire | None = None
+
+    @property
+    def wire(self) -> Wire | None:
+        """The connection, while there is one."""
+        return self._wire if self._wire is not None and self._wire.reason is None else None
 
     async def call(self, *args: str | bytes | int | float) -> Any:
         """Sends a command and gives its answer. Raises RedisLost, RedisFailed."""
@@ -163,19 +169,20 @@ class Link:
             self.lost = None
             self._first = self._loop.create_future()
             self._keeper = self._loop.create_task(self._keep())
-        if self.wire is None and self.lost is None:
+        if self._wire is None and self.lost is None:
             assert self._first is not None
             await asyncio.shield(self._first)
-        if self.wire is None:
+        wire = self.wire
+        if wire is None:
             raise RedisLost(self.address.shown, self.lost or "the connection was closed")
-        return self.wire
+        return wire
 
     async def _keep(self) -> None:
         delay = FIRST_RETRY_S
         try:
             while True:
                 try:
-                    self.wire = await self._open()
+                    self._wire = await self._open()
                 except (OSError, RedisLost, RedisFailed) as error:
                     if self.lost is None:
                         log.warning("Redis at %s does not answer: %s", self.address.shown, why(error))
@@ -188,8 +195,8 @@ class Link:
                     log.warning("Redis at %s is back", self.address.shown)
                 delay, self.lost = FIRST_RETRY_S, None
                 self._settle_first(None)
-                self.lost = await self._while_up(self.wire)
-                self.wire = None
+                self.lost = await self._while_up(self._wire)
+                self._wire = None
                 log.warning("Redis at %s is lost: %s", self.address.shown, self.lost)
         finally:
             self._end()
@@ -241,10 +248,10 @@ class Link:
             self._end()
 
     def _end(self) -> None:
-        for wire in (self.wire, self._opening):
+        for wire in (self._wire, self._opening):
             if wire is not None:
                 wire.end("it was closed")
-        self.wire, self.lost = None, "it was closed"
+        self._wire, self.lost = None, "it was closed"
 
 
 def _seen(future: asyncio.Future[Any]) -> None:

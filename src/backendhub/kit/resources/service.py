@@ -187,7 +187,10 @@ def get(db: Db, resource: Resource, key: str = ONE) -> Row:
 
 def add(db: Db, resource: Resource, value: Json, rules: Rules) -> Row:
     """Adds a row; its id is the one sent, or else new. Raises Invalid, and Conflict for an id that is taken."""
-    row = clean(as_object(value))
+    sent = as_object(value)
+    if rules.random_ids:
+        sent = {name: item for name, item in sent.items() if name != rules.id}
+    row = clean(sent)
     id = row.get(rules.id)
     _check(db, resource, row, row, rules)
     if rules.random_ids or id is None or id == "" or (id == 0 and id is not False):

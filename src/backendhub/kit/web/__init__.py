@@ -8,14 +8,19 @@ FastAPI reads the same declarations and writes the OpenAPI document.
 from __future__ import annotations
 
 from .application import Application, build_app
-from .conditional import etag, revision
+from .conditional import etag, precondition, revision
 from .cors import Cors
 from .dialect import PROBLEMS, Dialect
 from .forms import Form, Upload
 from .guards import Authenticator, CurrentUser, Guard, MaybeUser, require
+from .listing import counted, cursored, enveloped, link, numbered
+from .preferences import merge_patch, preference
+from .ranges import disposition, file, ranged
 from .replies import Reply, cookie, reply
 from .request import Request
 from .routing import Family, Router
+from .sockets import Disconnected, Socket, broadcast
+from .streams import Event, Stream, events
 
 __all__ = [
     "PROBLEMS",
@@ -24,6 +29,8 @@ __all__ = [
     "Cors",
     "CurrentUser",
     "Dialect",
+    "Disconnected",
+    "Event",
     "Family",
     "Form",
     "Guard",
@@ -31,10 +38,25 @@ __all__ = [
     "Reply",
     "Request",
     "Router",
+    "Socket",
+    "Stream",
     "Upload",
+    "broadcast",
     "build_app",
     "cookie",
+    "counted",
+    "cursored",
+    "disposition",
+    "enveloped",
     "etag",
+    "events",
+    "file",
+    "link",
+    "merge_patch",
+    "numbered",
+    "precondition",
+    "preference",
+    "ranged",
     "reply",
     "require",
     "revision",

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any
 
 from backendhub.kit import telemetry
 from backendhub.kit.errors import HubError, NotFound
 from backendhub.kit.hub import Hub
-from backendhub.kit.output import dumps
 from backendhub.kit.problems import HttpError
 
-from . import bodies
-from .bodies import MAX_BODY
+from . import handshake
+from .bodies import MAX_BODY, Reader
 from .cors import Cors
-from .dialect import PROBLEMS, Dialect
 from .endpoint import Endpoint
-from .guards import BEARER, Authenticate, Authenticator, authenticator
+from .failures import crash, failure
+from .guards import Authenticate, Authenticator, authenticator
 from .mounts import Mounted, Row
-from .replies import Fields, Reply, Sent, encoded
+from .readiness import Readiness
+from .replays import forget
+from .replies import Sent
 from .request import Request, combined
-from .routing import Tree
+from .routing import WEBSOCKET, Tree
+from .security import HSTS, NOSNIFF, SECURE, protect_page
+from .sockets import Sockets
+from .streams import Stream, Streams
 from .units import Units
 
 Scope = MutableMapping[str, Any]
@@ -34,10 +36,12 @@ Send = Callable[[Message], Awaitable[None]]
 
 LOOP_PATIENCE_MS = 20
 """How long the event loop itself may wait for SQLite's write lock before the unit moves to a thread."""
-PROBE = {b"content-type": b"text/plain; charset=utf-8"}
-DOCUMENTS = frozenset({"/openapi.json", "/docs"})
+MAX_FIELDS = 100
+"""Header fields of a request."""
+PLAIN = b"text/plain; charset=utf-8"
 PROBES = ("/livez", "/readyz", "/startupz")
 OWN = {*PROBES, "/metrics", "/_hub", "/"}
+DOCUMENTS = {"/openapi.json", "/docs"}
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -62,19 +66,24 @@ class Application:
         self.root = self.mounts.get("")
         self.log = log
         self.cors = cors
-        self.bodies = bodies.Reader(max_body)
+        self.bodies = Reader(max_body)
         self.index = index
-        self._tasks: set[asyncio.Task[Any]] = set()
         self.units = Units(hub)
+        self.readiness = Readiness(hub)
+        self.streams = Streams()
+        self.sockets = Sockets()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._forgets: asyncio.Task[None] | None = None
+        self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await handshake.serve(self, scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1000})
+            await self._lifespan(scope, receive, send)
 
     @property
     def ready(self) -> bool:
@@ -106,19 +115,31 @@ class Application:
             mounted.load()
             assert mounted.router is not None
             self._tasks |= {asyncio.create_task(fn(self.hub)) for fn in mounted.router.startup}
+            if self._forgets is None and any(route.idempotent for route in mounted.router.routes):
+                self._forgets = asyncio.create_task(forget(self.hub))
+                self._tasks.add(self._forgets)
         return mounted.load()
+
+    def drain(self) -> None:
+        """The server stops: what never ends by itself (streams, WebSockets) is ended, what runs may finish."""
+        self.ready = False
+        if not self.draining:
+            self.draining = True
+            self.streams.drain()
+            self.sockets.drain()
 
     async def shutdown(self) -> None:
         """Stops background tasks, writes the rest of the log, closes the store."""
-        self.ready = False
+        self.drain()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.streams.close()
         self.units.close()
         self.log.flush()
         self.hub.close()
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
@@ -128,6 +149,7 @@ class Application:
                     self.hub.output.fail(error)
                     await send({"type": "lifespan.startup.failed", "message": error.message})
                     return
+                scope.get("state", {})["drain"] = self.drain  # where our protocols find it
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.shutdown()
@@ -139,49 +161,94 @@ class Application:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = time.perf_counter()
         self.metrics.in_flight += 1
-        method: str = scope["method"]
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        if len(headers) != len(scope["headers"]):
-            headers = combined(scope["headers"])
-        id = telemetry.request_id(headers.get(b"x-request-id"))
-        trace = None
-        if (given := headers.get(b"traceparent")) is not None:
-            trace = telemetry.trace(given)
-            telemetry.traceparent.set(trace)
-        request = Request(scope, headers, self.hub, id)
-        route = "-"
+        request, trace = self.begin(scope)
+        method, route = request.method, "-"
         try:
             try:
                 route, sent = await self._answer(request, receive)
             except HubError as error:
-                sent = self._failure(request, error)
+                sent = failure(request, self.mounts.get(request.prefix), error)
             except Exception as error:
-                sent = self._crash(request, error)
-            sent.headers.append((b"x-request-id", id.encode()))
-            if (origin := headers.get(b"origin")) is not None:
-                self._allow_origin(sent.headers, origin, request)
-            empty = sent.status in (204, 304)
-            if not empty:
-                sent.headers.append((b"content-length", str(len(sent.body)).encode()))
+                sent = crash(request, self.mounts.get(request.prefix), error)
+            self.complete(request, sent)
             await send({"type": "http.response.start", "status": sent.status, "headers": sent.headers})
-            body = b"" if method == "HEAD" or empty else sent.body
-            await send({"type": "http.response.body", "body": body})
             seconds = time.perf_counter() - start
+            if sent.stream is not None and method != "HEAD":
+                size = await self._stream(sent.stream, request, receive, send, route)
+            else:
+                body = b"" if method == "HEAD" or sent.status in (204, 304) else sent.body
+                size = len(body)
+                await send({"type": "http.response.body", "body": body})
+                seconds = time.perf_counter() - start
             self.metrics.observe(method if method in METHODS else "OTHER", route, sent.status, seconds)
-            client = (scope.get("client") or ("-",))[0]
-            self.log.add(method, _target(scope), sent.status, seconds, len(body), id, client, trace)
+            self.note(method, scope, sent.status, seconds, size, request.id, trace)
         finally:
             self.metrics.in_flight -= 1
             if request.form is not None:
                 request.form.close()
 
+    def begin(self, scope: Scope) -> tuple[Request, str | None]:
+        """The request, and the trace that it belongs to."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if len(headers) != len(scope["headers"]):
+            headers = combined(scope["headers"])
+        trace = None
+        if (given := headers.get(b"traceparent")) is not None:
+            trace = telemetry.trace(given)
+            telemetry.traceparent.set(trace)
+        id = telemetry.request_id(headers.get(b"x-request-id"))
+        return Request(scope, headers, self.hub, id), trace
+
+    def note(
+        self, method: str, scope: Scope, status: int, seconds: float, size: int, id: str, trace: str | None
+    ) -> None:
+        """A line in the access log."""
+        raw = scope.get("raw_path") or scope["path"].encode()
+        query = scope["query_string"]
+        target: bytes = raw + b"?" + query if query else raw
+        client = (scope.get("client") or ("-",))[0]
+        self.log.add(method, target.decode("latin-1"), status, seconds, size, id, client, trace)
+
+    def complete(self, request: Request, sent: Sent) -> None:
+        """Completes the header fields of a response."""
+        headers, media = sent.headers, sent.media
+        if media is not None:
+            headers.append((b"content-type", media))
+            if media.startswith(b"text/html"):
+                protect_page(headers)
+        if sent.stream is not None:
+            if sent.stream.length is not None:
+                headers.append((b"content-length", str(sent.stream.length).encode()))
+        elif sent.status != 204 and sent.status != 304:
+            headers.append((b"content-length", str(len(sent.body)).encode()))
+        headers.append((b"x-request-id", request.id.encode()))
+        headers.append(NOSNIFF)
+        if request.scope.get("scheme") in SECURE:
+            headers.append(HSTS)
+        if (origin := request.headers.get(b"origin")) is not None:
+            cors = self.allowed(self.mounts.get(request.prefix))
+            if cors is not None:
+                headers += cors.fields(origin)
+
+    async def _stream(
+        self, stream: Stream, request: Request, receive: Receive, send: Send, route: str
+    ) -> int:
+        """Sends a stream; gives the number of bytes."""
+        self.metrics.move("http_streams_open", route, 1)
+        try:
+            return await self.streams.send(stream, send, receive if request.chunks is None else None)
+        finally:
+            self.metrics.move("http_streams_open", route, -1)
+
     async def _answer(self, request: Request, receive: Receive) -> tuple[str, Sent]:
         """The route's name and the response. Raises HubError."""
         path, method = request.path, request.method
-        if path in OWN and (own := self._own(path)) is not None:
+        if path in OWN and (own := await self._own(path)) is not None:
             if method not in ("GET", "HEAD"):
                 raise HttpError(405, f"{method} is not allowed here.", allow="GET, HEAD")
             return path, own
+        if len(request.headers) > MAX_FIELDS:
+            raise HttpError(431, f"The request has more than {MAX_FIELDS} header fields.")
         mounted = self.root or self._enter(request)
         tree = mounted.tree or self._load(mounted)
         assert mounted.router is not None
@@ -197,11 +264,27 @@ class Application:
             raise NotFound(f"There is nothing at {path[:200]}.", hint=f"see {mounted.prefix}/docs")
         endpoint = found.get("GET" if method == "HEAD" else method)
         if endpoint is None:
-            allow = ", ".join(_methods(found))
-            if method == "OPTIONS":
-                return "options", Sent(204, [(b"allow", allow.encode())], b"")
-            raise HttpError(405, f"{method} is not allowed here.", allow=allow)
+            return "options", _otherwise(method, found)
         return mounted.prefix + endpoint.route.path, await self._run(endpoint, request, values, receive)
+
+    async def find(self, request: Request) -> tuple[Mounted, dict[str, Endpoint] | None, list[str]]:
+        """The system that a request is for, the endpoints at its path, and the values in that path."""
+        mounted = self.root or self._enter(request)
+        tree = mounted.tree or self._load(mounted)
+        if mounted.router is not None and mounted.router.before is not None:
+            await mounted.router.before(request)
+        return mounted, *tree.find(request.path)
+
+    def _enter(self, request: Request) -> Mounted:
+        """The one of several systems that answers a request, whose path is the one within that system from here on."""
+        path = request.path
+        cut = path.find("/", 1)
+        prefix = path if cut < 0 else path[:cut]
+        mounted = self.mounts.get(prefix)
+        if mounted is None:
+            raise NotFound(f"There is no system at {prefix[:80]!r}.", hint="see /_hub")
+        request.prefix, request.path = prefix, path[len(prefix) :] or "/"
+        return mounted
 
     async def _run(self, endpoint: Endpoint, request: Request, values: list[str], receive: Receive) -> Sent:
         admitted = False
@@ -220,77 +303,36 @@ class Application:
             return endpoint.respond(request, await endpoint.await_(request, args))
         return endpoint.respond(request, await self.units.run(endpoint, request, args))
 
-    def _enter(self, request: Request) -> Mounted:
-        """The one of several systems that answers a request, whose path is the one within that system from here on."""
-        path = request.path
-        cut = path.find("/", 1)
-        prefix = path if cut < 0 else path[:cut]
-        mounted = self.mounts.get(prefix)
-        if mounted is None:
-            raise NotFound(f"There is no system at {prefix[:80]!r}.", hint="see /_hub")
-        request.prefix, request.path = prefix, path[len(prefix) :] or "/"
-        return mounted
-
-    def _own(self, path: str) -> Sent | None:
+    async def _own(self, path: str) -> Sent | None:
         """The process's own routes: probes, metrics, the index. A system at the root may have its own probes."""
         if path in PROBES and self.root is not None and path in self._load(self.root).literal:
             return None
         if path == "/livez":
-            return Sent(200, list(PROBE.items()), b"ok\n")
+            return Sent(200, [], b"ok\n", PLAIN)
         if path == "/readyz":
-            return (
-                Sent(200, list(PROBE.items()), b"ok\n")
-                if self.ready
-                else Sent(503, list(PROBE.items()), b"draining\n")
-            )
+            status, text = await self.readiness()
+            return Sent(status, [], text.encode(), PLAIN)
         if path == "/metrics":
             media = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
-            return Sent(200, [(b"content-type", media)], self.metrics.render().encode())
+            return Sent(200, [], self.metrics.render().encode(), media)
         if self.index is not None and (path == "/_hub" or (path == "/" and self.root is None)):
-            return Sent(200, [(b"content-type", b"text/html; charset=utf-8")], self.index(self).encode())
+            return Sent(200, [], self.index(self).encode(), b"text/html; charset=utf-8")
         return None
-
-    # -- failures -----------------------------------------------------------------------------------------
-
-    def _failure(self, request: Request, error: HubError) -> Sent:
-        """An error in the dialect of the place where it happened."""
-        mounted = self.mounts.get(request.prefix)
-        dialect = mounted.dialect(request.path) if mounted is not None else PROBLEMS
-        error.status = dialect.status(error)
-        if error.status == 401:  # a 401 says how to do better, wherever it was found out (RFC 9110 §15.5.2)
-            error.headers.setdefault(
-                "WWW-Authenticate", mounted.challenge(request.path) if mounted else BEARER
-            )
-        try:
-            return _told(dialect, dialect.problem(error, request), error)
-        except Exception as failure:  # a dialect that fails must not hide what it was to tell
-            traceback.print_exception(failure, file=sys.stderr)
-            return _told(PROBLEMS, PROBLEMS.problem(error, request), error)
-
-    def _crash(self, request: Request, error: Exception) -> Sent:
-        """What nobody expected: told without a detail, written to stderr with all of them."""
-        traceback.print_exception(error, file=sys.stderr)
-        hidden = HubError("An unexpected failure; it was logged.", hint=f"quote {request.id}")
-        return self._failure(request, hidden)
 
     # -- other origins ------------------------------------------------------------------------------------
 
-    def _cors(self, mounted: Mounted | None) -> Cors | None:
+    def allowed(self, mounted: Mounted | None) -> Cors | None:
         """Who may call a system from a browser: what the server was started with, else what the system says."""
         router = mounted.router if mounted is not None else None
         return self.cors or (router.cors if router is not None else None)
 
     def _preflight(self, request: Request, mounted: Mounted, found: dict[str, Endpoint]) -> Sent | None:
         """The answer to a browser that asks what pages of other origins may do here; None for any other OPTIONS."""
-        cors = self._cors(mounted)
+        cors = self.allowed(mounted)
         if cors is None or b"access-control-request-method" not in request.headers:
             return None
         asked = request.headers.get(b"access-control-request-headers", b"")
         return Sent(204, cors.preflight(_methods(found), asked), b"")
-
-    def _allow_origin(self, headers: Fields, origin: bytes, request: Request) -> None:
-        if (cors := self._cors(self.mounts.get(request.prefix))) is not None:
-            headers += cors.fields(origin)
 
 
 def build_app(
@@ -327,35 +369,16 @@ def build_app(
     )
 
 
-def _told(dialect: Dialect, reply: Reply, error: HubError) -> Sent:
-    """A failure as bytes, with the fields that HTTP wants whatever the dialect."""
-    value = reply.value
-    body = (
-        value
-        if isinstance(value, bytes)
-        else value.encode("utf-8", "replace")
-        if isinstance(value, str)
-        else dumps(value, compact=True).encode("utf-8", "replace")
-    )
-    media = reply.media_type or dialect.media_type
-    fields = {b"content-type": media.encode(), b"cache-control": b"no-store"}
-    if retry := error.details.get("retryAfter"):
-        fields[b"retry-after"] = str(retry).encode()
-    if error.status == 503:
-        fields.setdefault(b"retry-after", b"1")
-    fields |= dict(encoded(error.headers))
-    own = encoded(reply.headers)
-    kept = [(name, value) for name, value in fields.items() if name not in dict(own)]
-    return Sent(reply.status or error.status, kept + own, body)
-
-
 def _methods(found: dict[str, Endpoint]) -> list[str]:
     """What may be asked of a resource."""
-    return sorted({*found, *(["HEAD"] if "GET" in found else []), "OPTIONS"})
+    return sorted({*found, *(["HEAD"] if "GET" in found else []), "OPTIONS"} - {WEBSOCKET})
 
 
-def _target(scope: Scope) -> str:
-    raw = scope.get("raw_path") or scope["path"].encode()
-    query = scope["query_string"]
-    whole: bytes = raw + b"?" + query if query else raw
-    return whole.decode("latin-1")
+def _otherwise(method: str, found: dict[str, Endpoint]) -> Sent:
+    """The answer to OPTIONS. Raises HttpError for a method that a resource does not have."""
+    allow = ", ".join(_methods(found))
+    if method == "OPTIONS":
+        return Sent(204, [(b"allow", allow.encode())], b"")
+    if method == "GET" and WEBSOCKET in found:
+        raise HttpError(426, "This is a WebSocket.", upgrade="websocket", connection="Upgrade")
+    raise HttpError(405, f"{method} is not allowed here.", allow=allow)

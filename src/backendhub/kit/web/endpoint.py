@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
-from urllib.parse import quote
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -13,14 +12,23 @@ from backendhub.kit.db import Db
 from backendhub.kit.output import camel
 from backendhub.kit.paging import Page
 
-from .conditional import none_match
+from .conditional import http_date, unchanged
 from .guards import Authenticator, Gate, Guard
+from .listing import link
 from .parameters import Body, Parameters, is_body
+from .preferences import preference
+from .replays import replayed
 from .replies import Fields, Reply, Sent, encoded
 from .request import Request
 from .routing import Route
+from .sockets import Socket
+from .streams import Stream
 
 BODIES = ("POST", "PUT", "PATCH", "DELETE")
+JSON = b"application/json"
+UNTYPED = (None, type(None), Reply, Stream)
+"""Results that no schema describes."""
+CONDITIONS = {b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"}
 
 
 class Endpoint:
@@ -33,12 +41,14 @@ class Endpoint:
         self.fn = route.fn
         self.is_async = inspect.iscoroutinefunction(route.fn)
         self.success = route.status
+        self.media = route.media_type.encode()
         hints = get_type_hints(route.fn, include_extras=True)
         self.result = _unpage(hints.pop("return", None))
         self.db_name = next((n for n, h in hints.items() if h is Db), None)
         self.request_name = next((n for n, h in hints.items() if h is Request), None)
+        self.socket_name = next((n for n, h in hints.items() if h is Socket), None)
         self.user_name, guard = _user(hints)
-        self.injected = {self.db_name, self.request_name, self.user_name}
+        self.injected = {self.db_name, self.request_name, self.socket_name, self.user_name}
         asked = {n: h for n, h in hints.items() if n not in self.injected}
         self.body = next((Body(n, h) for n, h in asked.items() if is_body(h)), None)
         if self.body is not None:
@@ -49,6 +59,8 @@ class Endpoint:
         self.gate = _gate(route, guard, default_auth)
         self.writes = route.method not in ("GET", "HEAD") and self.db_name is not None
         self.needs_store = self.db_name is not None or (self.gate is not None and not self.gate.stateless)
+        if route.idempotent and (self.is_async or not self.writes):
+            raise TypeError(f"{route.path}: an idempotent route is a plain function that writes to its db.")
         self._body_rules(route)
         self.serialize = self._serializer()
 
@@ -61,7 +73,7 @@ class Endpoint:
         self.is_large = route.stream or self.reads_forms or route.max_body is not None
 
     def _serializer(self) -> Callable[[Any], bytes]:
-        if self.result in (None, type(None), Any, Reply):
+        if self.result in UNTYPED or self.result is Any:
             adapter: TypeAdapter[Any] = TypeAdapter(Any)
         else:
             camelise(self.result)
@@ -96,6 +108,8 @@ class Endpoint:
                 args[self.user_name] = user
         if self.db_name is not None:
             args[self.db_name] = db
+        if self.route.idempotent and db is not None:
+            return replayed(db, self.system, request, lambda: self.respond(request, self.fn(**args)))
         return self.fn(**args)
 
     def admit(self, db: Db | None, request: Request) -> None:
@@ -111,35 +125,55 @@ class Endpoint:
         return result
 
     def respond(self, request: Request, value: Any) -> Sent:
-        """A result as bytes, conditional requests answered (RFC 9110 §13)."""
-        status, media = self.success, self.route.media_type
+        """A result as bytes, conditional requests answered (RFC 9110 §13). Raises PreconditionFailed."""
+        if value.__class__ is Sent:
+            made: Sent = value
+            return made
+        status, media = self.success, self.media
         headers: Fields = []
         if isinstance(value, Reply):
             reply, value = value, value.value
             status = reply.status or status
-            media = reply.media_type or media
+            if reply.media_type is not None:
+                media = reply.media_type.encode()
             if reply.headers:
                 headers = encoded(reply.headers)
-            if reply.etag is not None:
-                headers.append((b"etag", reply.etag.encode()))
-                given = request.headers.get(b"if-none-match")
-                if given is not None and request.method in ("GET", "HEAD") and none_match(given, reply.etag):
-                    return Sent(304, headers, b"")
+            if _is_unchanged(request, reply, headers):
+                return Sent(304, headers, b"")
         if isinstance(value, Page):
             if value.next is not None:
-                headers.append((b"link", _next_link(request, value.next)))
+                headers.append((b"link", link(request, next={"cursor": value.next}).encode()))
             value = value.items
+        if self.route.prefer and preference(request, "return") == "minimal":
+            headers.append((b"preference-applied", b"return=minimal"))
+            return Sent(204 if status == 200 else status, headers, b"")
         if status in (204, 304):
             return Sent(status, headers, b"")
+        if isinstance(value, Stream):
+            fields = headers + encoded(value.headers)
+            return Sent(value.status or status, fields, b"", value.media_type.encode(), value)
         body = (
             value
             if isinstance(value, bytes)
             else value.encode()
-            if media != "application/json" and isinstance(value, str)
+            if media != JSON and isinstance(value, str)
             else self.serialize(value)
         )
-        headers.append((b"content-type", media.encode()))
-        return Sent(status, headers, body)
+        return Sent(status, headers, body, media)
+
+
+def _is_unchanged(request: Request, reply: Reply, headers: Fields) -> bool:
+    """Adds the validators to the headers, and compares them with what a GET or HEAD asks."""
+    if reply.etag is not None:
+        headers.append((b"etag", reply.etag.encode()))
+    if reply.last_modified is not None:
+        headers.append((b"last-modified", http_date(reply.last_modified).encode()))
+    given = request.headers
+    return (
+        request.method in ("GET", "HEAD")
+        and not given.keys().isdisjoint(CONDITIONS)
+        and unchanged(request, reply.etag, reply.last_modified)
+    )
 
 
 def camelise(hint: Any) -> None:
@@ -184,9 +218,3 @@ def _unpage(hint: Any) -> Any:
         item: Any = get_args(hint)[0]
         return list[item]
     return hint
-
-
-def _next_link(request: Request, cursor: str) -> bytes:
-    pairs = [(k, v) for k, v in request.pairs() if k != "cursor"]
-    query = "&".join(f"{quote(k)}={quote(v)}" for k, v in [*pairs, ("cursor", cursor)])
-    return f'<{request.full_path}?{query}>; rel="next"'.encode()

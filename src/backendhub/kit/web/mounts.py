@@ -44,6 +44,8 @@ class Mounted:
             self.hub.use(self.row.name)
             self.router = import_module(f"{self.row.package}.api").router
             assert self.router is not None
+            if any(route.idempotent for route in self.router.routes):
+                self.hub.use("idempotency")
             tree = Tree()
             for route in self.router.routes:
                 endpoint = Endpoint(route, self.row.name, self.auth)
@@ -78,7 +80,7 @@ class Mounted:
     def document(self, path: str) -> Sent:
         """`/openapi.json` or `/docs`."""
         if path == "/openapi.json":
-            return Sent(200, [(b"content-type", b"application/json")], self.openapi())
+            return Sent(200, [], self.openapi(), b"application/json")
         from .page import docs_page
 
-        return Sent(200, [(b"content-type", b"text/html; charset=utf-8")], docs_page(self).encode())
+        return Sent(200, [], docs_page(self).encode(), b"text/html; charset=utf-8")

@@ -44,9 +44,10 @@ def docs_page(mounted: Mounted) -> str:
 
 def _operation(document: dict[str, Any], prefix: str, path: str, verb: str, operation: dict[str, Any]) -> str:
     rows = "".join(
-        f"<tr><td><code>{escape(p['name'])}</code></td><td>{escape(p['in'])}</td><td>{escape(_type(document, p['schema']))}"
-        f"{' · required' if p.get('required') else ''}</td><td>{_prose(p.get('description') or p['schema'].get('description') or '')}</td></tr>"
+        f"<tr><td><code>{escape(p['name'])}</code></td><td>{escape(p['in'])}</td><td>{escape(_type(document, schema))}"
+        f"{' · required' if p.get('required') else ''}</td><td>{_prose(p.get('description') or schema.get('description') or '')}</td></tr>"
         for p in operation.get("parameters", [])
+        for schema in [p.get("schema") or next(iter(p["content"].values()))["schema"]]
     )
     table = (
         f"<table><tr><th>Parameter</th><th>In</th><th>Type</th><th></th></tr>{rows}</table>" if rows else ""

@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from .streams import Stream
 
 T = TypeVar("T")
 Fields = list[tuple[bytes, bytes]]
@@ -24,22 +28,31 @@ class Reply:
     headers: HeaderFields = field(default_factory=dict)
     etag: str | None = None
     media_type: str | None = None
+    last_modified: datetime | None = None
 
 
 @dataclass(slots=True)
 class Sent:
-    """A response as bytes."""
+    """A response as bytes, or as a stream of them."""
 
     status: int
     headers: Fields
     body: bytes
+    media: bytes | None = None
+    """Its Content-Type; None where there is no content."""
+    stream: Stream | None = None
 
 
 def reply(
-    value: T, *, status: int | None = None, headers: HeaderFields | None = None, etag: str | None = None
+    value: T,
+    *,
+    status: int | None = None,
+    headers: HeaderFields | None = None,
+    etag: str | None = None,
+    last_modified: datetime | None = None,
 ) -> T:
     """A value together with what else its response says. Typed as the value, which is what the route documents."""
-    return cast(T, Reply(value, status, headers or {}, etag))
+    return cast(T, Reply(value, status, headers or {}, etag, last_modified=last_modified))
 
 
 def encoded(headers: HeaderFields) -> Fields:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -22,10 +23,14 @@ MAX_PAIRS = 200
 class Request:
     """A request as it came, and the way to the store for async endpoints."""
 
-    __slots__ = (
-        "_cookies", "body", "chunks", "form", "headers", "hub", "id", "method", "path", "prefix", "query",
-        "scope", "user",
-    )  # fmt: skip
+    prefix = ""
+    """The prefix of the system, where there is one."""
+    body = b""
+    form: Form | None = None
+    """The fields of a form, where the body is one."""
+    user: Principal | None = None
+    """Who asks, once that is known."""
+    chunks: Callable[[], AsyncIterator[bytes]] | None = None
 
     def __init__(self, scope: Mapping[str, Any], headers: dict[bytes, bytes], hub: Hub, id: str) -> None:
         self.scope = scope
@@ -35,16 +40,8 @@ class Request:
         path: str = scope["path"]
         self.path = path if path[:1] == "/" else _origin_form(path)
         """The path within the system, without its prefix."""
-        self.prefix = ""
         self.query: str = scope["query_string"].decode("latin-1")
         self.headers = headers
-        self.body = b""
-        self.form: Form | None = None
-        """The fields of a form, where the body is one."""
-        self.user: Principal | None = None
-        """Who asks, once that is known."""
-        self.chunks: Callable[[], AsyncIterator[bytes]] | None = None
-        self._cookies: dict[str, str] | None = None
 
     def header(self, name: str) -> str | None:
         """A header's value; those of repeated lines are joined by commas."""
@@ -56,16 +53,15 @@ class Request:
         """The media type of the body, in lower case and without parameters."""
         return self.headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
 
-    @property
+    @cached_property
     def cookies(self) -> dict[str, str]:
         """The cookies (RFC 6265 §5.4); of two with one name the first, which is the more specific."""
-        if self._cookies is None:
-            self._cookies = {}
-            for pair in (self.header("cookie") or "").split(";"):
-                name, equals, value = pair.strip().partition("=")
-                if equals:
-                    self._cookies.setdefault(name, value.strip('"'))
-        return self._cookies
+        found: dict[str, str] = {}
+        for pair in (self.header("cookie") or "").split(";"):
+            name, equals, value = pair.strip().partition("=")
+            if equals:
+                found.setdefault(name, value.strip('"'))
+        return found
 
     def pairs(self) -> list[tuple[str, str]]:
         """The query's names and values in order. Raises Malformed for what is no percent-encoded UTF-8."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 Describe = Callable[["Hub", dict[str, Any]], dict[str, Any]]
 JSON = ("application/json",)
+WEBSOCKET = "(websocket)"
+"""Stands where a method would, for a handshake; no method is spelt like that."""
 
 
 @dataclass(slots=True)
@@ -40,6 +42,8 @@ class Route:
     max_body: int | None
     stream: bool
     public: bool
+    idempotent: bool
+    prefer: bool
 
 
 class Family:
@@ -106,13 +110,17 @@ class Family:
         max_body: int | None = None,
         stream: bool = False,
         public: bool = False,
+        idempotent: bool = False,
+        prefer: bool = False,
     ) -> Callable[[F], F]:
         """Registers an endpoint.
 
         `consumes` are the media types of the body (`*/*`, `text/*` and forms too); without it JSON. `statuses` are the
         failures worth documenting. `open_query` lets query parameters through that the function does not name.
         `max_body` is the largest body in bytes, where it is not the server's. `stream` leaves the body to
-        `request.stream()`. `public` routes are open even where the server asks for authentication everywhere.
+        `request.stream()`. `public` routes are open even where the server or the family asks for users.
+        `idempotent` honours `Idempotency-Key`: a repeated request gets the answer of the first. `prefer` honours
+        `Prefer: return=minimal` (RFC 7240).
         """
         consumed = tuple(consumes) if consumes is not None else JSON
         if method == "PATCH" and "application/json" in consumed:
@@ -135,6 +143,8 @@ class Family:
                 max_body,
                 stream,
                 public,
+                idempotent,
+                prefer,
             )
             self.routes.append(route)
             return fn
@@ -156,6 +166,12 @@ class Family:
     def patch(self, path: str, **options: Any) -> Callable[[F], F]:
         """PATCH with a JSON Merge Patch (RFC 7396)."""
         return self.add("PATCH", path, **options)
+
+    def websocket(
+        self, path: str, *, max_message: int | None = None, public: bool = False
+    ) -> Callable[[F], F]:
+        """A WebSocket (RFC 6455): `async def f(socket: web.Socket, …)`. `max_message` in bytes."""
+        return self.add(WEBSOCKET, path, in_schema=False, max_body=max_message, public=public)
 
     def delete(self, path: str, **options: Any) -> Callable[[F], F]:
         """DELETE; 204 unless told otherwise."""

@@ -15,7 +15,7 @@ from backendhub.kit.accounts import Weak, tokens, users
 from backendhub.kit.db import Db
 from backendhub.kit.hub import Hub
 
-from . import api_admin, api_factors
+from . import api_admin, api_factors, api_passkeys
 from .gates import AUTH, Holder, client, session, session_id
 from .models import Account, Granted, Refusal
 from .service import Engine, changing, links, refreshing, registering, sending, signing
@@ -136,7 +136,7 @@ async def token(
     if grant_type == "id_token":
         raise Refusal(400, "provider_disabled", f"Provider {body.provider or ''!r} is not enabled")
     if grant_type == "web3":
-        raise Refusal(422, "web3_provider_disabled", f"Web3 provider {body.chain or ''!r} is disabled")
+        raise Refusal(422, "web3_provider_disabled", "Web3 provider is disabled")
     raise Refusal(400, "invalid_credentials", "unsupported_grant_type")
 
 
@@ -386,7 +386,26 @@ def authorize() -> dict[str, str]:
     raise Refusal(400, "validation_failed", "Unsupported provider: provider is not enabled")
 
 
+@router.post("/sso", open_query=True, public=True, statuses=(404,))
+async def sso(request: web.Request) -> dict[str, str]:
+    """Sign in by SAML: not here."""
+    raise Refusal(404, "saml_provider_disabled", "SAML 2.0 is disabled")
+
+
+@router.get("/user/identities/authorize", open_query=True, statuses=(404,))
+def link_identity(user: Holder) -> dict[str, str]:
+    """Link another provider's account by hand: not here."""
+    raise Refusal(404, "manual_linking_disabled", "Manual linking is disabled")
+
+
+@router.delete("/user/identities/{identity_id}", open_query=True)
+def unlink_identity(identity_id: str, user: Holder) -> None:
+    """Unlink another provider's account by hand: not here."""
+    raise Refusal(404, "manual_linking_disabled", "Manual linking is disabled")
+
+
 api_factors.add(router)
+api_passkeys.add(router)
 api_admin.add(router)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Query
 
 from backendhub.kit import web
-from backendhub.kit.accounts import factors, users
+from backendhub.kit.accounts import factors, passkeys, users
 from backendhub.kit.db import Db
 
 from .gates import ADMIN, ADMINISTRATOR, client
@@ -21,12 +21,14 @@ from .wire import (
     LinkIn,
     UserOut,
     factor_out,
+    passkey_out,
     user_out,
 )
 
-PAGE = 50
-Page = Annotated[int, Query(ge=1, le=10**9, description="Which page, from 1")]
-PerPage = Annotated[int, Query(ge=1, le=1000, description="Accounts in a page")]
+PAGE, MOST = 50, 1000
+Number = Annotated[
+    str, Query(max_length=9, pattern="^[0-9]*$", description="A number from 1; empty for the first")
+]
 
 
 def add(router: web.Router) -> None:
@@ -40,18 +42,20 @@ def add(router: web.Router) -> None:
     admin.get("/users/{user_id}/factors", open_query=True)(list_factors)
     admin.put("/users/{user_id}/factors/{factor_id}", open_query=True)(edit_factor)
     admin.delete("/users/{user_id}/factors/{factor_id}", status=200, open_query=True)(delete_factor)
+    admin.get("/users/{user_id}/passkeys", open_query=True)(list_passkeys)
+    admin.delete("/users/{user_id}/passkeys/{passkey_id}", open_query=True)(delete_passkey)
     admin.post("/generate_link", open_query=True, statuses=(404, 422))(generate_link)
     invitations = router.family("/invite", auth=ADMINISTRATOR, guard=ADMIN)
     invitations.post("", open_query=True, statuses=(422, 429))(invite)
 
 
-def list_users(db: Db, request: web.Request, page: Page = 1, per_page: PerPage = PAGE) -> dict[str, Any]:
+def list_users(db: Db, request: web.Request, page: Number = "", per_page: Number = "") -> dict[str, Any]:
     """Accounts, newest first, page by page; `Link` and `X-Total-Count` say how many pages there are."""
-    found, total = administration.listed(db, page, per_page)
-    last = max(1, -(-total // per_page))
-    pages = ([("next", page + 1)] if page < last else []) + [("last", last)]
-    path = f"{request.prefix}{request.path}"
-    link = ", ".join(f'<{path}?page={n}&per_page={per_page}>; rel="{rel}"' for rel, n in pages)
+    at, size = max(1, int(page or 1)), min(MOST, max(1, int(per_page or PAGE)))
+    found, total = administration.listed(db, at, size)
+    last = max(1, -(-total // size))
+    pages = ([("next", at + 1)] if at < last else []) + [("last", last)]
+    link = ", ".join(f'<{request.full_path}?page={n}&per_page={size}>; rel="{rel}"' for rel, n in pages)
     body = {"users": [user_out(shown) for shown in found], "aud": "authenticated"}
     return web.reply(body, headers={"Link": link, "X-Total-Count": str(total)})
 
@@ -132,6 +136,17 @@ def delete_factor(db: Db, user_id: str, factor_id: str) -> dict[str, Any]:
     factor = administration.factor(db, user_id, factor_id)
     multifactor.remove(db, factor)
     return factor_out(factor)
+
+
+def list_passkeys(db: Db, user_id: str) -> list[dict[str, Any]]:
+    """The passkeys of an account."""
+    return [passkey_out(key) for key in passkeys.of_user(db, administration.get(db, user_id).id)]
+
+
+def delete_passkey(db: Db, user_id: str, passkey_id: str) -> None:
+    """Remove a passkey of an account."""
+    if not passkeys.remove(db, administration.get(db, user_id).id, passkey_id):
+        raise Refusal(404, "validation_failed", "Passkey not found")
 
 
 def invite(db: Db, request: web.Request, body: InviteIn) -> UserOut:

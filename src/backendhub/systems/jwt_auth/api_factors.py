@@ -25,9 +25,7 @@ def add(router: web.Router) -> None:
 def enrol(db: Db, request: web.Request, body: FactorIn, user: Holder) -> dict[str, Any]:
     """Enrol a second factor; it counts once its first challenge was answered."""
     kind = body.factor_type
-    if kind == "webauthn":
-        raise Refusal(422, "mfa_webauthn_enroll_not_enabled", "MFA enroll is disabled for WebAuthn")
-    if kind not in ("totp", "phone"):
+    if kind not in ("totp", "phone", "webauthn"):
         raise Refusal(400, "validation_failed", "factor_type needs to be totp, phone, or webauthn")
     phone = users.phone(body.phone) if body.phone else None
     made = multifactor.enrol(
@@ -62,13 +60,19 @@ def qr_code(text: str) -> str:
 def challenge(db: Db, request: web.Request, factor_id: str, user: Holder) -> dict[str, Any]:
     """Ask a factor: the answer is the code that it shows, or that is sent to it."""
     session_id(user)
-    factor, asked = multifactor.challenge(db, Engine.of(request.hub), user.id, factor_id, client(request))
-    return {"id": asked.id, "type": factor.kind, "expires_at": int(asked.expires_at.timestamp())}
+    found = multifactor.challenge(db, Engine.of(request.hub), user.id, factor_id, client(request))
+    until = int(found.challenge.expires_at.timestamp())
+    out: dict[str, Any] = {"id": found.challenge.id, "type": found.factor.kind, "expires_at": until}
+    if found.options is not None:
+        kind = "request" if found.factor.verified else "create"
+        out["webauthn"] = {"type": kind, "credential_options": {"publicKey": found.options}}
+    return out
 
 
 async def verify(request: web.Request, factor_id: str, body: AnswerIn, user: Holder) -> SessionOut:
     """Answer a challenge: the session rises to two factors (`aal2`), and those with one end."""
-    answer = multifactor.Answer(body.challenge_id or "", body.code or "")
+    credential = body.webauthn.credential_response if body.webauthn else None
+    answer = multifactor.Answer(body.challenge_id or "", body.code or "", credential)
     outcome = await request.call(
         multifactor.verify,
         Engine.of(request.hub),

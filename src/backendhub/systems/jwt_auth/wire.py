@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from backendhub.kit import web
-from backendhub.kit.accounts import Factor, Taken, User, Weak
+from backendhub.kit.accounts import Factor, Passkey, Taken, User, Weak
 from backendhub.kit.clock import iso
 from backendhub.kit.errors import (
     Conflict,
@@ -135,10 +135,17 @@ class UserIn(Challenged):
 class FactorIn(In):
     """A new second factor."""
 
-    factor_type: Short | None = Field(None, description="`totp` or `phone`")
+    factor_type: Short | None = Field(None, description="`totp`, `phone` or `webauthn`")
     friendly_name: Annotated[str, Field(max_length=100, pattern=NO_NUL)] | None = None
     issuer: Annotated[str, Field(max_length=100, pattern=NO_NUL)] | None = None
     phone: Short | None = None
+
+
+class WebAuthnIn(In):
+    """What an authenticator answered."""
+
+    type: Short | None = Field(None, description="`create` or `request`")
+    credential_response: dict[str, Any] | None = None
 
 
 class AnswerIn(In):
@@ -146,6 +153,20 @@ class AnswerIn(In):
 
     challenge_id: Short | None = None
     code: Short | None = None
+    webauthn: WebAuthnIn | None = None
+
+
+class PasskeyIn(In):
+    """What an authenticator answered to a challenge."""
+
+    challenge_id: Short | None = None
+    credential: dict[str, Any] | None = None
+
+
+class PasskeyNameIn(In):
+    """A passkey's new name."""
+
+    friendly_name: Annotated[str, Field(max_length=120, pattern=NO_NUL)] | None = None
 
 
 class AdminIn(In):
@@ -338,6 +359,12 @@ def factor_out(factor: Factor) -> dict[str, Any]:
         "phone": factor.phone or "",
         "last_challenged_at": iso(factor.challenged_at) if factor.challenged_at else None,
     }
+
+
+def passkey_out(key: Passkey) -> dict[str, Any]:
+    """A passkey as it is sent."""
+    out: dict[str, Any] = {"id": key.id, "friendly_name": key.name, "created_at": iso(key.created_at)}
+    return out | ({"last_used_at": iso(key.last_used_at)} if key.last_used_at else {})
 
 
 # -- failures ---------------------------------------------------------------------------------------------

@@ -178,7 +178,9 @@ def _add(db: Db, request: web.Request, name: str, more: dict[str, Any]) -> Any:
     config, found = _found(db, request, name, "write")
     if not found.plural and config.version == 1:
         raise HttpError(405, f"{name} is one object.", allow="GET, HEAD, OPTIONS, PATCH, PUT")
-    sent = wire.body(request, config) | more
+    sent = wire.body(request, config)
+    if more:
+        sent = values.clean(sent) | more
     if not found.plural:
         row = wire.change(db, config, lambda: service.set_one(db, found, sent, config.rules))
         return wire.row(config, found, row, status=201, Location=f"{request.base_url}/{quote(name)}")

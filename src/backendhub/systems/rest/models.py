@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from backendhub.kit.resources.models import Query
 
-MAX_CONDITIONS = 100
+MAX_CONDITIONS = 300
 """Comparisons in a request."""
+MAX_IN = 20
+"""Values in a list that a field is compared with."""
 MAX_SORTS = 5
 MAX_RELATIONS = 10
 """Resources that are embedded or expanded in a response."""

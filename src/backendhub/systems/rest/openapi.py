@@ -17,7 +17,8 @@ from backendhub.kit.resources.relations import reference, singular
 from backendhub.kit.web.fields import NO_NUL
 
 from .config import Config
-from .models import MAX_RELATIONS
+from .models import MAX_IN, MAX_RELATIONS
+from .query_v1 import OPERATORS
 from .reading import MAX_INTEGER
 
 Json = dict[str, Any]
@@ -235,10 +236,27 @@ class _Document:
             ("_where", 'Conditions as JSON: `{"or": [{"views": {"gt": 100}}]}`', TEXT),
         )
         named = (v0, v1)[self.config.version]
-        return [
+        found: list[Json] = [
             {"name": name, "in": "query", "required": False, "description": text, "schema": schema}
             for name, text, schema in named
         ]
+        if self.config.version == 1 and self.config.strict:
+            del found[-1]["schema"]
+            found[-1]["content"] = {"application/json": {"schema": self.where(paths)}}
+        return found
+
+    def where(self, paths: Sequence[str]) -> Json:
+        """`_where`, one level deep."""
+        scalar: Json = {"anyOf": [{"type": ["null", "boolean", "number"]}, TEXT | {"maxLength": 100}]}
+        several = {"type": "array", "items": scalar, "maxItems": MAX_IN}
+        operators = {name: several if name == "in" else scalar for name in OPERATORS}
+        test = {"type": "object", "properties": operators, "additionalProperties": False, "minProperties": 1}
+        fields = {
+            "properties": {path: test for path in paths if "." not in path},
+            "additionalProperties": False,
+        }
+        one: Json = {"type": "object", "maxProperties": 3} | fields
+        return one | {"properties": one["properties"] | {"or": {"type": "array", "items": one}}}
 
     def relation_parameters(self) -> list[Json]:
         many = [resource.name for resource, _, _ in self.found if resource.plural]

@@ -11,7 +11,7 @@ from backendhub.kit.resources import values
 from backendhub.kit.resources.conditions import COMPARISONS, All, AnyOf, IfObject, Node, Test
 
 from . import reading
-from .models import Asked, Pages
+from .models import MAX_IN, Asked, Pages, Slice
 from .reading import Reader
 
 OPERATORS = {
@@ -48,11 +48,11 @@ def parse(pairs: Sequence[tuple[str, str]], known: Known, *, strict: bool) -> As
     return Asked(reading.query(where, None, sort, cursor, limit), part, embed)
 
 
-def _part(reader: Reader) -> Any:
-    found = reader.part("_per_page", smallest=1) if "_page" in reader.values else reader.part()
-    if not isinstance(found, Pages):
-        reader.values.pop("_per_page", None)
-    return found
+def _part(reader: Reader) -> Slice | Pages | None:
+    if "_page" in reader.values:
+        return reader.part("_per_page", smallest=1)
+    reader.integer("_per_page")
+    return reader.part()
 
 
 def _conditions(reader: Reader) -> Node | None:
@@ -79,6 +79,8 @@ def _condition(path: str, word: str, text: str) -> Node:
     operator = OPERATORS[word]
     if operator in ("eq", "ne"):
         given = text.split(",") if word == "in" else [text]
+        if len(given) > MAX_IN:
+            raise Malformed(f"{path[:80]} is compared with {MAX_IN} values at most.")
         return Test(
             path,
             operator,
@@ -130,17 +132,27 @@ def _object(given: dict[str, Any], at: str, strict: bool, depth: int) -> Node:
         elif known := [word for word in OPERATORS if word in value]:
             if strict and len(known) < len(value):
                 raise Malformed(f"There is no operator {next(w for w in value if w not in known)[:40]!r}.")
-            parts += [_test(path, word, value[word]) for word in known]
+            parts += [_test(path, word, value[word], strict) for word in known]
+        elif strict and not value:
+            raise Malformed(f"{path[:80]} is compared with nothing.")
         else:  # json-server asks what is within an object only where there is one
             inner = _object(value, path, strict, depth + 1)
             parts.append(inner if strict else IfObject(path, inner))
     return All(tuple(parts))
 
 
-def _test(path: str, word: str, value: Any) -> Node:
-    """Objects and arrays are equal to nothing, as in JavaScript."""
-    given = value if word == "in" and isinstance(value, list) else [value]
-    return Test(path, OPERATORS[word], tuple(v for v in given if not isinstance(v, (dict, list))))
+def _test(path: str, word: str, value: Any, strict: bool) -> Node:
+    """Objects and arrays are equal to nothing, as in JavaScript; where it is strict they are refused."""
+    several = word == "in" and isinstance(value, list)
+    given = value if several else [value]
+    if len(given) > MAX_IN:
+        raise Malformed(f"{path[:80]} is compared with {MAX_IN} values at most.")
+    plain = tuple(v for v in given if not isinstance(v, (dict, list)))
+    if strict and (len(plain) < len(given) or several is not (word == "in")):
+        raise Malformed(
+            f"{path[:80]}: {word} is compared with {'a list of values' if word == 'in' else 'a value'}."
+        )
+    return Test(path, OPERATORS[word], plain)
 
 
 def _paths(node: Node | None) -> list[str]:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from backendhub.kit import clock
 from backendhub.kit.accounts import Challenge as Question
-from backendhub.kit.accounts import Factor, Opened, Session, User, factors, sessions, users
+from backendhub.kit.accounts import Factor, Opened, Session, User, factors, passkeys, sessions, users
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, NotFound
 from backendhub.systems.jwt_auth.models import Client, Config, Granted, Refusal
 
-from . import sending
+from . import keys, sending
 from .engine import Engine, granted
 
 
 class Answer(NamedTuple):
-    """An answer to a challenge."""
+    """An answer to a challenge: a code, or what an authenticator says."""
 
     challenge_id: str
     code: str
+    credential: dict[str, Any] | None = None
 
 
 def enrol(
@@ -75,15 +76,25 @@ def find(db: Db, user_id: str, factor_id: str) -> Factor:
         raise Refusal(404, "mfa_factor_not_found", "Factor not found") from None
 
 
-def challenge(
-    db: Db, engine: Engine, user_id: str, factor_id: str, client: Client
-) -> tuple[Factor, Question]:
+class Questioned(NamedTuple):
+    """A factor, its challenge and, for webauthn, what the browser is given."""
+
+    factor: Factor
+    challenge: Question
+    options: dict[str, Any] | None = None
+
+
+def challenge(db: Db, engine: Engine, user_id: str, factor_id: str, client: Client) -> Questioned:
     """A new challenge of a factor; that of a phone is sent to it. Raises Refusal."""
     factor = find(db, user_id, factor_id)
     if factor.kind == "webauthn":
-        raise Refusal(422, "mfa_webauthn_verify_not_enabled", "MFA verification is disabled for WebAuthn")
+        party = keys.party(engine.config)
+        if factor.verified:
+            return Questioned(factor, *passkeys.ask(db, party, factor=factor, ip=client.ip))
+        user = users.get(db, user_id)
+        return Questioned(factor, *passkeys.ask_to_create(db, party, user, factor=factor, ip=client.ip))
     if factor.kind == "totp":
-        return factor, factors.challenge(db, "totp", factor=factor, ip=client.ip)
+        return Questioned(factor, factors.challenge(db, "totp", factor=factor, ip=client.ip))
     at = factor.challenged_at
     since = None if at is None else (clock.precise() - at).total_seconds()
     if since is not None and since < engine.config.interval_s:
@@ -92,9 +103,8 @@ def challenge(
         )
     code = factors.digits(engine.config.otp_digits)
     sending.message(db, "sms", factor.phone or "", "mfa", {"code": code})
-    return factor, factors.challenge(
-        db, "phone", factor=factor, data=factors.hashed(factor.id, code), ip=client.ip
-    )
+    hashed = factors.hashed(factor.id, code)
+    return Questioned(factor, factors.challenge(db, "phone", factor=factor, data=hashed, ip=client.ip))
 
 
 def verify(
@@ -105,18 +115,30 @@ def verify(
     asked = open_challenge(db, factor, answer.challenge_id, client)
     if isinstance(asked, Refusal):
         return asked
-    right = (
-        factors.right_totp(db, factor, answer.code)
-        if factor.kind == "totp"
-        else factors.right_digits(asked, answer.code)
-    )
-    if not right:
+    if not _right(db, engine, factor, asked, answer):
         factors.wrong(db, asked)
-        said = "Invalid TOTP code entered" if factor.kind == "totp" else "Invalid MFA Phone code entered"
-        return Refusal(422, "mfa_verification_failed", said)
+        said = {"totp": "Invalid TOTP code entered", "phone": "Invalid MFA Phone code entered"}
+        return Refusal(422, "mfa_verification_failed", said.get(factor.kind, "Invalid WebAuthn response"))
     if not factors.used(db, asked):
         return Refusal(422, "mfa_challenge_expired", "The challenge was answered already.")
-    return proved(db, engine, factor, session_id, "totp" if factor.kind == "totp" else "mfa/phone")
+    method = {"totp": "totp", "phone": "mfa/phone", "webauthn": "mfa/webauthn"}[factor.kind]
+    return proved(db, engine, factor, session_id, method)
+
+
+def _right(db: Db, engine: Engine, factor: Factor, asked: Question, answer: Answer) -> bool:
+    if factor.kind == "totp":
+        return factors.right_totp(db, factor, answer.code)
+    if factor.kind == "phone":
+        return factors.right_digits(asked, answer.code)
+    if answer.credential is None:
+        return False
+    party = keys.party(engine.config)
+    if factor.verified:
+        return passkeys.answered(db, party, asked, answer.credential, factor=factor) is not None
+    return (
+        passkeys.create(db, party, asked, answer.credential, name=factor.name or "Key", factor=factor)
+        is not None
+    )
 
 
 def open_challenge(db: Db, factor: Factor, challenge_id: str, client: Client) -> Question | Refusal:
