@@ -144,6 +144,12 @@ class Threads(Executor):
                 future.set_exception(error)
             del item, future, fn  # or the next job would be waited for with the last one's values in memory
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs in them or waits for one."""
+        with self._lock:
+            return self._idle < self._threads or not self._work.empty()
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Lets the threads end when they have nothing left to do; waits for none of them."""
         for _ in range(self._threads):

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -26,6 +25,7 @@ from backendhub.kit.hub import Hub
 
 from . import declared, queue
 from .declared import Kind, Modules
+from .failures import OutOfTime, told
 from .models import Cancelled, GiveUp, Job, Later, LeaseLost
 from .run import Run, Threads
 
@@ -39,15 +39,10 @@ IDLE_S = 30.0
 """How long a worker sleeps at most when nothing wakes it."""
 GRACE_S = 8.0
 """How long running jobs may go on when the worker is told to stop."""
+QUIET_S = 6.0
+"""How long to wait for a statement that is under way: longer than SQLite waits for its lock."""
 TIDY_S = 60.0
 STOPS = "the worker stops"
-
-
-class OutOfTime(Exception):
-    """A handler took longer than it declares."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"It took longer than {seconds:g} s.")
 
 
 class Source(Protocol):
@@ -119,6 +114,7 @@ class Worker:
             end_watch()
             await asyncio.shield(self._drain())
             beats.cancel()
+            await asyncio.shield(self._quiet())
             for pool in (self._units, self._beats, self._work):
                 pool.shutdown()
 
@@ -170,6 +166,12 @@ class Worker:
         for task in self.tasks.values():
             task.cancel()
         await self._ends(0.1)
+
+    async def _quiet(self) -> None:
+        """Waits for the threads that use the store: whoever stops the worker closes it next."""
+        deadline = asyncio.get_running_loop().time() + QUIET_S
+        while (self._units.busy or self._beats.busy) and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.005)
 
     async def _ends(self, seconds: float) -> None:
         if self.tasks:
@@ -281,7 +283,7 @@ class Worker:
             log.warning("job %d (%s) gives up: %s", job.id, job.name, error)
             await self._settle(queue.fail, job, str(error), None)
         except Exception as error:
-            state = await self._failed(run, _told(error))
+            state = await self._failed(run, told(error))
             log.warning(
                 "job %d (%s), attempt %d failed: %s → %s", job.id, job.name, job.attempts, error, state
             )
@@ -382,13 +384,3 @@ def _quietly(wake: Callable[[], Any]) -> None:
     """Wakes a loop that may be gone already."""
     with contextlib.suppress(RuntimeError):
         wake()
-
-
-def _told(error: Exception) -> str:
-    """What went wrong, for people: one line of an error of ours, the end of the traceback of another."""
-    if isinstance(error, OutOfTime):
-        return str(error)
-    if isinstance(error, HubError):
-        return f"{type(error).__name__}: {error.message}"
-    lines = traceback.format_exception(error)
-    return "".join(lines)[-4000:].strip()

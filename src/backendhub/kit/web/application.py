@@ -41,6 +41,8 @@ MAX_FIELDS = 100
 PLAIN = b"text/plain; charset=utf-8"
 PROBES = ("/livez", "/readyz", "/startupz")
 OWN = {*PROBES, "/metrics", "/_hub", "/"}
+PARTS = {"/_files": Row("files", "backendhub.kit.web.files", "Files behind signed addresses")}
+"""What the kit itself answers, whichever systems are served: their paths begin with `/_`."""
 DOCUMENTS = {"/openapi.json", "/docs"}
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -64,6 +66,7 @@ class Application:
         hub.metrics = self.metrics = telemetry.Metrics()
         self.mounts = {m.prefix: m for m in mounts}
         self.root = self.mounts.get("")
+        self.parts = {prefix: Mounted(row, prefix, hub) for prefix, row in PARTS.items()}
         self.log = log
         self.cors = cors
         self.bodies = Reader(max_body)
@@ -249,7 +252,7 @@ class Application:
             return path, own
         if len(request.headers) > MAX_FIELDS:
             raise HttpError(431, f"The request has more than {MAX_FIELDS} header fields.")
-        mounted = self.root or self._enter(request)
+        mounted = self._enter(request)
         tree = mounted.tree or self._load(mounted)
         assert mounted.router is not None
         if mounted.router.before is not None:
@@ -269,19 +272,23 @@ class Application:
 
     async def find(self, request: Request) -> tuple[Mounted, dict[str, Endpoint] | None, list[str]]:
         """The system that a request is for, the endpoints at its path, and the values in that path."""
-        mounted = self.root or self._enter(request)
+        mounted = self._enter(request)
         tree = mounted.tree or self._load(mounted)
         if mounted.router is not None and mounted.router.before is not None:
             await mounted.router.before(request)
         return mounted, *tree.find(request.path)
 
     def _enter(self, request: Request) -> Mounted:
-        """The one of several systems that answers a request, whose path is the one within that system from here on."""
+        """The system that answers a request, whose path is the one within that system from here on."""
         path = request.path
+        if self.root is not None and path[:2] != "/_":
+            return self.root
         cut = path.find("/", 1)
         prefix = path if cut < 0 else path[:cut]
-        mounted = self.mounts.get(prefix)
+        mounted = self.mounts.get(prefix) or self.parts.get(prefix)
         if mounted is None:
+            if self.root is not None:
+                return self.root
             raise NotFound(f"There is no system at {prefix[:80]!r}.", hint="see /_hub")
         request.prefix, request.path = prefix, path[len(prefix) :] or "/"
         return mounted
