@@ -18,8 +18,8 @@ from backendhub.kit import files as kit
 from backendhub.kit.errors import Invalid, NotFound, TooLarge
 from backendhub.kit.files import Files, Missing, QuotaExceeded
 from backendhub.kit.files.backend import BLOCK
-from backendhub.kit.files.places import open_backend
 from backendhub.kit.files.bucket import PART
+from backendhub.kit.files.places import open_backend
 from backendhub.kit.files.service import Damaged
 
 NOW = timedelta(0)
