@@ -80,6 +80,9 @@ def serve(
         str | None,
         Option(help="Redis for cache, limits and events: redis://host:6379/0", metavar="URL"),
     ] = None,
+    files: Annotated[
+        str | None, Option(help="Where files are kept: a directory or s3://bucket/prefix.", metavar="URL")
+    ] = None,
     memory: Annotated[bool, Option("--memory", help="Keep everything in memory; gone at the end.")] = False,
     demo: Annotated[bool, Option("--demo", help="Fill empty systems with sample data first.")] = False,
     open_: Annotated[bool, Option("--open", help="Open a browser when ready.")] = False,
@@ -118,8 +121,11 @@ def serve(
         raise Invalid(f"{asked!r} is no way to authenticate.", hint="--auth none or --auth token")
     if memory or database:
         current.settings.flags["database"] = ":memory:" if memory else str(database)
+    settings |= {"files": files} if files is not None else {}
     current.settings.flags |= settings | ({"redis": redis} if redis is not None else {})
     alone(systems, workers)
+    if files is not None:
+        _ = current.files  # a place that cannot be used ends here, too
     options: dict[str, Any] = {
         "names": [s.name for s in systems],
         "single": len(words) == 1,
@@ -237,7 +243,7 @@ def needs_jobs(systems: Sequence[registry.System]) -> bool:
     """Whether any of these systems has background work: a worker beside the others would only cost."""
     from backendhub.kit.db.migrate import needs
 
-    return any(s.has("jobs") or "jobs" in needs(s.name, "sqlite") for s in systems)
+    return any(s.has("jobs") or {"jobs", "files"} & {*needs(s.name, "sqlite")} for s in systems)
 
 
 async def _run_jobs(current: hub.Hub) -> None:

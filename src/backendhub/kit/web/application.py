@@ -20,6 +20,7 @@ from .failures import crash, failure
 from .guards import Authenticate, Authenticator, authenticator
 from .mounts import Mounted, Row
 from .readiness import Readiness
+from .replays import forget
 from .replies import Sent
 from .request import Request, combined
 from .routing import WEBSOCKET, Tree
@@ -40,6 +41,8 @@ MAX_FIELDS = 100
 PLAIN = b"text/plain; charset=utf-8"
 PROBES = ("/livez", "/readyz", "/startupz")
 OWN = {*PROBES, "/metrics", "/_hub", "/"}
+PARTS = {"/_files": Row("files", "backendhub.kit.web.files", "Files behind signed addresses")}
+"""What the kit itself answers, whichever systems are served: their paths begin with `/_`."""
 DOCUMENTS = {"/openapi.json", "/docs"}
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -63,6 +66,7 @@ class Application:
         hub.metrics = self.metrics = telemetry.Metrics()
         self.mounts = {m.prefix: m for m in mounts}
         self.root = self.mounts.get("")
+        self.parts = {prefix: Mounted(row, prefix, hub) for prefix, row in PARTS.items()}
         self.log = log
         self.cors = cors
         self.bodies = Reader(max_body)
@@ -72,6 +76,7 @@ class Application:
         self.streams = Streams()
         self.sockets = Sockets()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._forgets: asyncio.Task[None] | None = None
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,6 +118,9 @@ class Application:
             mounted.load()
             assert mounted.router is not None
             self._tasks |= {asyncio.create_task(fn(self.hub)) for fn in mounted.router.startup}
+            if self._forgets is None and any(route.idempotent for route in mounted.router.routes):
+                self._forgets = asyncio.create_task(forget(self.hub))
+                self._tasks.add(self._forgets)
         return mounted.load()
 
     def drain(self) -> None:
@@ -244,7 +252,7 @@ class Application:
             return path, own
         if len(request.headers) > MAX_FIELDS:
             raise HttpError(431, f"The request has more than {MAX_FIELDS} header fields.")
-        mounted = self.root or self._enter(request)
+        mounted = self._enter(request)
         tree = mounted.tree or self._load(mounted)
         assert mounted.router is not None
         if mounted.router.before is not None:
@@ -264,19 +272,23 @@ class Application:
 
     async def find(self, request: Request) -> tuple[Mounted, dict[str, Endpoint] | None, list[str]]:
         """The system that a request is for, the endpoints at its path, and the values in that path."""
-        mounted = self.root or self._enter(request)
+        mounted = self._enter(request)
         tree = mounted.tree or self._load(mounted)
         if mounted.router is not None and mounted.router.before is not None:
             await mounted.router.before(request)
         return mounted, *tree.find(request.path)
 
     def _enter(self, request: Request) -> Mounted:
-        """The one of several systems that answers a request, whose path is the one within that system from here on."""
+        """The system that answers a request, whose path is the one within that system from here on."""
         path = request.path
+        if self.root is not None and path[:2] != "/_":
+            return self.root
         cut = path.find("/", 1)
         prefix = path if cut < 0 else path[:cut]
-        mounted = self.mounts.get(prefix)
+        mounted = self.mounts.get(prefix) or self.parts.get(prefix)
         if mounted is None:
+            if self.root is not None:
+                return self.root
             raise NotFound(f"There is no system at {prefix[:80]!r}.", hint="see /_hub")
         request.prefix, request.path = prefix, path[len(prefix) :] or "/"
         return mounted

@@ -44,6 +44,8 @@ class Mounted:
             self.hub.use(self.row.name)
             self.router = import_module(f"{self.row.package}.api").router
             assert self.router is not None
+            if any(route.idempotent for route in self.router.routes):
+                self.hub.use("idempotency")
             tree = Tree()
             for route in self.router.routes:
                 endpoint = Endpoint(route, self.row.name, self.auth)
