@@ -60,6 +60,8 @@ class Mounted:
                 endpoint = Endpoint(route, self.row.name, self.auth)
                 self.endpoints.append(endpoint)
                 tree.add(route.method, route.path, endpoint)
+                for prefix in self.router.aliases:
+                    tree.add(route.method, prefix + route.path, endpoint)
             self.tree = tree
         return self.tree
 

@@ -147,7 +147,7 @@ def feed(db: Db, user: web.CurrentUser, limit: Count = 20, offset: Offset = 0) -
     return shapes.articles(articles.listed(db, Wanted(feed=True), who=user, limit=limit, offset=offset))
 
 
-@api.post("/articles", status=201, statuses=(403,), max_body=LARGE)
+@api.post("/articles", status=201, statuses=(403,), max_body=LARGE, idempotent=True)
 def add_article(db: Db, user: web.CurrentUser, body: shapes.NewArticleIn) -> shapes.ArticleOf:
     """Write an article. Equal titles are no matter: each gets a slug of its own."""
     made = articles.add(db, user, **shapes.sent(body.article))
@@ -198,7 +198,7 @@ def list_comments(db: Db, user: web.MaybeUser, slug: Slug) -> shapes.CommentsOf:
     return shapes.comments(comments.find(db, slug, who=user))
 
 
-@api.post("/articles/{slug}/comments", status=201)
+@api.post("/articles/{slug}/comments", status=201, idempotent=True)
 def add_comment(db: Db, user: web.CurrentUser, slug: Slug, body: shapes.NewCommentIn) -> shapes.CommentOf:
     """Comment on an article."""
     return shapes.comment(comments.add(db, user, slug, body.comment.body))

@@ -178,7 +178,7 @@ def list_posts(
     return web.reply(shown, headers={"X-Total-Count": str(count)})
 
 
-@posts.post("/", status=201, statuses=(401, 403), max_body=LARGE)
+@posts.post("/", status=201, statuses=(401, 403), max_body=LARGE, idempotent=True)
 def add_post(db: Db, request: web.Request, user: web.MaybeUser, body: PostIn) -> Post:
     """Write a post. `Idempotency-Key` makes it safe to send again."""
     article = _as(db, request, user, articles.add, **_sent(body, whole=True))

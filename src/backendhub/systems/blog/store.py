@@ -48,17 +48,18 @@ WHOLE = f"SELECT {columns(Article, 'a')}, {HANDLE}, p.image, a.body {FROM}"
 BY_SLUG = f"{WHOLE} WHERE a.slug = :ref"
 BY_ID = f"{WHOLE} WHERE a.id = :ref"
 
+DIALECTS = ("sqlite", "postgres")
+
+
 # Conduit's JSON of an article, written by the database: it takes no longer than reading the columns, and saves making
 # objects of them and JSON of the objects, which took three times as long as the whole query.
-_SPELT = {
-    "sqlite": ("json_object", "json(CASE WHEN {} THEN 'true' ELSE 'false' END)", "json(a.tags)", "max"),
-    "postgres": ("json_build_object", "({})", "CAST(a.tags AS json)", "greatest"),
-}
-
-
 def _shape(dialect: str, more: str = "") -> str:
     """An expression: an article as `shapes.EntryOut` describes it, and `more`. It is as old as its publication."""
-    object, flag, tags, latest = _SPELT[dialect]
+    if dialect == "sqlite":
+        object, flag, tags = "json_object", "json(CASE WHEN {} THEN 'true' ELSE 'false' END)", "json(a.tags)"
+    else:
+        object, flag, tags = "json_build_object", "({})", "CAST(a.tags AS json)"
+    latest = "max" if dialect == "sqlite" else "greatest"
     favorited = "EXISTS (SELECT 1 FROM blog_favorite f WHERE f.user_id = :viewer AND f.article_id = a.id)"
     out = "coalesce(a.publish_at, a.created_at)"
     author = f"'username', {HANDLE}, 'bio', p.bio, 'image', p.image, 'following', {flag.format(FOLLOWS)}"
@@ -69,13 +70,13 @@ def _shape(dialect: str, more: str = "") -> str:
     )
 
 
-ENTRY = {d: f"SELECT {_shape(d)} {FROM}" for d in _SPELT}
+ENTRY = {d: f"SELECT {_shape(d)} {FROM}" for d in DIALECTS}
 _BODY = ", 'body', a.body"
 # What is not out yet exists for its author and administrators only.
 SHOWN_TO = {
     d: f"SELECT {_shape(d, _BODY)} {FROM} WHERE a.slug = :slug "
     "AND (a.publish_at <= :now OR a.author_id = :viewer OR :admin)"
-    for d in _SPELT
+    for d in DIALECTS
 }
 
 NEXT_SLUG = (
@@ -111,7 +112,10 @@ CATEGORIES = (
 )
 PUBLISH_AT = "SELECT publish_at FROM blog_article WHERE id = :id AND announced_at IS NULL"
 # Once an article, and only when it is out: whoever changes the row is the one who announces it.
-ANNOUNCE = "UPDATE blog_article SET announced_at = :now WHERE id = :id AND announced_at IS NULL AND publish_at <= :now"
+ANNOUNCE = (
+    "UPDATE blog_article SET announced_at = :now WHERE id = :id AND announced_at IS NULL AND publish_at <= :now "
+    "RETURNING uuid, slug, title, author_id, publish_at"
+)
 
 # -- comments ----------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from backendhub.kit import clock, ids, jobs, paging
+from backendhub.kit import clock, ids, jobs, outbox, paging
 from backendhub.kit.db import Db
 from backendhub.kit.errors import PreconditionFailed, Unauthenticated
 from backendhub.kit.identity import Principal
@@ -202,12 +202,16 @@ def remove(db: Db, who: Principal, ref: Ref, *, if_revision: int | None = None) 
 
 
 def announce(db: Db, id: int) -> bool:
-    """Notes that an article is out, once; for one that is not yet, a job does it when it is due.
+    """Publishes the event `blog.published` of an article that is out, once; where it is not yet, a job does it then.
 
     No reader waits for this: an article is visible from its time on.
     """
     now = clock.precise()
-    if db.run(store.ANNOUNCE, id=id, now=now):
+    rows = db.fetch(store.ANNOUNCE, {"id": id, "now": now})
+    if rows:
+        uuid, slug, title, author, at = rows[0]
+        about = {"id": id, "uuid": uuid, "slug": slug, "title": title, "author": author, "publishAt": at}
+        outbox.publish(db, "blog.published", about, key=uuid)
         return True
     due = db.value(store.PUBLISH_AT, id=id)
     if due is not None and (at := clock.parse(due)) > now:
