@@ -26,7 +26,7 @@ app = cli.commands(
 )
 COMMANDS = {"jobs": app}
 
-PARTS = {"outbox": "backendhub.kit.outbox.jobs"}
+PARTS = {"mail": "backendhub.kit.mail.jobs", "outbox": "backendhub.kit.outbox.jobs"}
 """The parts of the kit that have jobs, and where their handlers are."""
 
 

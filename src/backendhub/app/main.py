@@ -24,6 +24,7 @@ APP = {
     "data": ("data", "Import, export, query and inspect the local store"),
     "demo": ("admin", "Fill systems with believable sample data"),
     "jobs": ("jobs", "Background work: list, run, retry, cancel"),
+    "mail": ("mail", "Mail that was sent from here: list, show, test"),
     "webhook": ("webhook", "Webhooks: add, log, replay"),
     "undo": ("undo", "Undo the last change of any tool"),
     "openapi": ("openapi", "Print a system's OpenAPI document without a server"),

@@ -31,6 +31,8 @@ AUTH = {
 }
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DRAIN_SECONDS = 10
+MAIL = registry.System("mail", "", "Mail that was sent from here", "", module="backendhub.kit.mail")
+"""What is shown under /_mail, on loopback and where nobody has to sign in: it holds other people's links."""
 KEEP_ALIVE_S = 65
 """How long an idle connection stays: longer than clients and proxies keep theirs, so that none is cut while in use."""
 
@@ -131,6 +133,7 @@ def serve(
         "cors": cors or [],
         "max_body": max_body,
         "jobs": run_jobs,
+        "mail": host in LOOPBACK and asked == "none",
         "auth": asked,
     }
     gc.enable()
@@ -229,6 +232,7 @@ def build(options: dict[str, Any]) -> Application:
         max_body=options["max_body"],
         index=index,
         auth=authenticator() if options["auth"] == "token" else None,
+        parts=[MAIL] if options["mail"] else [],
         background=[_run_jobs] if options["jobs"] and needs_jobs(systems) else [],
     )
 
@@ -373,11 +377,13 @@ def index(application: Application) -> str:
         f'<tr><td><a href="{escape(prefix)}/docs">{escape(m.row.name)}</a></td><td>{escape(m.row.summary)}</td>'
         f'<td><a href="{escape(prefix)}/openapi.json">openapi.json</a></td></tr>'
         for prefix, m in application.mounts.items()
+        if prefix not in application.parts
     )
+    mail = ' · <a href="/_mail/">mail</a>' if "/_mail" in application.parts else ""
     body = (
         "<h1>backendhub</h1><p>Everything that this process serves.</p>"
         f"<table><tr><th>System</th><th></th><th>OpenAPI</th></tr>{rows}</table>"
         '<p class="dim">Probes: <a href="/livez">livez</a>, <a href="/readyz">readyz</a> · '
-        '<a href="/metrics">metrics</a></p>'
+        f'<a href="/metrics">metrics</a>{mail}</p>'
     )
     return page("backendhub", body)

@@ -64,6 +64,7 @@ class Application:
         hub.metrics = self.metrics = telemetry.Metrics()
         self.mounts = {m.prefix: m for m in mounts}
         self.root = self.mounts.get("")
+        self.parts = tuple(prefix for prefix in self.mounts if prefix.startswith("/_"))
         self.log = log
         self.cors = cors
         self.bodies = Reader(max_body)
@@ -249,7 +250,7 @@ class Application:
             return path, own
         if len(request.headers) > MAX_FIELDS:
             raise HttpError(431, f"The request has more than {MAX_FIELDS} header fields.")
-        mounted = self.root or self._enter(request)
+        mounted = self._mounted(request)
         tree = mounted.tree or self._load(mounted)
         assert mounted.router is not None
         if mounted.router.before is not None:
@@ -269,11 +270,18 @@ class Application:
 
     async def find(self, request: Request) -> tuple[Mounted, dict[str, Endpoint] | None, list[str]]:
         """The system that a request is for, the endpoints at its path, and the values in that path."""
-        mounted = self.root or self._enter(request)
+        mounted = self._mounted(request)
         tree = mounted.tree or self._load(mounted)
         if mounted.router is not None and mounted.router.before is not None:
             await mounted.router.before(request)
         return mounted, *tree.find(request.path)
+
+    def _mounted(self, request: Request) -> Mounted:
+        """What answers a request: a part of the kit under `/_name`, the only system, or one of several."""
+        path = request.path
+        if self.root is None or any(path == part or path.startswith(f"{part}/") for part in self.parts):
+            return self._enter(request)
+        return self.root
 
     def _enter(self, request: Request) -> Mounted:
         """The one of several systems that answers a request, whose path is the one within that system from here on."""
@@ -345,18 +353,20 @@ def build_app(
     max_body: int = MAX_BODY,
     index: Callable[[Application], str] | None = None,
     background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
+    parts: Iterable[Any] = (),
     auth: Authenticate | Authenticator | None = None,
 ) -> Application:
     """An ASGI application of some systems: a `single` one at `/`, several under `/<name>`.
 
     `auth` is the authenticator of the whole process: with it, every route that has none of its own and is not declared
     public demands a user. `background` runs from start to end beside the requests, each a coroutine function that is
-    given the hub.
+    given the hub. `parts` of the kit with pages of their own are at `/_<name>`.
     """
     default = authenticator(auth)
     mounts = [
         Mounted(Row(r.name, r.package, r.summary), "" if single else f"/{r.name}", hub, default) for r in rows
     ]
+    mounts += [Mounted(Row(p.name, p.package, p.summary), f"/_{p.name}", hub) for p in parts]
     origins = tuple(cors)
     return Application(
         mounts,
