@@ -25,6 +25,7 @@ APP = {
     "demo": ("admin", "Fill systems with believable sample data"),
     "files": ("files", "Files of the APIs: usage, quotas, collection, checks"),
     "jobs": ("jobs", "Background work: list, run, retry, cancel"),
+    "webhook": ("webhook", "Webhooks: add, log, replay"),
     "undo": ("undo", "Undo the last change of any tool"),
     "openapi": ("openapi", "Print a system's OpenAPI document without a server"),
     "new": ("scaffold", "Scaffold a new system"),

@@ -253,9 +253,12 @@ class SqliteStore(Store):
             target.close()
 
     def close(self) -> None:
-        """Ends every connection that was opened here."""
+        """Ends every connection that was opened here, except those in whose transactions other threads still are:
+        SQLite would crash, and what is not committed is rolled back with the process."""
+        own = getattr(self._local, "db", None) or self._shared
         for connection in self._all:
-            connection.close()
+            if not connection.in_transaction or (own is not None and own.connection is connection):
+                connection.close()
         self._all.clear()
         self._local = threading.local()
         self._shared = None

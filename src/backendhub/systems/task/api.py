@@ -110,7 +110,7 @@ def list_tasks(
     return service.find(db, wanted, sort=sort, limit=limit, cursor=cursor)
 
 
-@router.post("/tasks", status=201, statuses=(404,))
+@router.post("/tasks", status=201, statuses=(404,), idempotent=True)
 def add_task(db: Db, request: web.Request, body: TaskIn) -> Task:
     """Add a task."""
     task = service.add(db, **body.values())
