@@ -218,7 +218,7 @@ class Application:
     ) -> None:
         """A line in the access log."""
         raw = scope.get("raw_path") or scope["path"].encode()
-        query = scope["query_string"]
+        query = telemetry.masked(scope["query_string"])
         target: bytes = raw + b"?" + query if query else raw
         client = (scope.get("client") or ("-",))[0]
         text = target.decode("latin-1")
