@@ -26,7 +26,7 @@ app = cli.commands(
 )
 COMMANDS = {"jobs": app}
 
-PARTS = {"mail": "backendhub.kit.mail.jobs", "outbox": "backendhub.kit.outbox.jobs"}
+PARTS = {name: f"backendhub.kit.{name}.jobs" for name in ("files", "mail", "outbox")}
 """The parts of the kit that have jobs, and where their handlers are."""
 
 

@@ -23,6 +23,7 @@ APP = {
     "db": ("database", "Migrations: db status, db migrate"),
     "data": ("data", "Import, export, query and inspect the local store"),
     "demo": ("admin", "Fill systems with believable sample data"),
+    "files": ("files", "Files of the APIs: usage, quotas, collection, checks"),
     "jobs": ("jobs", "Background work: list, run, retry, cancel"),
     "mail": ("mail", "Mail that was sent from here: list, show, test"),
     "webhook": ("webhook", "Webhooks: add, log, replay"),

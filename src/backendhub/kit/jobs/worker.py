@@ -16,18 +16,20 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from backendhub.kit import clock, ids, telemetry
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, HubError, StoreError
-from backendhub.kit.hub import Hub
 
 from . import declared, queue
 from .declared import Kind, Modules
 from .failures import OutOfTime, told
 from .models import Cancelled, GiveUp, Job, Later, LeaseLost
 from .run import Run, Threads
+
+if TYPE_CHECKING:
+    from backendhub.kit.hub import Hub
 
 T = TypeVar("T")
 log = logging.getLogger("backendhub.jobs")

@@ -24,12 +24,23 @@ SIZES = (
     "SELECT s.name, (SELECT count(*) FROM resources_row r WHERE r.resource_id = s.id) "
     "FROM resources_resource s WHERE s.set_id = :set_id ORDER BY s.id"
 )
-DELETE_RESOURCES = "DELETE FROM resources_resource WHERE set_id = :set_id"
+# In one statement, so that it is one state of the set on both engines.
+CONTENT = (
+    "SELECT s.name, s.plural, r.body FROM resources_resource s LEFT JOIN resources_row r ON r.resource_id = s.id "
+    "WHERE s.set_id = :set_id ORDER BY s.id, r.id"
+)
+# A resource that is loaded again keeps its id: who reads it meanwhile sees its old rows or the new ones.
+PUT_RESOURCE = (
+    "INSERT INTO resources_resource (set_id, name, plural, integer_ids, next_id) "
+    "VALUES (:set_id, :name, :plural, :integer_ids, :next_id) ON CONFLICT (set_id, name) DO UPDATE "
+    "SET plural = excluded.plural, integer_ids = excluded.integer_ids, next_id = excluded.next_id "
+    f"RETURNING {columns(Resource)}"
+)
+DELETE_ROWS = "DELETE FROM resources_row WHERE resource_id IN (SELECT id FROM resources_resource WHERE set_id = :set_id)"
 # One after the other: the row of the counter stays locked until the transaction ends.
 TAKE_ID = "UPDATE resources_resource SET next_id = next_id + 1 WHERE id = :id RETURNING next_id - 1"
 RESERVE_ID = "UPDATE resources_resource SET next_id = :taken + 1 WHERE id = :id AND next_id <= :taken"
 
-ROWS = f"SELECT {columns(Row)} FROM resources_row WHERE resource_id = :resource ORDER BY id"
 ROW = f"SELECT {columns(Row)} FROM resources_row WHERE resource_id = :resource AND key = :key"
 # For a change: nobody else changes it until the transaction ends (SQLite has one writer).
 ROW_LOCKED = {"sqlite": ROW, "postgres": ROW + " FOR UPDATE"}
@@ -163,6 +174,15 @@ def referring(
         keys=known,
         numbers=[number for key in known if (number := numeric(key)) is not None],
     )
+
+
+def empty(db: Db, set_id: int, names: Iterable[str]) -> None:
+    """Deletes every row of a set, and the resources that are not of these names."""
+    db.run(DELETE_ROWS, set_id=set_id)
+    other = (
+        f"DELETE FROM resources_resource WHERE set_id = :set_id AND NOT (name {db.among('names', 'text')})"
+    )
+    db.run(other, set_id=set_id, names=list(names))
 
 
 def delete_rows(db: Db, ids: Iterable[int]) -> int:

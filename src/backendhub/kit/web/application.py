@@ -23,7 +23,7 @@ from .readiness import Readiness
 from .replays import forget
 from .replies import Sent
 from .request import Request, combined
-from .routing import WEBSOCKET, Tree
+from .routing import WEBSOCKET, Router, Tree
 from .security import HSTS, NOSNIFF, SECURE, protect_page
 from .sockets import Sockets
 from .streams import Stream, Streams
@@ -34,13 +34,18 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+Observer = Callable[[str, str, int, float, int, str], None]
+
 LOOP_PATIENCE_MS = 20
 """How long the event loop itself may wait for SQLite's write lock before the unit moves to a thread."""
 MAX_FIELDS = 100
 """Header fields of a request."""
 PLAIN = b"text/plain; charset=utf-8"
 PROBES = ("/livez", "/readyz", "/startupz")
-OWN = {*PROBES, "/metrics", "/_hub", "/"}
+OWN = {*PROBES, "/metrics"}
+CONSOLE = "/_hub"
+PARTS = {"/_files": Row("files", "backendhub.kit.web.files", "Files behind signed addresses")}
+"""What the kit itself answers, whichever systems are served: their paths begin with `/_`."""
 DOCUMENTS = {"/openapi.json", "/docs"}
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -56,7 +61,6 @@ class Application:
         log: telemetry.AccessLog,
         cors: Cors | None = None,
         max_body: int = MAX_BODY,
-        index: Callable[[Application], str] | None = None,
         background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
     ) -> None:
         self.background = tuple(background)
@@ -64,16 +68,17 @@ class Application:
         hub.metrics = self.metrics = telemetry.Metrics()
         self.mounts = {m.prefix: m for m in mounts}
         self.root = self.mounts.get("")
-        self.parts = tuple(prefix for prefix in self.mounts if prefix.startswith("/_"))
+        self.parts = {prefix: Mounted(row, prefix, hub) for prefix, row in PARTS.items()}
         self.log = log
         self.cors = cors
         self.bodies = Reader(max_body)
-        self.index = index
         self.units = Units(hub)
         self.readiness = Readiness(hub)
         self.streams = Streams()
         self.sockets = Sockets()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.observer: Observer | None = None
+        """Sees every request that was answered: method, target, status, seconds, bytes, client."""
         self._forgets: asyncio.Task[None] | None = None
         self.draining = False
 
@@ -85,6 +90,10 @@ class Application:
             await handshake.serve(self, scope, receive, send)
         else:
             await self._lifespan(scope, receive, send)
+
+    def attach(self, prefix: str, router: Router, summary: str) -> None:
+        """Puts routes that are no system's under a prefix that begins with `/_`, for instance the console."""
+        self.parts[prefix] = Mounted(Row(prefix[1:], "", summary), prefix, self.hub, router=router)
 
     @property
     def ready(self) -> bool:
@@ -100,7 +109,7 @@ class Application:
     async def startup(self) -> None:
         """Opens the store, and for a system at the root loads its code."""
         if self.root is not None:
-            self._load(self.root)
+            self.load(self.root)
         if (
             self.hub.store.blocking
         ):  # a database that does not answer is found out now, not by the first client
@@ -110,7 +119,7 @@ class Application:
         self._tasks |= {asyncio.create_task(fn(self.hub)) for fn in self.background}
         self.ready = True
 
-    def _load(self, mounted: Mounted) -> Tree:
+    def load(self, mounted: Mounted) -> Tree:
         """The routes of a system; at its first request its code is imported and its background work starts."""
         if mounted.tree is None:
             mounted.load()
@@ -208,7 +217,10 @@ class Application:
         query = scope["query_string"]
         target: bytes = raw + b"?" + query if query else raw
         client = (scope.get("client") or ("-",))[0]
-        self.log.add(method, target.decode("latin-1"), status, seconds, size, id, client, trace)
+        text = target.decode("latin-1")
+        if self.observer is not None:
+            self.observer(method, text, status, seconds, size, client)
+        self.log.add(method, text, status, seconds, size, id, client, trace)
 
     def complete(self, request: Request, sent: Sent) -> None:
         """Completes the header fields of a response."""
@@ -250,8 +262,8 @@ class Application:
             return path, own
         if len(request.headers) > MAX_FIELDS:
             raise HttpError(431, f"The request has more than {MAX_FIELDS} header fields.")
-        mounted = self._mounted(request)
-        tree = mounted.tree or self._load(mounted)
+        mounted = self.root if self.root is not None and path[:2] != "/_" else self._enter(request)
+        tree = mounted.tree or self.load(mounted)
         assert mounted.router is not None
         if mounted.router.before is not None:
             await mounted.router.before(request)
@@ -262,6 +274,8 @@ class Application:
         if method == "OPTIONS" and (answer := self._preflight(request, mounted, found or {})) is not None:
             return "preflight", answer
         if found is None:
+            if path == "/" and mounted is self.root and CONSOLE in self.parts:
+                return path, Sent(303, [(b"location", CONSOLE.encode())], b"")
             raise NotFound(f"There is nothing at {path[:200]}.", hint=f"see {mounted.prefix}/docs")
         endpoint = found.get("GET" if method == "HEAD" else method)
         if endpoint is None:
@@ -270,27 +284,24 @@ class Application:
 
     async def find(self, request: Request) -> tuple[Mounted, dict[str, Endpoint] | None, list[str]]:
         """The system that a request is for, the endpoints at its path, and the values in that path."""
-        mounted = self._mounted(request)
-        tree = mounted.tree or self._load(mounted)
+        mounted = self._enter(request)
+        tree = mounted.tree or self.load(mounted)
         if mounted.router is not None and mounted.router.before is not None:
             await mounted.router.before(request)
         return mounted, *tree.find(request.path)
 
-    def _mounted(self, request: Request) -> Mounted:
-        """What answers a request: a part of the kit under `/_name`, the only system, or one of several."""
-        path = request.path
-        if self.root is None or any(path == part or path.startswith(f"{part}/") for part in self.parts):
-            return self._enter(request)
-        return self.root
-
     def _enter(self, request: Request) -> Mounted:
-        """The one of several systems that answers a request, whose path is the one within that system from here on."""
+        """The system that answers a request, whose path is the one within that system from here on."""
         path = request.path
         cut = path.find("/", 1)
         prefix = path if cut < 0 else path[:cut]
-        mounted = self.mounts.get(prefix)
+        mounted = self.mounts.get(prefix) or self.parts.get(prefix)
         if mounted is None:
-            raise NotFound(f"There is no system at {prefix[:80]!r}.", hint="see /_hub")
+            if self.root is not None:
+                return self.root
+            if path != "/" or CONSOLE not in self.parts:
+                raise NotFound(f"There is no system at {prefix[:80]!r}.", hint="see /_hub")
+            prefix, mounted = CONSOLE, self.parts[CONSOLE]
         request.prefix, request.path = prefix, path[len(prefix) :] or "/"
         return mounted
 
@@ -312,8 +323,8 @@ class Application:
         return endpoint.respond(request, await self.units.run(endpoint, request, args))
 
     async def _own(self, path: str) -> Sent | None:
-        """The process's own routes: probes, metrics, the index. A system at the root may have its own probes."""
-        if path in PROBES and self.root is not None and path in self._load(self.root).literal:
+        """The process's own routes: probes and metrics. A system at the root may have its own probes."""
+        if path in PROBES and self.root is not None and path in self.load(self.root).literal:
             return None
         if path == "/livez":
             return Sent(200, [], b"ok\n", PLAIN)
@@ -323,8 +334,6 @@ class Application:
         if path == "/metrics":
             media = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
             return Sent(200, [], self.metrics.render().encode(), media)
-        if self.index is not None and (path == "/_hub" or (path == "/" and self.root is None)):
-            return Sent(200, [], self.index(self).encode(), b"text/html; charset=utf-8")
         return None
 
     # -- other origins ------------------------------------------------------------------------------------
@@ -351,22 +360,19 @@ def build_app(
     log_format: str = "text",
     cors: Iterable[str] = (),
     max_body: int = MAX_BODY,
-    index: Callable[[Application], str] | None = None,
     background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
-    parts: Iterable[Any] = (),
     auth: Authenticate | Authenticator | None = None,
 ) -> Application:
     """An ASGI application of some systems: a `single` one at `/`, several under `/<name>`.
 
     `auth` is the authenticator of the whole process: with it, every route that has none of its own and is not declared
     public demands a user. `background` runs from start to end beside the requests, each a coroutine function that is
-    given the hub. `parts` of the kit with pages of their own are at `/_<name>`.
+    given the hub.
     """
     default = authenticator(auth)
     mounts = [
         Mounted(Row(r.name, r.package, r.summary), "" if single else f"/{r.name}", hub, default) for r in rows
     ]
-    mounts += [Mounted(Row(p.name, p.package, p.summary), f"/_{p.name}", hub) for p in parts]
     origins = tuple(cors)
     return Application(
         mounts,
@@ -374,7 +380,6 @@ def build_app(
         log=telemetry.AccessLog(log_format),
         cors=Cors(origins) if origins else None,
         max_body=max_body,
-        index=index,
         background=background,
     )
 

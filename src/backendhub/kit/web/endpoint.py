@@ -108,7 +108,7 @@ class Endpoint:
                 args[self.user_name] = user
         if self.db_name is not None:
             args[self.db_name] = db
-        if self.route.idempotent and db is not None:
+        if self.route.idempotent and b"idempotency-key" in request.headers and db is not None:
             return replayed(db, self.system, request, lambda: self.respond(request, self.fn(**args)))
         return self.fn(**args)
 

@@ -19,12 +19,10 @@ from .request import Request
 PURGE_EVERY_S = 3600.0
 
 
-def key(request: Request) -> str | None:
+def key(request: Request) -> str:
     """The key of a request: a string as structured fields have it (RFC 9651 §3.3.3), or bare as most clients send it.
     Raises Malformed."""
-    field = request.header("idempotency-key")
-    if field is None:
-        return None
+    field = request.header("idempotency-key") or ""
     match = re.fullmatch(r'\s*(?:"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255}))\s*', field)
     if match is None:
         raise Malformed("Idempotency-Key is no string of 1 to 255 printable ASCII characters.")
@@ -33,11 +31,8 @@ def key(request: Request) -> str | None:
 
 def replayed(db: Db, system: str, request: Request, run: Callable[[], Sent]) -> Sent:
     """Runs an endpoint once for the request's key, or gives the answer of the first time. In the unit of the effect."""
-    given = key(request)
-    if given is None:
-        return run()
     scope = f"{system}:{request.user.id if request.user is not None else ''}"
-    kept, again = idempotency.once(db, scope, given, digest(request), lambda: _kept(run()))
+    kept, again = idempotency.once(db, scope, key(request), digest(request), lambda: _kept(run()))
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in kept.headers]
     if again:
         headers.append((b"idempotent-replayed", b"true"))
