@@ -26,7 +26,11 @@ app = cli.commands(
 )
 COMMANDS = {"jobs": app}
 
-PARTS = {name: f"backendhub.kit.{name}.jobs" for name in ("files", "mail", "outbox")}
+PARTS = {
+    "files": "backendhub.kit.files.jobs",
+    "mail": "backendhub.kit.mail.jobs",
+    "outbox": "backendhub.kit.outbox.jobs",
+}
 """The parts of the kit that have jobs, and where their handlers are."""
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 from typer import Argument, Option
 
 from backendhub.kit import cli, hub, mail
 from backendhub.kit.mail.read import Opened, opened
-
-if TYPE_CHECKING:
-    from backendhub.kit.web import Application
 
 app = cli.commands(
     "mail",
@@ -83,11 +80,3 @@ def test(to: Annotated[str, Argument(help="Who gets it.", metavar="ADDRESS")]) -
     assert id is not None
     asyncio.run(worker(current, queues=["mail"], once=True).run())
     return _row(current.read(mail.get, id))
-
-
-def attach(application: Application) -> None:
-    """Puts the mail under `/_mail`. For whoever is on this machine: it holds other people's links."""
-    from backendhub.kit.web.mounts import Mounted, Row
-
-    row = Row("mail", "backendhub.kit.mail", "Mail that was sent from here")
-    application.parts["/_mail"] = Mounted(row, "/_mail", application.hub)

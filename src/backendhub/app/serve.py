@@ -244,10 +244,8 @@ def build(options: dict[str, Any]) -> Application:
         auth=authenticator() if options["auth"] == "token" else None,
         background=[_run_jobs] if options["jobs"] and needs_jobs(systems) else [],
     )
-    if options["mail"]:
-        from backendhub.app import mail
-
-        mail.attach(application)
+    if options["mail"]:  # on loopback and where nobody has to sign in: it holds other people's links
+        application.attach("/_mail", summary="Mail that was sent from here", package="backendhub.kit.mail")
     if options["console"]:
         from backendhub.app import console
 

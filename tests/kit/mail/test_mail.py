@@ -337,14 +337,13 @@ def test_old_mail_is_forgotten(db: Db, frozen: Callable[[str], None]) -> None:
 @pytest.fixture
 def http(hub: Any) -> Iterator[Any]:
     from backendhub import registry
-    from backendhub.app.mail import attach
     from backendhub.kit import web
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from starlette.testclient import TestClient
     app: Any = web.build_app([registry.find("todo")], hub, single=True, log_format="none")
-    attach(app)
+    app.attach("/_mail", package="backendhub.kit.mail")
     with TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False) as client:
         yield client
 

@@ -17,7 +17,6 @@ from .bodies import MAX_BODY, Reader
 from .cors import Cors
 from .endpoint import Endpoint
 from .failures import crash, failure
-from .guards import Authenticate, Authenticator, authenticator
 from .mounts import Mounted, Row
 from .readiness import Readiness
 from .replays import forget
@@ -91,9 +90,13 @@ class Application:
         else:
             await self._lifespan(scope, receive, send)
 
-    def attach(self, prefix: str, router: Router, summary: str) -> None:
-        """Puts routes that are no system's under a prefix that begins with `/_`, for instance the console."""
-        self.parts[prefix] = Mounted(Row(prefix[1:], "", summary), prefix, self.hub, router=router)
+    def attach(
+        self, prefix: str, router: Router | None = None, summary: str = "", *, package: str = ""
+    ) -> None:
+        """Puts routes that are no system's under a prefix that begins with `/_`: a router (the console), or that of a
+        part of the kit (`package`), which is imported at its first request."""
+        name = prefix[2:] if package else prefix[1:]
+        self.parts[prefix] = Mounted(Row(name, package, summary), prefix, self.hub, router=router)
 
     @property
     def ready(self) -> bool:
@@ -172,10 +175,10 @@ class Application:
         start = time.perf_counter()
         self.metrics.in_flight += 1
         request, trace = self.begin(scope)
-        method, route = request.method, "-"
+        method = request.method
         try:
             try:
-                route, sent = await self._answer(request, receive)
+                sent = await self._answer(request, receive)
             except HubError as error:
                 sent = failure(request, self.mounts.get(request.prefix), error)
             except Exception as error:
@@ -184,13 +187,14 @@ class Application:
             await send({"type": "http.response.start", "status": sent.status, "headers": sent.headers})
             seconds = time.perf_counter() - start
             if sent.stream is not None and method != "HEAD":
-                size = await self._stream(sent.stream, request, receive, send, route)
+                size = await self._stream(sent.stream, request, receive, send)
             else:
                 body = b"" if method == "HEAD" or sent.status in (204, 304) else sent.body
                 size = len(body)
                 await send({"type": "http.response.body", "body": body})
                 seconds = time.perf_counter() - start
-            self.metrics.observe(method if method in METHODS else "OTHER", route, sent.status, seconds)
+            known = method if method in METHODS else "OTHER"
+            self.metrics.observe(known, request.route, sent.status, seconds)
             self.note(method, scope, sent.status, seconds, size, request.id, trace)
         finally:
             self.metrics.in_flight -= 1
@@ -214,7 +218,7 @@ class Application:
     ) -> None:
         """A line in the access log."""
         raw = scope.get("raw_path") or scope["path"].encode()
-        query = scope["query_string"]
+        query = telemetry.masked(scope["query_string"])
         target: bytes = raw + b"?" + query if query else raw
         client = (scope.get("client") or ("-",))[0]
         text = target.decode("latin-1")
@@ -243,23 +247,22 @@ class Application:
             if cors is not None:
                 headers += cors.fields(origin)
 
-    async def _stream(
-        self, stream: Stream, request: Request, receive: Receive, send: Send, route: str
-    ) -> int:
+    async def _stream(self, stream: Stream, request: Request, receive: Receive, send: Send) -> int:
         """Sends a stream; gives the number of bytes."""
-        self.metrics.move("http_streams_open", route, 1)
+        self.metrics.move("http_streams_open", request.route, 1)
         try:
             return await self.streams.send(stream, send, receive if request.chunks is None else None)
         finally:
-            self.metrics.move("http_streams_open", route, -1)
+            self.metrics.move("http_streams_open", request.route, -1)
 
-    async def _answer(self, request: Request, receive: Receive) -> tuple[str, Sent]:
-        """The route's name and the response. Raises HubError."""
+    async def _answer(self, request: Request, receive: Receive) -> Sent:
+        """The response. Raises HubError."""
         path, method = request.path, request.method
         if path in OWN and (own := await self._own(path)) is not None:
             if method not in ("GET", "HEAD"):
                 raise HttpError(405, f"{method} is not allowed here.", allow="GET, HEAD")
-            return path, own
+            request.route = path
+            return own
         if len(request.headers) > MAX_FIELDS:
             raise HttpError(431, f"The request has more than {MAX_FIELDS} header fields.")
         mounted = self.root if self.root is not None and path[:2] != "/_" else self._enter(request)
@@ -269,18 +272,21 @@ class Application:
             await mounted.router.before(request)
         path = request.path
         if path in DOCUMENTS and path not in tree.literal and method in ("GET", "HEAD"):
-            return path, await asyncio.to_thread(mounted.document, path)
+            request.route = mounted.prefix + path
+            return await asyncio.to_thread(mounted.document, path)
         found, values = tree.find(path)
         if method == "OPTIONS" and (answer := self._preflight(request, mounted, found or {})) is not None:
-            return "preflight", answer
+            request.route = "preflight"
+            return answer
         if found is None:
             if path == "/" and mounted is self.root and CONSOLE in self.parts:
-                return path, Sent(303, [(b"location", CONSOLE.encode())], b"")
+                return Sent(303, [(b"location", CONSOLE.encode())], b"")
             raise NotFound(f"There is nothing at {path[:200]}.", hint=f"see {mounted.prefix}/docs")
         endpoint = found.get("GET" if method == "HEAD" else method)
         if endpoint is None:
-            return "options", _otherwise(method, found)
-        return mounted.prefix + endpoint.route.path, await self._run(endpoint, request, values, receive)
+            return _otherwise(method, found)
+        request.route = mounted.prefix + endpoint.route.path
+        return await self._run(endpoint, request, values, receive)
 
     async def find(self, request: Request) -> tuple[Mounted, dict[str, Endpoint] | None, list[str]]:
         """The system that a request is for, the endpoints at its path, and the values in that path."""
@@ -350,38 +356,6 @@ class Application:
             return None
         asked = request.headers.get(b"access-control-request-headers", b"")
         return Sent(204, cors.preflight(_methods(found), asked), b"")
-
-
-def build_app(
-    rows: Iterable[Any],
-    hub: Hub,
-    *,
-    single: bool = False,
-    log_format: str = "text",
-    cors: Iterable[str] = (),
-    max_body: int = MAX_BODY,
-    background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
-    auth: Authenticate | Authenticator | None = None,
-) -> Application:
-    """An ASGI application of some systems: a `single` one at `/`, several under `/<name>`.
-
-    `auth` is the authenticator of the whole process: with it, every route that has none of its own and is not declared
-    public demands a user. `background` runs from start to end beside the requests, each a coroutine function that is
-    given the hub.
-    """
-    default = authenticator(auth)
-    mounts = [
-        Mounted(Row(r.name, r.package, r.summary), "" if single else f"/{r.name}", hub, default) for r in rows
-    ]
-    origins = tuple(cors)
-    return Application(
-        mounts,
-        hub,
-        log=telemetry.AccessLog(log_format),
-        cors=Cors(origins) if origins else None,
-        max_body=max_body,
-        background=background,
-    )
 
 
 def _methods(found: dict[str, Endpoint]) -> list[str]:
