@@ -25,6 +25,7 @@ APP = {
     "demo": ("admin", "Fill systems with believable sample data"),
     "files": ("files", "Files of the APIs: usage, quotas, collection, checks"),
     "jobs": ("jobs", "Background work: list, run, retry, cancel"),
+    "mail": ("mail", "Mail that was sent from here: list, show, test"),
     "webhook": ("webhook", "Webhooks: add, log, replay"),
     "undo": ("undo", "Undo the last change of any tool"),
     "openapi": ("openapi", "Print a system's OpenAPI document without a server"),

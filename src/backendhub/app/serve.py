@@ -143,6 +143,7 @@ def serve(
         "cors": cors or [],
         "max_body": max_body,
         "jobs": run_jobs,
+        "mail": host in LOOPBACK and asked == "none",
         "auth": asked,
         "console": _console(console, host),
     }
@@ -243,6 +244,8 @@ def build(options: dict[str, Any]) -> Application:
         auth=authenticator() if options["auth"] == "token" else None,
         background=[_run_jobs] if options["jobs"] and needs_jobs(systems) else [],
     )
+    if options["mail"]:  # on loopback and where nobody has to sign in: it holds other people's links
+        application.attach("/_mail", summary="Mail that was sent from here", package="backendhub.kit.mail")
     if options["console"]:
         from backendhub.app import console
 

@@ -90,9 +90,13 @@ class Application:
         else:
             await self._lifespan(scope, receive, send)
 
-    def attach(self, prefix: str, router: Router, summary: str) -> None:
-        """Puts routes that are no system's under a prefix that begins with `/_`, for instance the console."""
-        self.parts[prefix] = Mounted(Row(prefix[1:], "", summary), prefix, self.hub, router=router)
+    def attach(
+        self, prefix: str, router: Router | None = None, summary: str = "", *, package: str = ""
+    ) -> None:
+        """Puts routes that are no system's under a prefix that begins with `/_`: a router (the console), or that of a
+        part of the kit (`package`), which is imported at its first request."""
+        name = prefix[2:] if package else prefix[1:]
+        self.parts[prefix] = Mounted(Row(name, package, summary), prefix, self.hub, router=router)
 
     @property
     def ready(self) -> bool:
@@ -214,7 +218,7 @@ class Application:
     ) -> None:
         """A line in the access log."""
         raw = scope.get("raw_path") or scope["path"].encode()
-        query = scope["query_string"]
+        query = telemetry.masked(scope["query_string"])
         target: bytes = raw + b"?" + query if query else raw
         client = (scope.get("client") or ("-",))[0]
         text = target.decode("latin-1")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Query
 
@@ -170,11 +170,21 @@ def list_lines(db: Db, id: str, limit: Limit = 20, cursor: Cursor = None) -> Pag
     return Page([line_out(account, line) for line in page.items], page.next)
 
 
-@router.get("/accounts/{id}/statement.{format}", media_type="application/xml", statuses=(404,))
-def get_statement(db: Db, id: str, format: Literal["ofx", "xml"], since: Day, until: Day) -> web.Reply:
-    """Download a statement as OFX or camt.053, from `since` to the day before `until`."""
+@router.get("/accounts/{id}/statement.ofx", media_type="application/x-ofx", statuses=(404,))
+def get_ofx(db: Db, id: str, since: Day, until: Day) -> web.Reply:
+    """Download a statement as OFX, from `since` to the day before `until`."""
+    return statement_file(_period(db, id, since, until), "ofx")
+
+
+@router.get("/accounts/{id}/statement.xml", media_type="application/xml", statuses=(404,))
+def get_camt(db: Db, id: str, since: Day, until: Day) -> web.Reply:
+    """Download a statement as camt.053, from `since` to the day before `until`."""
+    return statement_file(_period(db, id, since, until), "xml")
+
+
+def _period(db: Db, id: str, since: date, until: date) -> statements.Statement:
     first, last = (datetime(d.year, d.month, d.day, tzinfo=UTC) for d in (since, until))
-    return statement_file(statements.statement(db, accounts.get(db, id), first, last), format)
+    return statements.statement(db, accounts.get(db, id), first, last)
 
 
 # -- beneficiaries and standing orders ---------------------------------------------------------------------
