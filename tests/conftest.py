@@ -169,6 +169,43 @@ def postgres_url(_schemas: Callable[[], Schemas]) -> Iterator[str]:
     schemas.drop(count)
 
 
+# -- buckets ----------------------------------------------------------------------------------------------
+
+S3_VARIABLES = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """A server that speaks S3."""
+    import socket
+
+    server_module = pytest.importorskip("moto.server", reason="moto[server] is not installed")
+    pytest.importorskip("obstore", reason="the extra `objects` is not installed")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_url(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a place in a bucket of its own, with credentials and endpoint in the environment."""
+    import httpx
+
+    for name, value in {**S3_VARIABLES, "AWS_ENDPOINT_URL": s3_endpoint}.items():
+        monkeypatch.setenv(name, value)
+    bucket = f"b{uuid4().hex}"
+    httpx.put(f"{s3_endpoint}/{bucket}").raise_for_status()
+    return f"s3://{bucket}/some/prefix"
+
+
 @pytest.fixture
 def redis_url(services: Services) -> Iterator[str]:
     """The URL of a Redis with a prefix of this test's own; its keys are deleted at the end."""

@@ -69,7 +69,9 @@ class Profile(Base):
 
 class Article(Base):
     slug = models.TextField()
-    author = models.ForeignKey(User, models.CASCADE)
+    author = models.ForeignKey(User, models.CASCADE, related_name="+")
+    # The same column once more: an author's profile has the author's id, and not everybody has one.
+    profile = models.ForeignKey(Profile, models.CASCADE, db_column="author_id", null=True, related_name="+")
     title = models.TextField()
     description = models.TextField()
     tags = models.JSONField()
@@ -84,7 +86,7 @@ class Article(Base):
 
 class Favorite(Base):
     user_id = models.TextField()
-    article = models.ForeignKey(Article, models.CASCADE, primary_key=True)
+    article = models.ForeignKey(Article, models.CASCADE, primary_key=True, related_name="+")
 
     class Meta(Base.Meta):
         db_table = "blog_favorite"
@@ -99,7 +101,7 @@ class Follow(Base):
 
 
 class AuthorSerializer(serializers.Serializer):
-    username = serializers.CharField()
+    username = serializers.CharField(source="author.username")
     bio = serializers.CharField(source="profile.bio", default=None)
     image = serializers.CharField(source="profile.image", default=None)
     following = serializers.BooleanField()
@@ -114,11 +116,7 @@ class ArticleSerializer(serializers.Serializer):
     updatedAt = serializers.CharField(source="updated_at")
     favorited = serializers.BooleanField()
     favoritesCount = serializers.IntegerField(source="favorites")
-    author = serializers.SerializerMethodField()
-
-    def get_author(self, article):
-        article.author.following = article.following
-        return AuthorSerializer(article.author).data
+    author = AuthorSerializer(source="*")
 
 
 class Pages(LimitOffsetPagination):
@@ -138,7 +136,7 @@ class Articles(generics.ListAPIView):
         viewer = None
         return (
             Article.objects.filter(publish_at__lte=now)
-            .select_related("author__profile")
+            .select_related("author", "profile")
             .annotate(
                 favorited=Exists(Favorite.objects.filter(user_id=viewer, article=OuterRef("pk"))),
                 following=Exists(Follow.objects.filter(follower_id=viewer, author_id=OuterRef("author_id"))),

@@ -24,7 +24,10 @@ class Option(NamedTuple):
 
 
 class System(NamedTuple):
-    """One row: a name that is unique in folders, tables, URLs and events, and what it offers."""
+    """One row: a name that is unique in folders, tables, URLs and events, and what it offers.
+
+    `uses` names what several processes of it must share through Redis: `events`, `limits`.
+    """
 
     name: str
     group: str
@@ -33,6 +36,7 @@ class System(NamedTuple):
     extras: tuple[str, ...] = ()
     settings: tuple[Option, ...] = ()
     module: str = ""
+    uses: str = ""
 
     @property
     def package(self) -> str:
@@ -161,6 +165,9 @@ SYSTEMS: tuple[System, ...] = (
                 "A new password needs a code where the sign-in is older than a day",
                 "false",
             ),
+            Option(
+                "jwt_auth.limit", "Tries of one kind from one address in five minutes; 0: no limit", "300"
+            ),
             Option("jwt_auth.factors", "Second factors an account may have", "10"),
             Option("jwt_auth.passkeys", "Sign in with passkeys", "true"),
             Option("jwt_auth.rp_id", "Domain of passkeys; the site's where not set"),
@@ -206,6 +213,20 @@ SYSTEMS: tuple[System, ...] = (
             Option("rest.watch", "load the files again when they change", "false", flag="watch"),
             Option("rest.save", "write changes to the .json file", "false", flag="save"),
             Option("rest.reload", "load the files, drop changes made by requests", "false", flag="reload"),
+        ),
+    ),
+    System(
+        "bank",
+        "business",
+        "A bank: accounts, payments, standing orders, statements; Open Banking UK",
+        "api jobs",
+        settings=(
+            Option(
+                "bank.verify",
+                "add the whole ledger up before the first request",
+                "false",
+                flag="verify",
+            ),
         ),
     ),
 )

@@ -1,6 +1,7 @@
 """The one clock. Everything that needs the time asks here, so that tests and documents can hold it still.
 
-`BACKENDHUB_NOW` (ISO 8601) freezes it for a whole process; `frozen()` for a block.
+`BACKENDHUB_NOW` (ISO 8601) freezes it for a whole process; `frozen()` for a block; `traveling()` gives one tenant a
+clock of its own, for what this thread or task does inside a block (test clocks).
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, date, datetime, tzinfo
 
 _frozen: datetime | None = None
+_traveling: ContextVar[datetime | None] = ContextVar("traveling", default=None)
 _anchor = time.time() - time.monotonic()
 
 
@@ -28,7 +31,7 @@ def parse(text: str) -> datetime:
 
 def precise() -> datetime:
     """The present in UTC with microseconds, for measuring and ordering."""
-    return _frozen or datetime.now(UTC)
+    return _traveling.get() or _frozen or datetime.now(UTC)
 
 
 def now() -> datetime:
@@ -84,6 +87,22 @@ def frozen(at: datetime | str) -> Iterator[None]:
         yield
     finally:
         _frozen = before
+
+
+@contextmanager
+def traveling(to: datetime | str | None) -> Iterator[None]:
+    """Another present for the block, in this thread or task alone: what it does happens at that time.
+
+    None changes nothing, so that a caller need not ask whether a tenant has a clock of its own.
+    """
+    if to is None:
+        yield
+        return
+    token = _traveling.set(parse(to) if isinstance(to, str) else to.astimezone(UTC))
+    try:
+        yield
+    finally:
+        _traveling.reset(token)
 
 
 _frozen = _start()

@@ -7,13 +7,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from backendhub.kit.db import Db, Store, connect
+from backendhub.kit.errors import Invalid
 from backendhub.kit.output import Output
 from backendhub.kit.settings import Settings
 
 if TYPE_CHECKING:
     from backendhub.kit.accounts.passwords import Passwords
+    from backendhub.kit.cache import Cache
+    from backendhub.kit.events import Events
     from backendhub.kit.fetch import Fetcher
+    from backendhub.kit.files import Files
     from backendhub.kit.http import Http
+    from backendhub.kit.limits import Limits
+    from backendhub.kit.redis import Redis
     from backendhub.kit.telemetry import Metrics
 
 T = TypeVar("T")
@@ -28,6 +34,8 @@ class Hub:
         self.systems: list[str] = []
         self.label: str | None = None
         self.ready = True
+        self.workers = 1
+        """How many processes serve beside each other, this one included."""
         self.metrics: Metrics | None = None
         self._memory: dict[str, Any] = {}
         if store is not None:
@@ -60,6 +68,65 @@ class Hub:
         from backendhub.kit.fetch import Fetcher, Policy
 
         return Fetcher(Policy.of(self.settings), offline=self.settings.flag("offline"))
+
+    @cached_property
+    def files(self) -> Files:
+        """Files in a directory or a bucket, and their rows in the store."""
+        from backendhub.kit.files import Files
+
+        return Files.of(self.store, self.settings)
+
+    @cached_property
+    def redis(self) -> Redis | None:
+        """The Redis of the setting `redis`; None where cache, limits and events are kept in this process."""
+        url = self.settings.get("redis")
+        if not url:
+            return None
+        from backendhub.kit.redis import Redis
+
+        return Redis(url)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """Values that may be lost at any time, shared by all processes where there is a Redis."""
+        if self.redis is None:
+            from backendhub.kit.cache import MemoryCache
+
+            return MemoryCache()
+        from backendhub.kit.cache.redis import RedisCache
+
+        return RedisCache(self.redis)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """Rate limits. Raises Invalid where several processes would each count for themselves."""
+        if self.redis is None:
+            from backendhub.kit.limits import MemoryLimits
+
+            self._alone("limits")
+            return MemoryLimits()
+        from backendhub.kit.limits.redis import RedisLimits
+
+        return RedisLimits(self.redis)
+
+    @cached_property
+    def events(self) -> Events:
+        """Publish and subscribe. Raises Invalid where several processes would not hear each other."""
+        if self.redis is None:
+            from backendhub.kit.events import MemoryEvents
+
+            self._alone("events")
+            return MemoryEvents()
+        from backendhub.kit.events.redis import RedisEvents
+
+        return RedisEvents(self.redis)
+
+    def _alone(self, part: str) -> None:
+        if self.workers > 1:
+            raise Invalid(
+                f"{part.capitalize()} of {self.workers} processes need a Redis that they share.",
+                hint="--redis redis://127.0.0.1:6379, or --workers 1",
+            )
 
     @cached_property
     def passwords(self) -> Passwords:
@@ -100,9 +167,9 @@ class Hub:
         for kept in self._memory.values():
             if (close := getattr(kept, "close", None)) is not None:
                 close()
-        for part in ("passwords", "http", "store"):
-            if part in self.__dict__:
-                self.__dict__[part].close()
+        for part in ("events", "cache", "redis", "passwords", "http", "files", "store"):
+            if (opened := self.__dict__.get(part)) is not None:
+                opened.close()
 
 
 _current: Hub | None = None

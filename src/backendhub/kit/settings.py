@@ -53,13 +53,24 @@ class Value(NamedTuple):
 
 CORE = (
     Setting("database", "URL or file of the store", env=("BACKENDHUB_DATABASE", "BACKENDHUB_DB")),
+    Setting("redis", "URL of a Redis for cache, limits and events; none: the memory of the process"),
     Setting("format", "output format: table, plain, json, ndjson or csv"),
     Setting("color", "always, never or auto", "auto"),
     Setting("offline", "never use the network, answer from the cache", "false"),
     Setting("cache", "take answers of other servers from the cache", "true"),
     Setting("fetch.allow", "private addresses, networks and hosts that URLs of users may lead to"),
     Setting("fetch.ports", "ports that URLs of users may name, such as 80,443,8000-8999"),
+    Setting("files", "where files are kept: a directory or s3://bucket/prefix"),
+    Setting("files.quota", "bytes that one owner may keep, such as 5GB; none: no limit"),
+    Setting("files.limit", "bytes that one file may have, such as 500MB; none: no limit"),
+    Setting("files.direct", "hand out addresses of the bucket itself, where it can sign them", "true"),
     Setting("timeout", "seconds to wait for another server", "15"),
+    Setting(
+        "mail.url",
+        "server that takes mail, smtp://user:password@host:587; without it mail is kept",
+        secret=True,
+    ),
+    Setting("mail.from", "who mail is from, such as Shop <shop@example.org>"),
     Setting("jobs.concurrency", "jobs of one queue that a worker runs at a time", "10"),
     Setting("jobs.lease", "seconds after which the jobs of a lost worker go to another", "60"),
     Setting("auth", "who may use what `serve` serves: none (anybody) or token (accounts)", "none"),
@@ -176,6 +187,8 @@ class Settings:
             known = self.declared.get(name)
             if known is not None and known.secret and value:
                 value = mask(value)
+            elif value and "://" in value:
+                value = without_password(value)
             rows.append(Value(name, value, source, known.help if known else "not known to any tool"))
         return rows
 
@@ -212,6 +225,13 @@ class Settings:
 def mask(secret: str) -> str:
     """A secret as it may be shown: its last four characters at most."""
     return "…" + secret[-4:] if len(secret) > 12 else "…"
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown."""
+    import re
+
+    return re.sub(r"(//[^:/@]*):[^/]*@", r"\1:***@", url)
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

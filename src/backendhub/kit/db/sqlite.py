@@ -19,6 +19,7 @@ from .migrate import migrate, pending
 BUSY_MS = 5000
 SERVER_CHECKPOINT_PAGES = 4000  # 16 MB of log between two checkpoints, which are what waits for the disk
 WAL_LIMIT = 20 << 20
+TRIM_AFTER = 1000  # changed rows between two looks at the log's size: a look costs as much as a statement
 WATCH_S = 0.1
 """How late another process's commit is noticed at most."""
 # busy_timeout first, so that every later pragma waits its turn too.
@@ -40,6 +41,8 @@ class SqliteDb(Db):
         self.connection = connection
         self._path = path
         self._depth = 0
+        self.trimmed = -TRIM_AFTER
+        """`total_changes` when the log was last looked at: with the first commit, and then after many changes."""
         self.signals = set()
 
     def _execute(self, sql: str, params: Mapping[str, Any]) -> sqlite3.Cursor:
@@ -152,7 +155,8 @@ class SqliteStore(Store):
             db.connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
-        if not self.memory:
+        if not self.memory and db.connection.total_changes - db.trimmed >= TRIM_AFTER:
+            db.trimmed = db.connection.total_changes
             _trim(db.connection, self.path + "-wal")
 
     def _db(self) -> SqliteDb:
@@ -249,9 +253,12 @@ class SqliteStore(Store):
             target.close()
 
     def close(self) -> None:
-        """Ends every connection that was opened here."""
+        """Ends every connection that was opened here, except those in whose transactions other threads still are:
+        SQLite would crash, and what is not committed is rolled back with the process."""
+        own = getattr(self._local, "db", None) or self._shared
         for connection in self._all:
-            connection.close()
+            if not connection.in_transaction or (own is not None and own.connection is connection):
+                connection.close()
         self._all.clear()
         self._local = threading.local()
         self._shared = None

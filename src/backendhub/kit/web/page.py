@@ -57,8 +57,8 @@ def _operation(document: dict[str, Any], prefix: str, path: str, verb: str, oper
     curl = f"curl {'' if verb == 'get' else f'-X {verb.upper()} '}http://localhost:8000{prefix}{path}"
     if content:
         media, body = next(iter(content.items()))
-        example = json.dumps(_example(document, body["schema"]), ensure_ascii=False)
-        curl += f" \\\n  -H 'Content-Type: {media}' \\\n  -d '{example}'"
+        text = json.dumps(example(document, body["schema"]), ensure_ascii=False)
+        curl += f" \\\n  -H 'Content-Type: {media}' \\\n  -d '{text}'"
         sample = _properties(document, body["schema"])
     return (
         f'<section><h2><span class="verb">{verb.upper()}</span> <code>{escape(prefix + path)}</code></h2>'
@@ -122,20 +122,21 @@ def _type(document: dict[str, Any], schema: Any, depth: int = 0) -> str:
     )
 
 
-def _example(document: dict[str, Any], schema: Any, depth: int = 0) -> Any:
+def example(document: dict[str, Any], schema: Any, depth: int = 0) -> Any:
+    """A value that a schema of the document allows, as far as it can be told."""
     schema = _resolve(document, schema)
     if schema.get("examples"):
         return schema["examples"][0]
     if depth == DEPTH:
         return None
     if "anyOf" in schema:
-        return _example(document, schema["anyOf"][0], depth + 1)
+        return example(document, schema["anyOf"][0], depth + 1)
     if "default" in schema:
         return schema["default"]
     if schema.get("type") == "object" or "properties" in schema:
         members = schema.get("properties", {})
         names = [name for name in schema.get("required", ()) if name in members] or list(members)[:2]
-        return {name: _example(document, members[name], depth + 1) for name in names}
+        return {name: example(document, members[name], depth + 1) for name in names}
     if schema.get("enum"):
         return schema["enum"][0]
     kind = schema.get("type", "")

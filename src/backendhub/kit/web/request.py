@@ -23,6 +23,8 @@ MAX_PAIRS = 200
 class Request:
     """A request as it came, and the way to the store for async endpoints."""
 
+    route = "-"
+    """The pattern of the route that answers, once it is found: what metrics count by."""
     prefix = ""
     """The prefix of the system, where there is one."""
     body = b""

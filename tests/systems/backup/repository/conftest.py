@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import os
 import random
-import socket
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,12 +13,6 @@ from backendhub.systems.backup.models import Dump, Type
 from backendhub.systems.backup.repository import age, lease
 from backendhub.systems.backup.repository.repo import Repository, Snapshot
 
-S3_VARIABLES = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "us-east-1",
-}
-
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,30 +20,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(age, "WORK_FACTOR", 4)
     monkeypatch.setattr(lease, "BEAT", 0.1)
     monkeypatch.setattr(lease, "DEAD", 1.0)
-
-
-@pytest.fixture(scope="session")
-def s3_endpoint() -> Iterator[str]:
-    server_module = pytest.importorskip("moto.server", reason="moto[server] is not installed")
-    pytest.importorskip("obstore", reason="the extra `objects` is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def s3_url(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    import httpx
-
-    for name, value in {**S3_VARIABLES, "AWS_ENDPOINT_URL": s3_endpoint}.items():
-        monkeypatch.setenv(name, value)
-    bucket = f"b{uuid.uuid4().hex}"
-    httpx.put(f"{s3_endpoint}/{bucket}").raise_for_status()
-    return f"s3://{bucket}/some/prefix"
 
 
 @pytest.fixture(params=["local", "s3"])

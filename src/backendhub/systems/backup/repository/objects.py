@@ -6,10 +6,9 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any, TypeVar
 
-from backendhub.kit.errors import MissingExtra
+from backendhub.kit.objects import line, open_store
 from backendhub.systems.backup.models import CORRUPT, STORAGE, BackupError
 
 from .backend import SMALL, Buffer, Entry, Missing
@@ -23,34 +22,21 @@ class ObjectBackend:
     """A bucket and prefix as a Backend; credentials and endpoint come from the vendor's usual variables."""
 
     def __init__(self, url: str, *, retry_seconds: float = RETRY_SECONDS, **options: Any) -> None:
-        try:
-            import obstore
-            from obstore import exceptions, store
-        except ImportError as e:
-            raise MissingExtra("Backing up to an object store", "objects") from e
         self.url = url
         self.emergency = False
         self.retry_seconds = retry_seconds
-        self._obs, self._errors = obstore, exceptions
-        client: Any = {
-            "timeout": timedelta(seconds=min(REQUEST_SECONDS, retry_seconds)),
-            "connect_timeout": "15s",
-            "allow_http": _plain_http(options),
-        }
-        # Few retries inside: the outer loop also covers what obstore does not retry (PUT timeouts).
-        retries: Any = {
-            "max_retries": 2,
-            "retry_timeout": timedelta(seconds=min(60.0, retry_seconds)),
-        }
         try:
-            self._store: Any = store.from_url(
+            # Few retries inside: the outer loop also covers what obstore does not retry (PUT timeouts).
+            self._obs, self._store = open_store(
                 url,
-                client_options=client,
-                retry_config=retries,
-                **options,  # type: ignore[arg-type, unused-ignore]
+                feature="Backing up to an object store",
+                request_seconds=min(REQUEST_SECONDS, retry_seconds),
+                retry_seconds=min(60.0, retry_seconds),
+                **options,
             )
-        except (exceptions.BaseError, ValueError) as e:
-            raise BackupError(f"{url}: {_line(e)}", STORAGE) from e
+        except ValueError as e:
+            raise BackupError(f"{url}: {e}", STORAGE) from e
+        self._errors = self._obs.exceptions
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -84,7 +70,7 @@ class ObjectBackend:
 
     def _failed(self, name: str, error: Exception) -> BackupError:
         return BackupError(
-            f"{self.url}: {name}: {_line(error)}",
+            f"{self.url}: {name}: {line(error)}",
             STORAGE,
             hint="Check the credentials, the bucket's name and region, and the network.",
         )
@@ -169,22 +155,3 @@ class ObjectBackend:
     def sweep(self) -> int:
         """An interrupted PUT leaves nothing."""
         return 0
-
-
-def _plain_http(options: dict[str, Any]) -> bool:
-    import os
-
-    endpoint = options.get("endpoint") or next(
-        (
-            os.environ[n]
-            for n in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-            if n in os.environ
-        ),
-        "",
-    )
-    return str(endpoint).startswith("http://") or os.environ.get("AZURE_STORAGE_USE_EMULATOR") == "true"
-
-
-def _line(error: Exception) -> str:
-    """The first line of an error: obstore's go on for pages."""
-    return " ".join(str(error).split("\n\n")[0].split())[:300]
