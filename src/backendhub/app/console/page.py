@@ -51,13 +51,15 @@ def _head(application: Application, state: dict[str, Any]) -> str:
     count = len(application.mounts)
     what = "1 system" if count == 1 else f"{count} systems"
     workers = application.hub.workers
+    mail = ' <a href="/_mail/">Mail</a>' if "/_mail" in application.parts else ""
     one = f" · one of {workers} processes: figures are this one's" if workers > 1 else ""
     return (
         f'<header><h1>backendhub <span class="dim">{escape(__version__)}</span></h1>'
         f'<p class="dim">{what}{one}</p>'
         '<p id="live" role="status">As it was when the page was opened.</p>'
         '<nav aria-label="On this page"><a href="#systems">Systems</a> <a href="#requests">Requests</a> '
-        '<a href="#jobs">Background work</a> <a href="#store">Store</a> <a href="/metrics">Metrics</a></nav>'
+        '<a href="#jobs">Background work</a> <a href="#store">Store</a> '
+        f'<a href="/metrics">Metrics</a>{mail}</nav>'
         '</header><main id="main">'
     )
 
