@@ -31,7 +31,7 @@ def sibling(name: str) -> ModuleType:
 def test_it_shows_what_is_served(serve: Callable[..., Any]) -> None:
     server = serve("task", "todo", "--demo")
     page = server.http.get("/_hub")
-    assert page.status_code == 200 and page.text.count("<h2") == 4
+    assert page.status_code == 200 and page.text.count("<h2") == 5
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy
     assert "<style" not in page.text and "style=" not in page.text and "https://" not in page.text
@@ -59,6 +59,22 @@ def test_it_is_at_the_root_where_no_system_is(serve: Callable[..., Any]) -> None
     assert serve("task").http.get("/").headers["location"] == "/_hub"
     todo = serve("todo").http
     assert todo.get("/").json() == [] and "todo" in todo.get("/_hub").text
+
+
+def test_it_shows_mail_where_there_is_some(hub: Any) -> None:
+    from backendhub.app.console import page
+    from backendhub.app.console.facts import _stored
+    from backendhub.kit import mail
+
+    assert "mail" not in _stored(hub)
+    hub.use("mail")
+    hub.unit(lambda db: mail.send(db, to="ada@example.com", subject="<b>Hello</b>", text="x"))
+    state = _stored(hub)
+    assert [(m["to"], m["subject"]) for m in state["mail"]] == [("ada@example.com", "<b>Hello</b>")]
+    shown = page._mail(state, local=True)
+    assert (
+        "&lt;b&gt;Hello" in shown and "/_mail/" in shown and "/_mail/" not in page._mail(state, local=False)
+    )
 
 
 def test_requests_arrive_as_events(serve: Callable[..., Any]) -> None:

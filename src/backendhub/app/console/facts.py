@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backendhub.kit import jobs
+from backendhub.kit import jobs, mail
 from backendhub.kit.db import Db
 from backendhub.kit.errors import HubError
 from backendhub.kit.hub import Hub
@@ -20,6 +20,9 @@ SIZE = {
     "sqlite": "SELECT (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)",
     "postgres": "SELECT CAST(pg_database_size(current_database()) AS bigint)",
 }
+
+LETTERS = 5
+"""Mails that are shown; the rest is under `/_mail`."""
 
 
 async def facts(application: Application) -> dict[str, Any]:
@@ -73,7 +76,9 @@ def _stored(hub: Hub) -> dict[str, Any]:
     try:
         found["storeBytes"] = hub.store.read(size)
         if "jobs" in hub.store.systems:
-            found["jobs"] = _jobs(hub)
+            found["jobs"] = [depth._asdict() for depth in hub.store.read(jobs.depths)]
+        if "mail" in hub.store.systems:
+            found["mail"] = [_letter(message) for message in hub.store.read(mail.find, limit=LETTERS)]
     except HubError as error:
         found["storeTrouble"] = error.message
     return found
@@ -84,5 +89,6 @@ def size(db: Db) -> int:
     return int(db.value(SIZE[db.dialect]))
 
 
-def _jobs(hub: Hub) -> list[dict[str, Any]]:
-    return [depth._asdict() for depth in hub.store.read(jobs.depths)]
+def _letter(message: mail.Message) -> dict[str, str]:
+    at = message.created_at.isoformat(sep=" ", timespec="seconds")[:19]
+    return {"at": at, "to": message.shown_to, "subject": message.subject, "state": message.state}

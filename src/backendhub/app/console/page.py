@@ -22,7 +22,7 @@ MAX_CALLS = 8
 STATES = ("ready", "running", "scheduled", "waiting", "dead")
 
 
-def console(application: Application, state: dict[str, Any], feed: Feed) -> str:
+def console(application: Application, state: dict[str, Any], feed: Feed, *, local: bool) -> str:
     """The whole page. The script fills in what changes; without it the page shows the moment it was asked for."""
     parts = [
         _head(application, state),
@@ -30,6 +30,7 @@ def console(application: Application, state: dict[str, Any], feed: Feed) -> str:
         _systems(application, state),
         _requests(feed.state()),
         _jobs(state),
+        _mail(state, local=local),
         _store(application, state),
     ]
     return _document("backendhub", "".join(parts), script=True)
@@ -58,7 +59,7 @@ def _head(application: Application, state: dict[str, Any]) -> str:
         f'<p class="dim">{what}{one}</p>'
         '<p id="live" role="status">As it was when the page was opened.</p>'
         '<nav aria-label="On this page"><a href="#systems">Systems</a> <a href="#requests">Requests</a> '
-        '<a href="#jobs">Background work</a> <a href="#store">Store</a> '
+        '<a href="#jobs">Background work</a> <a href="#mail">Mail</a> <a href="#store">Store</a> '
         f'<a href="/metrics">Metrics</a>{mail}</nav>'
         '</header><main id="main">'
     )
@@ -155,6 +156,26 @@ def _jobs(state: dict[str, Any]) -> str:
         )
         body = f'<dl class="figures">{cells}</dl><p class="dim"><code>backendhub jobs list</code> shows each of them.</p>'
     return f'<section id="jobs" aria-labelledby="jobs-title"><h2 id="jobs-title">Background work</h2>{body}</section>'
+
+
+def _mail(state: dict[str, Any], *, local: bool) -> str:
+    letters = state.get("mail")
+    if letters is None:
+        body = '<p class="dim">None of these systems sends mail.</p>'
+    else:
+        rows = "".join(_letter(letter) for letter in letters)
+        link = '<p><a href="/_mail/">All mail</a></p>' if local else ""
+        body = (
+            '<div class="scroll" tabindex="0" role="region" aria-labelledby="mail-title"><table><thead><tr>'
+            '<th scope="col">Time</th><th scope="col">To</th><th scope="col">Subject</th>'
+            f'<th scope="col">State</th></tr></thead><tbody id="letters">{rows}</tbody></table></div>{link}'
+        )
+    return f'<section id="mail" aria-labelledby="mail-title"><h2 id="mail-title">Mail</h2>{body}</section>'
+
+
+def _letter(letter: dict[str, str]) -> str:
+    cells = "".join(f"<td>{escape(letter[name])}</td>" for name in ("at", "to", "subject", "state"))
+    return f"<tr>{cells}</tr>"
 
 
 def _store(application: Application, state: dict[str, Any]) -> str:

@@ -37,16 +37,17 @@ def attach(application: Application, *, local: bool) -> None:
     """Puts the console into an application; `local` where it is bound to a loopback address."""
     router = web.Router("The console of this server")
     router.on_request(Local() if local else Administrator())
-    _routes(router, application, Feed(application))
+    _routes(router, application, Feed(application), local=local)
     if not local:
         application.hub.use("accounts")
     application.attach(PREFIX, router, "The console")
 
 
-def _routes(router: web.Router, application: Application, feed: Feed) -> None:
+def _routes(router: web.Router, application: Application, feed: Feed, *, local: bool) -> None:
     @router.get("/", media_type=HTML, in_schema=False)
     async def show() -> web.Reply:
-        return web.Reply(page.console(application, await facts(application), feed), headers=HEADERS)
+        html = page.console(application, await facts(application), feed, local=local)
+        return web.Reply(html, headers=HEADERS)
 
     @router.get("/systems/{name}", media_type=HTML, in_schema=False)
     async def system(request: web.Request, name: str, part: bool = False) -> web.Reply:

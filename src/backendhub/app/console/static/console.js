@@ -46,6 +46,12 @@ function row(seen) {
   return made;
 }
 
+function letter(mail) {
+  const made = document.createElement("tr");
+  made.append(cell(mail.at), cell(mail.to), cell(mail.subject), cell(mail.state));
+  return made;
+}
+
 function draw(rate) {
   rates.push(rate);
   if (rates.length > POINTS) rates.shift();
@@ -76,6 +82,8 @@ function tick(state) {
     const found = (state.jobs || []).filter((depth) => depth.state === place.dataset.jobs);
     place.textContent = found.reduce((sum, depth) => sum + depth.jobs, 0);
   }
+  const letters = document.getElementById("letters");
+  if (letters && state.mail) letters.replaceChildren(...state.mail.map(letter));
   systems(state.systems);
   draw(state.rate);
   if (pause.getAttribute("aria-pressed") === "false") {
