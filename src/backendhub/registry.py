@@ -215,6 +215,20 @@ SYSTEMS: tuple[System, ...] = (
             Option("rest.reload", "load the files, drop changes made by requests", "false", flag="reload"),
         ),
     ),
+    System(
+        "bank",
+        "business",
+        "A bank: accounts, payments, standing orders, statements; Open Banking UK",
+        "api jobs",
+        settings=(
+            Option(
+                "bank.verify",
+                "add the whole ledger up before the first request",
+                "false",
+                flag="verify",
+            ),
+        ),
+    ),
 )
 
 GROUPS = {

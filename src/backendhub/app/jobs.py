@@ -26,7 +26,11 @@ app = cli.commands(
 )
 COMMANDS = {"jobs": app}
 
-PARTS = {"files": "backendhub.kit.files.jobs", "outbox": "backendhub.kit.outbox.jobs"}
+PARTS = {
+    "files": "backendhub.kit.files.jobs",
+    "mail": "backendhub.kit.mail.jobs",
+    "outbox": "backendhub.kit.outbox.jobs",
+}
 """The parts of the kit that have jobs, and where their handlers are."""
 
 

@@ -228,8 +228,22 @@ def test_stock_is_where_it_is(db: Db) -> None:
         assert reservation.verify(db).ok
 
 
+def test_a_basket_begins_empty_and_a_confirmed_one_gives_back_in_part(db: Db) -> None:
+    reservation.restock(db, "mug", 5)
+    basket = reservation.hold(db, [], ttl=TEN)
+    assert basket.size == 0
+    reservation.add(db, basket.id, [Units("mug", 3), seat("A-1")])
+    reservation.confirm(db, basket.id)
+    left = reservation.drop(db, basket.id, [Units("mug", 1), seat("A-1")])
+    assert (left.size, counts(db, "mug")) == (1, (3, 0, 2))
+    reservation.drop(db, basket.id, [Units("mug", 2)])
+    assert counts(db, "mug") == (5, 0, 0)
+    with pytest.raises(Invalid):
+        reservation.add(db, basket.id, [])
+    assert reservation.verify(db).ok
+
+
 BAD = [
-    [],
     [Units("mug", 0)],
     [Units("mug", -1)],
     [Units("mug", 10**10)],

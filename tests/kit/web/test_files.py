@@ -126,3 +126,15 @@ def test_who_may_not(hub: hubs.Hub, http: Any) -> None:
     assert http.get("/_files/").status_code == 404
     hub.files.delete(file.id)
     assert http.get(url).status_code == 404
+
+
+def test_the_log_keeps_no_signature(hub: hubs.Hub, client: Callable[..., Any]) -> None:
+    noted: list[tuple[Any, ...]] = []
+    http = client("todo")
+    http.app.log.add = lambda *line: noted.append(line)
+    http.app.observer = lambda *line: noted.append(line)
+    url = hub.files.url(hub.files.put(b"data", owner="ann", name="x.txt"), expires=60)
+    assert http.get(url).text == "data"
+    assert len(noted) == 2
+    signature = url.partition("signature=")[2]
+    assert all("signature=***" in line[1] and signature not in str(line) for line in noted)

@@ -272,3 +272,20 @@ def test_any_front_end_may_call(http: Any) -> None:
     flight = http.options("/api/user", headers=origin | asks)
     assert flight.status_code == 204 and flight.headers["access-control-allow-origin"] == "*"
     assert http.get("/api/user", headers=origin).headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    ("email", "status"),
+    [
+        ("jörg@müller.example", 201),
+        ("x@例え.jp", 201),
+        ("a@b c", 422),
+        ("a@b..c", 422),
+        ("a,b@c", 422),
+        ("a@@b", 422),
+    ],
+)
+def test_addresses_are_those_that_accounts_take(http: Any, email: str, status: int) -> None:
+    answer = http.post("/api/users", json={"user": SIGN_UP | {"email": email}})
+    assert answer.status_code == status
+    assert status == 201 or answer.json() == {"errors": {"email": ["is invalid"]}}

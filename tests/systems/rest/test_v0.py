@@ -31,6 +31,7 @@ QUERIES = {
     "q=ga": [3], "q=BOB": [2], "q=y&q=bob": [1, 3], "q=30": [3], "q=zzz": [],
     "_sort=views": [1, 3, 2], "_sort=views&_order=DESC": [2, 3, 1], "_sort=author.name": [1, 2, 3],
     "_sort=author.name&_order=desc": [3, 2, 1], "_sort=tags,views&_order=asc,desc": [1, 2, 3],
+    "_sort=author&_sort=views&_order=desc&_order=desc": [3, 2, 1],
     "_start=1&_end=2": [2], "_end=-1": [1, 2], "_start=-2": [2, 3], "_start=1&_limit=1": [2], "_limit=0": [],
     "_page=2&_limit=2": [3], "_page=9&_limit=2": [], "_page=0&_limit=2": [1, 2], "_limit=abc": [1, 2, 3], "_": [1, 2, 3],
 }  # fmt: skip

@@ -33,20 +33,18 @@ def open_account(
         raise Invalid(f"An account has a book and a name of 1 to {MAX_NAME} characters.")
     exponent(currency)
     _check_limits(max_debit, max_credit)
-    account = db.one(
-        Account,
-        store.INSERT_ACCOUNT,
-        book=book,
-        name=name,
-        currency=currency,
-        side=side,
-        max_debit=max_debit,
-        max_credit=max_credit,
-        at=clock.precise(),
-    )
-    if account is not None:
-        return account
-    known = db.one(Account, store.NAMED_ACCOUNT, book=book, name=name, currency=currency)
+    key = {"book": book, "name": name, "currency": currency}
+    known = db.one(Account, store.NAMED_ACCOUNT, **key)
+    if known is None:
+        known = db.one(
+            Account,
+            store.INSERT_ACCOUNT,
+            **key,
+            side=side,
+            max_debit=max_debit,
+            max_credit=max_credit,
+            at=clock.precise(),
+        ) or db.one(Account, store.NAMED_ACCOUNT, **key)
     assert known is not None  # accounts are never deleted
     if known.side is not side:
         raise Conflict(f"The account {name!r} exists on the {known.side} side.")

@@ -37,7 +37,8 @@ def hold(
     db: Db, items: Sequence[Item], *, ttl: timedelta | None, owner: str = "", id: str | None = None
 ) -> Hold:
     """Claims all of these until `ttl` has passed (None: until it is released), or raises Unavailable naming what is
-    not free and claims nothing. The same `id` again gives the same hold, as it stands. Raises Invalid, Conflict.
+    not free and claims nothing. Without items it is a basket that `add` fills. The same `id` again gives the same hold,
+    as it stands. Raises Invalid, Conflict.
     """
     return _new(db, items, ttl, owner, id, sold=False)
 
@@ -64,7 +65,7 @@ def add(db: Db, id: str, items: Sequence[Item]) -> Hold:
 
 
 def drop(db: Db, id: str, items: Sequence[Item]) -> Hold:
-    """Gives some things of a hold back. Raises NotFound, and Conflict where the hold does not have them."""
+    """Gives some things of a hold back, of a confirmed one too. Raises NotFound, and Conflict where the hold does not have them."""
     units, slots = _sorted(items)
     now = encode(clock.precise())
     with db.savepoint():
@@ -186,7 +187,7 @@ def sweep(db: Db, limit: int = 500) -> int:
 def _new(
     db: Db, items: Sequence[Item], ttl: timedelta | None, owner: str, id: str | None, *, sold: bool
 ) -> Hold:
-    units, slots = _sorted(items)
+    units, slots = _sorted(items, at_least=0)
     _check_ttl(ttl)
     check_names(owner, id or "x")
     request = json.dumps([sold, units, slots], separators=(",", ":"))
@@ -251,15 +252,16 @@ def _claim(db: Db, id: str, units: list[Units], slots: list[Slot], expires: str,
 
 
 def _drop_units(db: Db, id: str, part: Units) -> int:
-    """Takes units out of a hold; 1 where its row is gone with them."""
+    """Takes units out of a hold, sold or not; 1 where its row is gone with them."""
     place = {"resource": part.resource, "location": part.location or "", "quantity": part.quantity}
     if db.dialect == "postgres":
         db.fetch(store.LOCK_STOCK_ON_POSTGRES, {k: place[k] for k in ("resource", "location")})
-    gone = db.run(store.DROP_ALL_UNITS, id=id, **place)
-    if not gone and not db.run(store.DROP_UNITS, id=id, **place):
+    gone = db.fetch(store.DROP_ALL_UNITS, {"id": id, **place})
+    rows = gone or db.fetch(store.DROP_UNITS, {"id": id, **place})
+    if not rows:
         raise Conflict(f"The hold does not have {part.quantity} of {part.resource}.")
-    db.run(store.GIVE_BACK, **place)
-    return gone
+    db.run(store.UNSELL if rows[0][0] else store.GIVE_BACK, **place)
+    return len(gone)
 
 
 def _merged(found: Hold, units: Iterable[Units]) -> int:
@@ -299,7 +301,7 @@ def _why(found: Hold) -> HoldOver:
     return HoldOver(f"The hold is {found.state}.", why=str(found.state))
 
 
-def _sorted(items: Sequence[Item]) -> tuple[list[Units], list[Slot]]:
+def _sorted(items: Sequence[Item], at_least: int = 1) -> tuple[list[Units], list[Slot]]:
     """Items in the order in which rows are locked, the same thing asked for twice put together. Raises Invalid."""
     slots: set[Slot] = set()
     units: dict[tuple[str, str | None], int] = {}
@@ -317,7 +319,7 @@ def _sorted(items: Sequence[Item]) -> tuple[list[Units], list[Slot]]:
         else:
             check_names(item.slot)
             slots.add(item)
-    if not 0 < len(slots) + len(units) <= MAX_ITEMS:
+    if not at_least <= len(slots) + len(units) <= MAX_ITEMS:
         raise Invalid(f"A hold is of 1 to {MAX_ITEMS} things, nights counted one by one.")
     ordered = sorted(units.items(), key=lambda pair: (pair[0][0], pair[0][1] or ""))
     return [Units(r, n, at) for (r, at), n in ordered], sorted(slots)

@@ -71,6 +71,10 @@ GIVE_BACK = (
     "UPDATE reservation_stock SET free = free + :quantity, held = held - :quantity "
     "WHERE resource = :resource AND location = :location"
 )
+UNSELL = (
+    "UPDATE reservation_stock SET free = free + :quantity, sold = sold - :quantity "
+    "WHERE resource = :resource AND location = :location"
+)
 OVERDUE_STOCK = (
     "SELECT DISTINCT resource, location FROM reservation_units WHERE NOT sold AND expires_at <= :now "
     "ORDER BY resource, location LIMIT :limit"
@@ -81,11 +85,11 @@ VALUES (:hold_id, :resource, :location, :quantity, FALSE, :expires_at)
 ON CONFLICT (hold_id, resource, location) DO UPDATE SET quantity = reservation_units.quantity + excluded.quantity"""
 DROP_UNITS = (
     "UPDATE reservation_units SET quantity = quantity - :quantity WHERE hold_id = :id AND resource = :resource "
-    "AND location = :location AND NOT sold AND quantity > :quantity"
+    "AND location = :location AND quantity > :quantity RETURNING sold"
 )
 DROP_ALL_UNITS = (
     "DELETE FROM reservation_units WHERE hold_id = :id AND resource = :resource AND location = :location "
-    "AND NOT sold AND quantity = :quantity"
+    "AND quantity = :quantity RETURNING sold"
 )
 UNITS_OF = "SELECT resource, quantity, location FROM reservation_units WHERE hold_id = :id ORDER BY resource, location"
 SELL_UNITS = "UPDATE reservation_units SET sold = TRUE, expires_at = :forever WHERE hold_id = :id AND expires_at > :now"

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from backendhub.kit.files.names import disposition
 
-from .application import Application, build_app
+from .application import Application
+from .building import build_app
 from .conditional import etag, precondition, revision
 from .cors import Cors
 from .dialect import PROBLEMS, Dialect

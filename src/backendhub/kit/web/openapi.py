@@ -162,7 +162,9 @@ def _describe_fields(operation: dict[str, Any], endpoint: Endpoint) -> None:
     """Names the header fields that routes may honour beside their own parameters."""
     fields: dict[str, dict[str, Any]] = {}
     if endpoint.route.idempotent:
-        fields["Idempotency-Key"] = {"type": "string", "pattern": r"^[!#-~]{1,255}$"}
+        # In words: a schema cannot say that a key belongs to one request, and what is generated from it reuses keys.
+        words = "With `Idempotency-Key`, a request that is sent again gets the first answer again."
+        operation["description"] = f"{operation.get('description') or ''}\n\n{words}".strip()
     if endpoint.route.prefer:
         fields["Prefer"] = {"type": "string", "examples": ["return=minimal"]}
     for name, schema in fields.items():

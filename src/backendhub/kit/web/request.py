@@ -23,6 +23,8 @@ MAX_PAIRS = 200
 class Request:
     """A request as it came, and the way to the store for async endpoints."""
 
+    route = "-"
+    """The pattern of the route that answers, once it is found: what metrics count by."""
     prefix = ""
     """The prefix of the system, where there is one."""
     body = b""
@@ -51,7 +53,10 @@ class Request:
     @property
     def media_type(self) -> str:
         """The media type of the body, in lower case and without parameters."""
-        return self.headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+        given = self.headers.get(b"content-type", b"")
+        if given == b"application/json":  # as nearly every client spells it
+            return "application/json"
+        return given.decode("latin-1").partition(";")[0].strip().lower()
 
     @cached_property
     def cookies(self) -> dict[str, str]:

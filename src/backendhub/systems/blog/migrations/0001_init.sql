@@ -1,4 +1,4 @@
--- needs: accounts jobs outbox
+-- needs: accounts jobs
 -- What the blog knows of an account beyond its name; there is no row until somebody fills one in.
 CREATE TABLE blog_profile (
   id TEXT PRIMARY KEY REFERENCES accounts_user (id) ON DELETE CASCADE,

@@ -1,0 +1,1 @@
+"""A bank: customers, accounts, payments, standing orders, statements and consents, on the ledger of the kit."""
