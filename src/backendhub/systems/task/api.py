@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from backendhub.kit import web
 from backendhub.kit.db import Db
-from backendhub.kit.errors import Denied
-from backendhub.kit.identity import Principal
 from backendhub.kit.output import camel
 from backendhub.kit.paging import Page
 from backendhub.kit.web.fields import (
@@ -27,8 +25,9 @@ from backendhub.kit.web.fields import (
     sort_pattern,
 )
 
-from . import service
+from . import api_todos, service
 from .models import Note, Priority, RecurMode, Stats, Status, Task
+from .owners import owner
 from .service import Completed
 
 router = web.Router(
@@ -82,16 +81,6 @@ class NoteIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     text: Text
-
-
-def owner(user: Principal | None, *, write: bool = False) -> str | None:
-    """Whose tasks a request is about. Raises Denied for credentials that do not cover them."""
-    if user is None:
-        return None
-    scope = "tasks:write" if write else "tasks:read"
-    if not user.has(scope):
-        raise Denied(f"These credentials do not cover {scope}.")
-    return user.id
 
 
 @router.get("/tasks", statuses=(404,))
@@ -199,3 +188,6 @@ def list_tags(db: Db, user: web.MaybeUser) -> dict[str, int]:
 def stats(db: Db, user: web.MaybeUser) -> Stats:
     """Counts over all tasks."""
     return service.stats(db, owner=owner(user))
+
+
+api_todos.add(router)

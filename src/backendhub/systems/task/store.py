@@ -41,6 +41,15 @@ WHOLE = {
         f"FROM task WHERE id = :id AND {MINE}"
     ),
 }
+# In the plain form of /todos, whose pages have numbers: only the index is walked to the first row of one.
+_PLAIN = "id, description, coalesce(details, ''), status"
+_LISTED = f"{MINE} AND (CAST(:status AS text) IS NULL OR status = :status)"
+TODO = f"SELECT {_PLAIN} FROM task WHERE id = :id"
+TODOS = f"""
+SELECT {_PLAIN} FROM task WHERE id IN (SELECT id FROM task WHERE {_LISTED} ORDER BY id LIMIT :limit OFFSET :skip)
+ORDER BY id"""
+COUNT_TODOS = f"SELECT count(*) FROM task WHERE {_LISTED}"
+SET_DETAILS = "UPDATE task SET details = :details, updated_at = :now WHERE id = :id"
 DELETE = "DELETE FROM task WHERE id = :id"
 SPAWNED = f"SELECT {TASK} FROM task WHERE recur_from = :id"
 
