@@ -25,10 +25,15 @@ NEWEST = 1 << 62
 BATCH = 1000
 
 
+def actor(db: Db) -> str:
+    """On whose behalf a transaction runs: `user:<id>`, or `system` (the terminal, a job, a request without a user)."""
+    return db.actor or "system"
+
+
 def note(db: Db, actor: str, action: str, subject: str, before: Any = None, after: Any = None) -> Entry:
     """Adds an entry in the transaction of the change that it tells of.
 
-    `actor` is who (`user:<id>`, `terminal`), `action` is `<system>.<past tense>`, `subject` is what (`user:<id>`);
+    `actor` is who (see `actor`), `action` is `<system>.<past tense>`, `subject` is what (`user:<id>`);
     `before` and `after` are JSON. On PostgreSQL transactions that note something commit one after the other.
     Raises Invalid.
     """

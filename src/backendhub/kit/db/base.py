@@ -50,6 +50,8 @@ class Db(ABC):
 
     dialect: str
     signals: set[str]
+    actor: str | None
+    """On whose behalf: `user:<id>` in a request whose user is known."""
 
     @abstractmethod
     def fetch(self, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -56,6 +56,7 @@ class PostgresDb(Db):
         self._changes = 0
         self._depth = 0
         self.signals = set()
+        self.actor = None
 
     def execute(self, sql: str) -> PGresult:
         """Runs a statement of the transaction itself."""

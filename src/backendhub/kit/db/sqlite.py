@@ -44,6 +44,7 @@ class SqliteDb(Db):
         self.trimmed = -TRIM_AFTER
         """`total_changes` when the log was last looked at: with the first commit, and then after many changes."""
         self.signals = set()
+        self.actor = None
 
     def _execute(self, sql: str, params: Mapping[str, Any]) -> sqlite3.Cursor:
         start = time.perf_counter()
@@ -129,6 +130,7 @@ class SqliteStore(Store):
                 yield db
             return
         self._migrate(db)
+        db.actor = None
         self._begin(db, "BEGIN IMMEDIATE" if write else "BEGIN")
         try:
             unit = _begin_unit(db, label) if write and label else None

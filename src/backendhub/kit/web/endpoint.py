@@ -102,10 +102,13 @@ class Endpoint:
 
     def call(self, db: Db | None, request: Request, args: dict[str, Any]) -> Any:
         """Calls the function within a transaction, once its user is known."""
+        user = None
         if self.gate is not None:
             user = self.gate.admit(db, request)
             if self.user_name is not None:
                 args[self.user_name] = user
+        if db is not None:  # set each time: units of one group share the transaction
+            db.actor = None if user is None else f"user:{user.id}"
         if self.db_name is not None:
             args[self.db_name] = db
         if self.route.idempotent and b"idempotency-key" in request.headers and db is not None:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
+from backendhub.kit.db import Db
 from backendhub.kit.errors import Malformed, StoreBusy
 from backendhub.kit.hub import Hub
 from backendhub.kit.identity import Principal
@@ -93,7 +94,9 @@ class Request:
         return self.chunks()
 
     async def call(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
-        """Runs a writing unit of work from an async endpoint."""
+        """Runs a writing unit of work from an async endpoint, on behalf of its user."""
+        if self.user is not None:
+            fn = _acting(f"user:{self.user.id}", fn)
         if not self.hub.store.blocking:
             with contextlib.suppress(StoreBusy):  # another process is writing: wait for it in a thread
                 return self.hub.store.unit(fn, *args, **kwargs)
@@ -104,6 +107,16 @@ class Request:
         if self.hub.store.blocking:
             return await asyncio.to_thread(self.hub.store.read, fn, *args, **kwargs)
         return self.hub.store.read(fn, *args, **kwargs)
+
+
+def _acting(actor: str, fn: Callable[..., T]) -> Callable[..., T]:
+    """`fn` in a transaction that knows on whose behalf."""
+
+    def unit(db: Db, /, *args: Any, **kwargs: Any) -> T:
+        db.actor = actor
+        return fn(db, *args, **kwargs)
+
+    return unit
 
 
 def combined(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
