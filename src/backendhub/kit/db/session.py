@@ -1,7 +1,7 @@
 """One PostgreSQL connection: statements prepared at their third use, sent and read through psycopg's libpq layer.
 
 psycopg's cursors are made for everything; what is done here for one statement costs 18 µs of CPU instead of 65
-(`docs/decisions`). Parameters and rows are adapted by psycopg all the same.
+(decision 10). Parameters and rows are adapted by psycopg all the same.
 """
 
 from __future__ import annotations
