@@ -281,3 +281,29 @@ def test_a_unit_that_is_refused_has_written_nothing(db: Db, posts: Resource) -> 
         )
         == row
     )
+
+
+def test_rows_of_a_store_from_before_are_found_too(store_url: str) -> None:
+    """The third migration gives them what `q` looks through."""
+    from backendhub.kit.db import connect
+    from backendhub.kit.db.migrate import files
+
+    store = connect(store_url)
+    store.use("resources")
+    third = files("resources", store.dialect)[2]
+    with store.transaction() as db:
+        loaded = service.load(
+            db, "s", {"posts": [{"id": 7, "t": "Alpha", "no": False}, {"id": 8, "t": "b"}]}, V0
+        )
+        db.run("ALTER TABLE resources_row DROP COLUMN search")
+        db.run("DELETE FROM hub_migrations WHERE system = 'resources' AND number = 3")
+    store.close()
+    again = connect(store_url)
+    again.use("resources")
+    with again.transaction() as db:
+        posts = service.resource(db, loaded.id, "posts")
+        found = {
+            q: [r.key for r in service.find(db, posts, Query(text=q)).rows] for q in ("ALPH", "8", "false")
+        }
+    again.close()
+    assert third.number == 3 and found == {"ALPH": ["7"], "8": ["8"], "false": []}
