@@ -1,2 +1,0 @@
--- Articles that are out are told to whoever listens.
--- needs: outbox
