@@ -27,6 +27,7 @@ APP = {
     "jobs": ("jobs", "Background work: list, run, retry, cancel"),
     "mail": ("mail", "Mail that was sent from here: list, show, test"),
     "webhook": ("webhook", "Webhooks: add, log, replay"),
+    "audit": ("audit", "Who changed what: list, verify"),
     "undo": ("undo", "Undo the last change of any tool"),
     "openapi": ("openapi", "Print a system's OpenAPI document without a server"),
     "new": ("scaffold", "Scaffold a new system"),

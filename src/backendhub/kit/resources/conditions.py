@@ -20,10 +20,6 @@ MAX_TEXT = 1000
 """Characters of a text that is searched for."""
 EXACT = 2.0**53
 FIELD = "SELECT row_id FROM resources_field WHERE resource_id = :resource AND path = :{path}"
-SEARCH = (
-    "EXISTS (SELECT 1 FROM resources_field WHERE row_id = r.id AND kind <= 4 AND NOT (kind = 1 AND num = 0) "
-    "AND fold LIKE :{text} ESCAPE '\\')"
-)
 MATCH = {"sqlite": "fold REGEXP :{text}", "postgres": "fold ~ :{text}"}
 
 
@@ -90,7 +86,7 @@ class Conditions:
 
     def search(self, text: str) -> str:
         """The condition that some value of a row contains a text. Raises Malformed for one that is too long."""
-        return SEARCH.format(text=self.keep(contains(_bounded(text))))
+        return f"r.search LIKE :{self.keep(contains(_bounded(text)))} ESCAPE '\\'"
 
     def keep(self, value: Any) -> str:
         """The name of a new parameter."""

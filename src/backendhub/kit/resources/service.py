@@ -13,7 +13,7 @@ from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, Invalid, NotFound, PreconditionFailed
 
 from . import listing, relations, store
-from .fields import entries
+from .fields import entries, searchable
 from .models import DataSet, Found, Query, Resource, Row, Rules
 from .values import MAX_KEY, as_object, clean, merged, text_of, write
 
@@ -310,7 +310,8 @@ def _change(db: Db, resource: Resource, row: Row, before: Json, value: Json, rul
 
 def _insert(db: Db, resource: Resource, key: str, value: Json) -> Row | None:
     """Adds a row; None where its key is taken."""
-    row = db.one(Row, store.INSERT, resource=resource.id, key=key, body=write(value))
+    texts = {"body": write(value), "search": searchable(value)}
+    row = db.one(Row, store.INSERT, resource=resource.id, key=key, **texts)
     if row is not None:
         store.insert_entries(db, row.id, resource.id, entries(value))
     return row

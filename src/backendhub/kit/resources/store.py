@@ -8,7 +8,7 @@ from typing import Any
 
 from backendhub.kit.db import Db, columns
 
-from .fields import Entry, entries
+from .fields import Entry, entries, searchable
 from .models import DataSet, Resource, Row
 from .values import numeric, write
 
@@ -48,23 +48,22 @@ ROW_LOCKED = {"sqlite": ROW, "postgres": ROW + " FOR UPDATE"}
 ROW_KEPT = {"sqlite": ROW, "postgres": ROW + " FOR KEY SHARE"}
 COUNT = "SELECT count(*) FROM resources_row WHERE resource_id = :resource"
 INSERT = (
-    "INSERT INTO resources_row (resource_id, key, body, revision) VALUES (:resource, :key, :body, 1) "
+    "INSERT INTO resources_row (resource_id, key, body, search, revision) VALUES (:resource, :key, :body, :search, 1) "
     f"ON CONFLICT DO NOTHING RETURNING {columns(Row)}"
 )
 INSERT_ROWS = {
     "sqlite": (
-        "INSERT INTO resources_row (resource_id, key, body, revision) "
-        "SELECT :resource, e.value ->> 0, e.value ->> 1, 1 FROM json_each(:rows) e"
+        "INSERT INTO resources_row (resource_id, key, body, search, revision) "
+        "SELECT :resource, e.value ->> 0, e.value ->> 1, e.value ->> 2, 1 FROM json_each(:rows) e"
     ),
     "postgres": (
-        "INSERT INTO resources_row (resource_id, key, body, revision) SELECT :resource, e.value ->> 0, e.value ->> 1, 1 "
+        "INSERT INTO resources_row (resource_id, key, body, search, revision) "
+        "SELECT :resource, e.value ->> 0, e.value ->> 1, e.value ->> 2, 1 "
         "FROM json_array_elements(CAST(:rows AS json)) WITH ORDINALITY e (value, n) ORDER BY e.n"
     ),
 }
 ROW_IDS = "SELECT key, id FROM resources_row WHERE resource_id = :resource"
-UPDATE = (
-    f"UPDATE resources_row SET body = :body, revision = revision + 1 WHERE id = :id RETURNING {columns(Row)}"
-)
+UPDATE = f"UPDATE resources_row SET body = :body, search = :search, revision = revision + 1 WHERE id = :id RETURNING {columns(Row)}"
 # Entries as [[row, path, kind, num, key, fold], …]: one statement, however many there are.
 INSERT_FIELDS = {
     "sqlite": (
@@ -99,7 +98,7 @@ COUNT_PATH = "SELECT count(*) FROM resources_field WHERE resource_id = :resource
 
 def insert_rows(db: Db, resource: int, rows: Mapping[str, dict[str, Any]]) -> None:
     """Adds many rows by key."""
-    for some in batched([key, write(row)] for key, row in rows.items()):
+    for some in batched([key, write(row), searchable(row)] for key, row in rows.items()):
         db.run(INSERT_ROWS[db.dialect], resource=resource, rows=some)
     ids = {key: id for key, id in db.fetch(ROW_IDS, {"resource": resource})}
     _insert_entries(

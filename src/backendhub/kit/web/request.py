@@ -53,7 +53,10 @@ class Request:
     @property
     def media_type(self) -> str:
         """The media type of the body, in lower case and without parameters."""
-        return self.headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+        given = self.headers.get(b"content-type", b"")
+        if given == b"application/json":  # as nearly every client spells it
+            return "application/json"
+        return given.decode("latin-1").partition(";")[0].strip().lower()
 
     @cached_property
     def cookies(self) -> dict[str, str]:

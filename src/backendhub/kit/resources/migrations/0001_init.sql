@@ -20,11 +20,13 @@ CREATE TABLE resources_resource (
 );
 
 -- `key` is the row's id as text: 1 and "1" are one row. The order of `id` is the order in which rows were added.
+-- `search` is all that the row says, in lower case.
 CREATE TABLE resources_row (
   id {pk},
   resource_id BIGINT NOT NULL REFERENCES resources_resource (id) ON DELETE CASCADE,
   key TEXT NOT NULL CHECK (length(key) <= 200),
   body TEXT NOT NULL,
+  search TEXT NOT NULL,
   revision BIGINT NOT NULL CHECK (revision > 0),
   UNIQUE (resource_id, key)
 );
