@@ -113,7 +113,8 @@ def test_a_tax_that_is_included_adds_up(minor: int, code: str, rate: Fraction, m
     assert abs(tax.error) < 1
     assert tax.exact * (100 + rate) == minor * rate
     again = net.percent(rate, Rounding.HALF_EVEN).amount
-    assert abs(again.minor - tax.amount.minor) <= 1 + rate / 100
+    # The net is off by less than one unit, its tax by the rate of that, and each of the two is rounded.
+    assert abs(again.minor - tax.amount.minor) <= Fraction(3, 2) + rate / 100
     with pytest.raises(Invalid):
         gross.included("-100", mode)
 

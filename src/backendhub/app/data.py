@@ -97,7 +97,8 @@ def export(
 
 def _select(db: Db, sql: str) -> list[Row]:
     """The rows of one statement as objects; columns of the same name are numbered."""
-    connection: Any = getattr(db, "connection")  # noqa: B009 (the seven verbs do not tell column names)
+    # The seven verbs do not tell column names: below them is the driver's own connection.
+    connection: Any = getattr(getattr(db, "session", db), "connection")  # noqa: B009
     try:
         if db.dialect == "postgres":  # prepared: the server then refuses several statements
             cursor = connection.execute(sql, prepare=True)

@@ -46,8 +46,8 @@ class Named(Closed):
 
     SchemeName: Scheme
     Identification: str = Field(min_length=1, max_length=256)
-    Name: str = Field(default="", min_length=1, max_length=350)
-    SecondaryIdentification: str = Field(default="", min_length=1, max_length=34)
+    Name: str = Field(default_factory=str, min_length=1, max_length=350)
+    SecondaryIdentification: str = Field(default_factory=str, min_length=1, max_length=34)
     Proxy: Any_ = Field(default_factory=dict)
 
 
@@ -87,7 +87,7 @@ class Rhythm(BaseModel):
 
     Type: Literal["DAIL", "WEEK", "FRTN", "MNTH", "QURT", "MIAN", "YEAR"]
     CountPerPeriod: int = 1
-    PointInTime: str = Field(default="", max_length=2)
+    PointInTime: str = Field(default_factory=str, max_length=2)
 
 
 class Mandate(BaseModel):
@@ -107,7 +107,7 @@ class StandingInitiation(Closed):
     """A payment that repeats."""
 
     RemittanceInformation: Remittance = Field(default_factory=Remittance)
-    NumberOfPayments: str = Field(default="", pattern=r"^[1-9][0-9]{0,5}$")
+    NumberOfPayments: str = Field(default_factory=str, pattern=r"^[1-9][0-9]{0,5}$")
     FirstPaymentAmount: Amount
     RecurringPaymentAmount: Amount = Field(default_factory=lambda: Amount.model_construct())
     FinalPaymentAmount: Amount = Field(default_factory=lambda: Amount.model_construct())
