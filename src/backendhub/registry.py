@@ -165,6 +165,9 @@ SYSTEMS: tuple[System, ...] = (
                 "A new password needs a code where the sign-in is older than a day",
                 "false",
             ),
+            Option(
+                "jwt_auth.limit", "Tries of one kind from one address in five minutes; 0: no limit", "300"
+            ),
             Option("jwt_auth.factors", "Second factors an account may have", "10"),
             Option("jwt_auth.passkeys", "Sign in with passkeys", "true"),
             Option("jwt_auth.rp_id", "Domain of passkeys; the site's where not set"),

@@ -46,7 +46,10 @@ def test_it_migrates_and_its_tables_have_its_prefix(store: Store, system: regist
     store.use(system.name)
     made = store.read(tables) - before
     prefix = system.name.replace("-", "_")
-    assert made
+    creates = any("CREATE TABLE" in m.sql for m in files(system.name, store.dialect))
+    assert (
+        bool(made) is creates
+    )  # one whose rows are those of a part of the kit names that part, and has none
     assert [t for t in made if t != prefix and not t.startswith(prefix + "_")] == []
     assert set(undoable(system.name, store.dialect)) <= made
 
@@ -93,7 +96,9 @@ def test_every_statement_is_understood_by_both_engines(store: Store, system: reg
         for name, value in vars(module).items()
         if isinstance(value, dict) and set(value) == {"sqlite", "postgres"}
     }
-    statements = found | {n: v for n, v in of_engines.items() if re.match(STATEMENT, v) and "{" not in v}
+    statements = found | {
+        n: v for n, v in of_engines.items() if isinstance(v, str) and re.match(STATEMENT, v) and "{" not in v
+    }
     store.use(system.name)
     with store.transaction() as db:
         for name, sql in statements.items():

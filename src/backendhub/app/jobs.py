@@ -26,7 +26,11 @@ app = cli.commands(
 )
 COMMANDS = {"jobs": app}
 
-PARTS: dict[str, str] = {}
+PARTS = {
+    "files": "backendhub.kit.files.jobs",
+    "mail": "backendhub.kit.mail.jobs",
+    "outbox": "backendhub.kit.outbox.jobs",
+}
 """The parts of the kit that have jobs, and where their handlers are."""
 
 
@@ -57,6 +61,7 @@ def worker(
     """The worker of this process: the jobs of every system and of the kit's parts."""
     from backendhub.kit.jobs.declared import Modules
     from backendhub.kit.jobs.worker import Worker
+    from backendhub.kit.outbox.relay import Relay
 
     systems = {s.name: f"{s.package}.jobs" for s in registry.SYSTEMS if s.has("jobs")}
     lease = current.settings.number("jobs.lease")
@@ -65,6 +70,7 @@ def worker(
     return Worker(
         current,
         Modules(systems | PARTS, current.use),
+        sources=[Relay()],
         queues=queues or (),
         concurrency=concurrency or int(current.settings.number("jobs.concurrency")) or 1,
         lease=lease,
@@ -233,9 +239,6 @@ def run(
     current = _store()
     made = worker(current, queues=queue, concurrency=concurrency, once=once)
     current.read(lambda db: db.value("SELECT 1"))  # a store that cannot be used ends here
-    if not once:
-        current.output.note("Running jobs. Ctrl-C stops it.")
-        current.output.stderr.flush()
     asyncio.run(_until_signalled(made))
     return made.done if once else None
 
@@ -251,5 +254,8 @@ async def _until_signalled(made: Worker) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C cancels the task through asyncio.run
             loop.add_signal_handler(number, task.cancel)
+    if not made.once:  # told when, and only when, a signal lets it end well
+        made.hub.output.note("Running jobs. Ctrl-C stops it.")
+        made.hub.output.stderr.flush()
     with contextlib.suppress(asyncio.CancelledError):
         await task

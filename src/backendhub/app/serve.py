@@ -10,7 +10,6 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
@@ -80,6 +79,9 @@ def serve(
         str | None,
         Option(help="Redis for cache, limits and events: redis://host:6379/0", metavar="URL"),
     ] = None,
+    files: Annotated[
+        str | None, Option(help="Where files are kept: a directory or s3://bucket/prefix.", metavar="URL")
+    ] = None,
     memory: Annotated[bool, Option("--memory", help="Keep everything in memory; gone at the end.")] = False,
     demo: Annotated[bool, Option("--demo", help="Fill empty systems with sample data first.")] = False,
     open_: Annotated[bool, Option("--open", help="Open a browser when ready.")] = False,
@@ -97,6 +99,13 @@ def serve(
     run_jobs: Annotated[
         bool, Option("--jobs/--no-jobs", help="Run background work here, too; or leave it to `jobs run`.")
     ] = True,
+    console: Annotated[
+        bool | None,
+        Option(
+            "--console/--no-console",
+            help="The console at /_hub. Beyond this machine only when asked for, and for administrators.",
+        ),
+    ] = None,
     list_: Annotated[bool, Option("--list", help="List what can be served, and stop.")] = False,
 ) -> list[dict[str, str]] | None:
     """Run backends as APIs."""
@@ -118,8 +127,11 @@ def serve(
         raise Invalid(f"{asked!r} is no way to authenticate.", hint="--auth none or --auth token")
     if memory or database:
         current.settings.flags["database"] = ":memory:" if memory else str(database)
+    settings |= {"files": files} if files is not None else {}
     current.settings.flags |= settings | ({"redis": redis} if redis is not None else {})
     alone(systems, workers)
+    if files is not None:
+        _ = current.files  # a place that cannot be used ends here, too
     options: dict[str, Any] = {
         "names": [s.name for s in systems],
         "single": len(words) == 1,
@@ -131,7 +143,9 @@ def serve(
         "cors": cors or [],
         "max_body": max_body,
         "jobs": run_jobs,
+        "mail": host in LOOPBACK and asked == "none",
         "auth": asked,
+        "console": _console(console, host),
     }
     gc.enable()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
@@ -220,24 +234,38 @@ def build(options: dict[str, Any]) -> Application:
     current.settings.flags |= {name: options[name] for name in ("database", "redis", "auth")}
     current.workers = options["workers"]
     systems = chosen(options["names"])
-    return web.build_app(
+    application = web.build_app(
         systems,
         current,
         single=options["single"],
         log_format=options["log_format"],
         cors=options["cors"],
         max_body=options["max_body"],
-        index=index,
         auth=authenticator() if options["auth"] == "token" else None,
         background=[_run_jobs] if options["jobs"] and needs_jobs(systems) else [],
     )
+    if options["mail"]:  # on loopback and where nobody has to sign in: it holds other people's links
+        application.attach("/_mail", summary="Mail that was sent from here", package="backendhub.kit.mail")
+    if options["console"]:
+        from backendhub.app import console
+
+        console.attach(application, local=options["console"] == "local")
+    return application
+
+
+def _console(asked: bool | None, host: str) -> str:
+    """Whom the console is for: `local` for whoever is on this machine, `admin` for administrators, nobody."""
+    local = host in LOOPBACK
+    if asked is False or (asked is None and not local):
+        return ""
+    return "local" if local else "admin"
 
 
 def needs_jobs(systems: Sequence[registry.System]) -> bool:
     """Whether any of these systems has background work: a worker beside the others would only cost."""
     from backendhub.kit.db.migrate import needs
 
-    return any(s.has("jobs") or "jobs" in needs(s.name, "sqlite") for s in systems)
+    return any(s.has("jobs") or {"jobs", "files"} & {*needs(s.name, "sqlite")} for s in systems)
 
 
 async def _run_jobs(current: hub.Hub) -> None:
@@ -271,9 +299,14 @@ def _banner(options: dict[str, Any], listener: socket.socket, host: str) -> None
         )
     names = options["names"]
     what = names[0] if options["single"] else f"{len(names)} systems"
+    console = f", all: {address}/_hub" if options["console"] else ""
     output.line(
-        f"Serving {what} at {address}/  (docs: {address}{'' if options['single'] else '/NAME'}/docs, all: {address}/_hub)"
+        f"Serving {what} at {address}/  (docs: {address}{'' if options['single'] else '/NAME'}/docs{console})"
     )
+    if options["console"] == "admin":
+        output.note(
+            "The console asks for an administrator (backendhub user promote): put TLS in front of it."
+        )
     output.stdout.flush()
     output.note(f"Authentication: {AUTH[options['auth']]}.")
     output.note("Ctrl-C stops it.")
@@ -315,7 +348,7 @@ def _one(options: dict[str, Any], listener: socket.socket, host: str, *, open_br
                 if open_browser:
                     import webbrowser
 
-                    webbrowser.open(_address(listener, host) + "/_hub")
+                    webbrowser.open(_address(listener, host) + ("/_hub" if options["console"] else "/"))
 
         def handle_exit(self, sig: int, frame: Any) -> None:
             application.ready = False
@@ -363,21 +396,3 @@ def worker() -> Application:
     options = json.loads(os.environ["_BACKENDHUB_SERVE"])
     hub.install(hub.Hub(Settings(declared=[o for s in registry.SYSTEMS for o in s.settings])))
     return build(options)
-
-
-def index(application: Application) -> str:
-    """The page at `/_hub`: every system that is served here, with its docs."""
-    from backendhub.kit.web.page import page
-
-    rows = "".join(
-        f'<tr><td><a href="{escape(prefix)}/docs">{escape(m.row.name)}</a></td><td>{escape(m.row.summary)}</td>'
-        f'<td><a href="{escape(prefix)}/openapi.json">openapi.json</a></td></tr>'
-        for prefix, m in application.mounts.items()
-    )
-    body = (
-        "<h1>backendhub</h1><p>Everything that this process serves.</p>"
-        f"<table><tr><th>System</th><th></th><th>OpenAPI</th></tr>{rows}</table>"
-        '<p class="dim">Probes: <a href="/livez">livez</a>, <a href="/readyz">readyz</a> · '
-        '<a href="/metrics">metrics</a></p>'
-    )
-    return page("backendhub", body)

@@ -13,7 +13,7 @@ from math import gcd
 from backendhub.kit import clock, money
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid
-from backendhub.kit.money import Money
+from backendhub.kit.money import Money, Rounding
 
 PUT = (
     "INSERT INTO hub_rate (date, base, quote, num, den, source) "
@@ -147,11 +147,11 @@ def find_all(db: Db, *, base: str | None = None, quote: str | None = None) -> li
     return [_rate(row) for row in db.fetch(ALL, params)]
 
 
-def convert(amount: Money, rate: Rate) -> Money:
-    """An amount of the rate's base in its quote, rounded half-even to minor units once."""
+def convert(amount: Money, rate: Rate, mode: Rounding = Rounding.HALF_EVEN) -> Money:
+    """An amount of the rate's base in its quote, rounded to minor units once."""
     if amount.currency != rate.base:
         raise Invalid(f"A rate of {rate.base} cannot convert {amount.currency}.")
-    return Money(half_even(*minor_fraction(amount.minor, rate)), rate.quote)
+    return Money(money.rounded(*minor_fraction(amount.minor, rate), mode), rate.quote)
 
 
 def minor_fraction(minor: int, rate: Rate) -> tuple[int, int]:
@@ -162,5 +162,4 @@ def minor_fraction(minor: int, rate: Rate) -> tuple[int, int]:
 
 def half_even(num: int, den: int) -> int:
     """A fraction with a positive denominator rounded to an integer, ties to the even one."""
-    whole, rest = divmod(num, den)
-    return whole + (2 * rest > den or (2 * rest == den and whole % 2 == 1))
+    return money.rounded(num, den, Rounding.HALF_EVEN)

@@ -65,6 +65,12 @@ CORE = (
     Setting("files.limit", "bytes that one file may have, such as 500MB; none: no limit"),
     Setting("files.direct", "hand out addresses of the bucket itself, where it can sign them", "true"),
     Setting("timeout", "seconds to wait for another server", "15"),
+    Setting(
+        "mail.url",
+        "server that takes mail, smtp://user:password@host:587; without it mail is kept",
+        secret=True,
+    ),
+    Setting("mail.from", "who mail is from, such as Shop <shop@example.org>"),
     Setting("jobs.concurrency", "jobs of one queue that a worker runs at a time", "10"),
     Setting("jobs.lease", "seconds after which the jobs of a lost worker go to another", "60"),
     Setting("auth", "who may use what `serve` serves: none (anybody) or token (accounts)", "none"),

@@ -43,6 +43,11 @@ def trace(given: bytes | None) -> str | None:
     return f"00-{match[1].decode()}-{urandom(8).hex()}-{match[3].decode()}"
 
 
+def masked(query: bytes) -> bytes:
+    """A query as it may be logged: whoever reads a signature could use the address that it is of."""
+    return re.sub(rb"(^|&)(signature=)[^&]*", rb"\1\2***", query) if b"signature=" in query else query
+
+
 class Metrics:
     """Request counts and durations, in the OpenMetrics text format."""
 

@@ -110,12 +110,38 @@ def test_jobs_of_one_serial_key_go_one_after_the_other(db: Db) -> None:
     assert take(db) == []
     assert queue.fail(db, first, "no", 60) == "scheduled"
     assert take(db) == []  # it waits for its next attempt, and the others wait for it
+    assert [job.state for job in jobs.find(db, name="a.b")] == ["running", "waiting", "waiting", "scheduled"]
     assert queue.end(db, jobs.get(db, first.id), "dead", "x") is None  # not running: nobody's to end
     jobs.cancel(db, first.id)
     (second,) = take(db)
     assert second.payload["n"] == 1
     queue.finish(db, second)
     assert [job.payload["n"] for job in take(db)] == [2]
+
+
+def test_a_serial_key_goes_on_however_a_job_of_it_ends(db: Db, frozen: Move) -> None:
+    ids = [jobs.enqueue(db, "a.b", serial="s", unique=f"u{n}", attempts=1) for n in range(7)]
+    (first,) = take(db)
+    assert take(db) == []
+    jobs.cancel(db, ids[1])  # one that waits in the middle of it
+    queue.fail(db, first, "x", None)
+    (third,) = take(db)
+    assert third.id == ids[2]
+    frozen("2026-01-05T09:05:00Z")
+    queue.advance(db)  # its worker is lost, and that was its only attempt
+    (fourth,) = take(db)
+    assert (jobs.get(db, ids[2]).state, fourth.id) == ("dead", ids[3])
+    queue.release(db, fourth)
+    (fourth,) = take(db)
+    queue.later(db, fourth, 60, "busy")
+    assert take(db) == []
+    assert jobs.enqueue(db, "a.b", serial="s", unique="u5") == ids[5]  # what waits is still one under its key
+    frozen("2026-01-05T09:06:00Z")
+    queue.advance(db)
+    (fourth,) = take(db)
+    jobs.cancel(db, fourth.id)
+    queue.end(db, fourth, "cancelled", None)
+    assert [job.id for job in take(db)] == [ids[4]]
 
 
 def test_done_keeps_the_result_for_a_while(db: Db, frozen: Move) -> None:
@@ -305,6 +331,10 @@ PLANS = {
     "CANCELLING": {"jobs_job_state"},
     "CLAIM": {"jobs_job_ready", "jobs_job_serial"},
     "LOST": {"jobs_job_due"},
+    "PUT_ASIDE": {"jobs_job_ready", "jobs_job_serial"},
+    "SOME_READY": {"jobs_job_ready"},
+    "FREE_NEXT": {"jobs_job_serial"},
+    "FREE_ALL": {"jobs_job_state", "jobs_job_serial"},
     "LOST_DEAD": {"jobs_job_due"},
     "LOST_SUPERSEDED": {"jobs_job_due"},
     "PURGE": {"jobs_job_keep"},
@@ -326,4 +356,6 @@ def test_the_queue_reads_by_index(db: Db, name: str) -> None:
     plan = [row[3] for row in db.fetch("EXPLAIN QUERY PLAN " + sql, parameters)]
     used = {index for step in plan for index in re.findall(r"jobs_(?:job|kind)_\w+", step)}
     assert PLANS[name] <= used, plan
-    assert not [step for step in plan if re.match(r"SCAN jobs_\w+$", step) or "TEMP B-TREE" in step], plan
+    assert not [
+        step for step in plan if re.match(r"SCAN jobs_\w+$", step) or "TEMP B-TREE FOR ORDER" in step
+    ], plan

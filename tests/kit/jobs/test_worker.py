@@ -389,7 +389,7 @@ def test_a_worker_may_serve_some_queues_only(made: Store, workers: Any) -> None:
 def test_at_its_end_a_worker_waits_a_little_and_gives_back_the_rest(
     made: Store, workers: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(worker, "GRACE_S", 0.5)
+    monkeypatch.setattr(worker, "GRACE_S", 1.0)
 
     @jobs.job("t.short")
     async def short(run: jobs.Run) -> None:
@@ -405,7 +405,7 @@ def test_at_its_end_a_worker_waits_a_little_and_gives_back_the_rest(
 
     @jobs.job("t.deaf")
     def deaf(run: jobs.Run) -> None:
-        time.sleep(3)
+        time.sleep(5)
 
     ids = [put(made, f"t.{name}", attempts=1) for name in ("short", "loop", "thread", "deaf")]
 

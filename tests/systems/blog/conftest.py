@@ -90,3 +90,8 @@ def blog(
             yield Blog(match[0], database)
         finally:
             process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise

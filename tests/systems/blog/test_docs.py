@@ -32,6 +32,11 @@ def address(tmp_path: Path) -> Iterator[str]:
             yield match[1]
         finally:
             process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import datetime
 from threading import Thread
@@ -45,6 +46,12 @@ def waiting(store: Store) -> list[str]:
     return [row[0] for row in store.read(lambda db: db.fetch(sql, {}))]
 
 
+def events(store: Store) -> list[dict[str, Any]]:
+    """What `blog.published` said."""
+    rows = store.read(lambda db: db.fetch("SELECT data FROM outbox_event WHERE topic = 'blog.published'", {}))
+    return [json.loads(row[0]) for row in rows]
+
+
 def drain(store: Store) -> None:
     """Runs what is due, as `backendhub jobs run --once` does."""
     hub = hubs.Hub(Settings({}), store=store)
@@ -52,8 +59,11 @@ def drain(store: Store) -> None:
 
 
 def test_an_article_that_is_out_is_announced_with_it(store: Store, amira: Principal) -> None:
-    write(store, amira)
+    made = write(store, amira)
     assert announced(store) == "2026-01-05T09:00:00.000Z" and waiting(store) == []
+    (event,) = events(store)
+    about = {"id": made.id, "uuid": made.uuid, "slug": "title", "title": "Title", "author": amira.id}
+    assert event == about | {"publishAt": "2026-01-05T09:00:00.000Z"}
 
 
 def test_one_that_is_scheduled_is_announced_when_it_is_due(
@@ -107,6 +117,7 @@ def test_ten_who_announce_at_once_do_it_once(store: Store, amira: Principal, fro
     for thread in threads:
         thread.join()
     assert sorted(done) == [False] * 9 + [True]
+    assert len(events(store)) == 1
 
 
 def test_publishing_twice_is_announced_once(
@@ -117,4 +128,4 @@ def test_publishing_twice_is_announced_once(
     frozen("2026-01-06T00:00:00Z")
     store.unit(articles.edit, amira, id, {"state": State.DRAFT})
     store.unit(articles.edit, amira, id, {"state": State.PUBLISHED})
-    assert announced(store) == first
+    assert announced(store) == first and len(events(store)) == 1

@@ -192,3 +192,23 @@ def test_the_first_guests_share_one_account(blog: Any) -> None:
     )
     assert statuses(answers) == {201: 8}
     assert {a.json()["author"] for a in answers} == {"guest"}
+
+
+@pytest.mark.parametrize("path", ["/posts", "/api/articles"])
+def test_a_request_that_is_sent_again_writes_once(blog: Any, path: str) -> None:
+    token, stamp = blog.register(), time.time_ns()
+    plain = {"title": f"Once {stamp}", "content": "c"}
+    wrapped = {"article": {"title": f"Once {stamp}", "description": "d", "body": "b"}}
+    body, key = plain if path == "/posts" else wrapped, {"Idempotency-Key": f'"{stamp}"'}
+    calls = [ask(blog, token, "POST", path, json=body, headers=key) for _ in range(12)]
+    answers = at_once(calls)
+    assert {a.status_code for a in answers} <= {201, 409}  # 409: the first is still at it
+    made = [a for a in answers if a.status_code == 201]
+    assert len({a.content for a in made}) == 1
+    assert sum("idempotent-replayed" not in a.headers for a in made) == 1
+    rows = "SELECT count(*) FROM blog_article WHERE title = :title"
+    assert blog.value(rows, title=f"Once {stamp}") == 1
+    again = calls[0]()
+    assert (again.status_code, again.content) == (201, made[0].content)
+    other = ask(blog, token, "POST", path, json=body | {"more": 1}, headers=key)()
+    assert other.status_code == 422 if path != "/posts" else other.status_code in (400, 422)

@@ -52,6 +52,7 @@ def make(
         expires_at=expires_at,
     )
     assert made is not None
+    users.noted(db, "key_made", user_id, after={"key": made.id, "scopes": made.scopes})
     return made, text
 
 
@@ -72,5 +73,8 @@ def listed(db: Db, user_id: str | None = None) -> list[ApiKey]:
 
 def revoke(db: Db, id: str) -> ApiKey:
     """Takes a key back, from the next request on. Raises NotFound."""
-    db.run(store.REVOKE_API_KEY, id=id, now=clock.precise())
-    return get(db, id)
+    revoked = db.run(store.REVOKE_API_KEY, id=id, now=clock.precise())
+    found = get(db, id)
+    if revoked:
+        users.noted(db, "key_revoked", found.user_id, before={"key": id})
+    return found

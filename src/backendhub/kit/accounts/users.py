@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
-from backendhub.kit import clock
+from backendhub.kit import audit, clock
 from backendhub.kit.db import Db, columns, contains
 from backendhub.kit.errors import Conflict, Invalid, NotFound
 from backendhub.kit.ids import uuid7
@@ -121,9 +121,16 @@ def add(
     )
     if user is None:
         raise _taken(db, values)
+    noted(db, "added", user.id, after={"roles": user.roles, "status": user.status.value})
     if password_hash is not None:
         set_hash(db, user.id, password_hash)
     return user
+
+
+def noted(db: Db, what: str, id: str, *, before: Any = None, after: Any = None) -> None:
+    """Notes a change of an account in the audit log: ids, roles and states, and the names of other fields. What they
+    held is left out, because the log cannot forget and an account must be able to."""
+    audit.note(db, audit.actor(db), f"accounts.{what}", f"user:{id}", before, after)
 
 
 def _named(address: str | None, handle: str | None, number: str | None) -> dict[str, Any]:
@@ -208,6 +215,8 @@ def edit(db: Db, id: str, *, if_revision: int | None = None, **changes: Unpack[C
         raise _taken(db, named) from None
     if user is None:
         raise Conflict("The account has been changed meanwhile.")
+    shown: list[dict[str, Any]] = [{"roles": u.roles, "status": u.status.value} for u in (before, user)]
+    noted(db, "edited", id, before=shown[0], after=shown[1] | {"changed": sorted(changes)})
     return user
 
 
@@ -233,6 +242,7 @@ def remove(db: Db, id: str) -> User:
     user = get(db, id)
     _keep_an_admin(db, user, {"status": Status.DISABLED})
     db.run(store.DELETE, id=id)
+    noted(db, "removed", id, before={"roles": user.roles, "status": user.status.value})
     return user
 
 
@@ -275,6 +285,7 @@ def set_hash(db: Db, id: str, hash: str | None) -> None:
         db.run(store.CLEAR_HASH, id=id)
     else:
         db.run(store.SET_HASH, id=id, hash=hash, now=clock.precise())
+    noted(db, "password_changed" if hash is not None else "password_removed", id)
 
 
 def rehash(db: Db, id: str, old: str, new: str) -> None:

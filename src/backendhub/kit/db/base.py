@@ -29,14 +29,15 @@ def log_if_slow(sql: str, start: float) -> None:
         logging.getLogger("backendhub.db").info("slow query: %.0f ms: %s", spent, " ".join(sql.split()))
 
 
-_NAME = r"(?<![:\w]):([a-zA-Z_]\w*)"
+PARAMETER = r"(?<![:\w]):([a-zA-Z_]\w*)"
+"""A `:name` outside of quotes, and no `::cast`."""
 
 
 @lru_cache(maxsize=4096)
 def pyformat(sql: str) -> str:
     """`:name` parameters as psycopg spells them; text in quotes and `::casts` stay as they are."""
     parts = re.split(r"('(?:[^']|'')*')", sql.replace("%", "%%"))
-    return "".join(p if i % 2 else re.sub(_NAME, r"%(\1)s", p) for i, p in enumerate(parts))
+    return "".join(p if i % 2 else re.sub(PARAMETER, r"%(\1)s", p) for i, p in enumerate(parts))
 
 
 class Db(ABC):
@@ -49,6 +50,8 @@ class Db(ABC):
 
     dialect: str
     signals: set[str]
+    actor: str | None
+    """On whose behalf: `user:<id>` in a request whose user is known."""
 
     @abstractmethod
     def fetch(self, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -1,27 +1,47 @@
-"""PostgreSQL as a plain role: pooled sync connections, lock and statement timeouts, one unit a transaction."""
+"""PostgreSQL as a plain role: kept connections, lock and statement timeouts, one unit a transaction.
+
+A restart of the server loses and doubles nothing: a unit whose connection breaks fails with StoreError and is not run
+again here; the next one finds out, without asking, that a connection has ended, and makes another.
+"""
 
 from __future__ import annotations
 
-import logging
-import re
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from backendhub.kit.errors import Conflict, HubError, Invalid, MissingExtra, StoreError
+from backendhub.kit.errors import Conflict, HubError, Invalid, MissingExtra, StoreBusy, StoreError
+from backendhub.kit.settings import without_password
 
 from . import journal
-from .base import Db, Store, encoded, log_if_slow, pyformat
+from .base import Db, Store, encoded, log_if_slow
 from .migrate import migrate, pending
 
 if TYPE_CHECKING:
-    import psycopg
-    from psycopg_pool import ConnectionPool
+    from psycopg.pq.abc import PGresult
+
+    from .session import Session
 
 LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 30_000
+MAX_IDLE = 10
+"""Connections of a kind that are kept for the next unit."""
+IDLE_S = 300.0
+"""How long one more than is needed is kept."""
+RETRY_S = 0.25
+"""How long units fail at once after a connection was refused."""
+# A server that falls silent is given up after half a minute; without these TCP would wait for hours.
+DEFAULTS = {
+    "application_name": "backendhub",
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
 CHANNEL = "backendhub"
 """Where NOTIFY says that a signalling transaction was committed. Schemas share it: a wake-up too many harms nobody."""
 
@@ -31,45 +51,58 @@ class PostgresDb(Db):
 
     dialect = "postgres"
 
-    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
-        self.connection = connection
+    def __init__(self, session: Session) -> None:
+        self.session = session
         self._changes = 0
+        self._depth = 0
         self.signals = set()
+        self.actor = None
 
-    def _execute(self, sql: str, params: Mapping[str, Any]) -> psycopg.Cursor[tuple[Any, ...]]:
+    def execute(self, sql: str) -> PGresult:
+        """Runs a statement of the transaction itself."""
+        return self._execute(sql, {})
+
+    def commit(self) -> None:
+        """Ends the transaction. Raises StoreError where it was not, or where nobody knows."""
+        try:
+            done = self.execute("COMMIT")
+        except StoreError as error:
+            if not self.session.connected:
+                error.message += " It is not known whether the change was made."
+            raise
+        if done.command_status != b"COMMIT":  # a statement had failed, and the unit went on as if it had not
+            raise StoreError("PostgreSQL has undone a change of which a part had failed.")
+
+    def _execute(self, sql: str, params: Mapping[str, Any]) -> PGresult:
         import psycopg
 
         start = time.perf_counter()
         try:
-            # A statement without parameters is sent as it is: `%` in it is no placeholder then.
-            query: Any = pyformat(sql) if params else sql
-            cursor = self.connection.execute(query, encoded(params) if params else None)
+            result = self.session.execute(sql, encoded(params))
         except (psycopg.Error, UnicodeEncodeError, ValueError) as error:
             raise explain(error) from error
         log_if_slow(sql, start)
-        return cursor
+        return result
 
     def fetch(self, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Every row, raw."""
         if not sql.lstrip()[:6].upper().startswith(("SELECT", "WITH")):
             self._changes += 1
-        return self._execute(sql, params).fetchall()
+        return self.session.rows(self._execute(sql, params))
 
     def run(self, sql: str, /, **params: Any) -> int:
         """Runs a statement and gives the number of rows it changed."""
         self._changes += 1
-        return self._execute(sql, params).rowcount
+        changed = self._execute(sql, params).command_tuples
+        return -1 if changed is None else changed
 
     def run_many(self, sql: str, rows: Iterable[Mapping[str, Any]]) -> int:
         """Runs a statement once for each row of parameters (pipelined) and gives the rows changed."""
         import psycopg
 
         self._changes += 1
-        query: Any = pyformat(sql)
         try:
-            with self.connection.cursor() as cursor:
-                cursor.executemany(query, [encoded(row) for row in rows])
-                return cursor.rowcount
+            return self.session.many(sql, [encoded(row) for row in rows])
         except (psycopg.Error, UnicodeEncodeError, ValueError) as error:
             raise explain(error) from error
 
@@ -91,63 +124,102 @@ class PostgresDb(Db):
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """A nested transaction."""
-        with self.connection.transaction():
+        """A nested transaction; within a read, whose statements stand alone, there is nothing to nest."""
+        if not self.session.in_transaction:
             yield
+            return
+        self._depth += 1
+        name = f"s{self._depth}"
+        self.execute(f"SAVEPOINT {name}")
+        try:
+            yield
+        except BaseException:
+            if self.session.connected:
+                self.execute(f"ROLLBACK TO {name}")
+                self.execute(f"RELEASE {name}")
+            raise
+        else:
+            self.execute(f"RELEASE {name}")
+        finally:
+            self._depth -= 1
 
 
 class PostgresStore(Store):
-    """A PostgreSQL database behind a pool."""
+    """A PostgreSQL database. Connections are made when all others are at work, and kept for the next."""
 
     dialect = "postgres"
     blocking = True
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__()
         try:
             import psycopg  # noqa: F401
-            import psycopg_pool  # noqa: F401
         except ImportError:
             raise MissingExtra("PostgreSQL", "postgres") from None
         self._dsn = url
-        self.url = re.sub(r"(//[^:/@]*):[^@/]*@", r"\1:***@", url)
-        self._size = pool_size
-        self._pools: dict[bool, ConnectionPool] = {}
+        self.url = without_password(url)
+        # A reader's statements commit themselves: at READ COMMITTED a transaction around them would add two round
+        # trips and no consistency. The last one used is the next one used, so that few are open when little is done.
+        self._idle: dict[bool, list[Session]] = {False: [], True: []}
         self._local = threading.local()
-        self._lock = threading.Lock()
+        self._gate = threading.Lock()
+        self._down: tuple[float, str] | None = None
+        self._trying = False
 
-    def _open(self, write: bool) -> ConnectionPool:
-        """The pool for writers or for readers. A reader's statements commit themselves: at READ COMMITTED a
-        transaction around them would add three round trips and no consistency."""
-        with self._lock:
-            if write not in self._pools:
-                import psycopg
-                from psycopg.conninfo import conninfo_to_dict
-                from psycopg_pool import ConnectionPool
+    # -- connections --------------------------------------------------------------------------------------
 
-                # A pool would try for its whole timeout and not say why: ask once, and fail at once.
-                psycopg.connect(self._dsn, connect_timeout=5).close()
-                options = f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
-                if not write:
-                    options += " -c default_transaction_read_only=on"
-                # The URL's own options come last and so win: `?options=-csearch_path%3Dmine` picks a schema.
-                options += f" {conninfo_to_dict(self._dsn).get('options') or ''}"
-                logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # a refused connection is told once
-                self._pools[write] = ConnectionPool(
-                    self._dsn,
-                    min_size=1,
-                    max_size=self._size,
-                    timeout=10,
-                    check=_check_if_idle,
-                    kwargs={
-                        "options": options,
-                        "application_name": "backendhub",
-                        "connect_timeout": 5,
-                        "autocommit": True,  # transactions are begun where there is more than one statement to keep
-                    },
-                    open=True,
-                )
-            return self._pools[write]
+    def _borrow(self, write: bool) -> Session:
+        """A connection for writing or one that is read-only. Raises StoreError."""
+        idle = self._idle[write]
+        while idle:
+            try:
+                session = idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if not session.ended:
+                return session
+            session.close()  # a restart of the server has ended it
+        return self._connect(write)
+
+    def _give_back(self, session: Session, write: bool) -> None:
+        """Keeps a connection for the next unit, unless it broke or many are at rest; ends one that rests too long."""
+        idle = self._idle[write]
+        if not session.usable or len(idle) >= MAX_IDLE:
+            session.close()
+            return
+        session.rest()
+        idle.append(session)
+        if session.used - idle[0].used > IDLE_S:
+            with contextlib.suppress(IndexError):
+                idle.pop(0).close()
+
+    def _connect(self, write: bool) -> Session:
+        """A new connection. While the server does not answer one thread asks it, and all others fail at once."""
+        import psycopg
+
+        from .session import Session
+
+        with self._gate:
+            if self._down is not None and (self._trying or time.monotonic() < self._down[0]):
+                raise self._lost(self._down[1])
+            self._trying = self._down is not None
+        try:
+            session = Session(**_options(self._dsn, write))
+        except psycopg.OperationalError as error:
+            reason = _reason(error)
+            self._down = (time.monotonic() + RETRY_S, reason)
+            raise self._lost(reason) from error
+        finally:
+            self._trying = False
+        self._down = None
+        return session
+
+    def _lost(self, reason: str) -> StoreError:
+        return StoreError(
+            f"PostgreSQL at {self.url} does not answer: {reason}.", hint="is the server running?"
+        )
+
+    # -- units of work ------------------------------------------------------------------------------------
 
     @contextmanager
     def transaction(self, *, write: bool = True, label: str | None = None) -> Iterator[Db]:
@@ -156,63 +228,49 @@ class PostgresStore(Store):
             with outer.savepoint():
                 yield outer
             return
-        import psycopg
-        from psycopg_pool import PoolTimeout
-
+        if self._ready != len(self.systems):
+            self._migrate()
+        session = self._borrow(write)
+        db = self._local.db = PostgresDb(session)
         try:
-            if self._ready != len(self.systems):
-                self._migrate()
-            with self._open(write).connection() as connection:
-                db = PostgresDb(connection)
-                self._local.db = db
-                try:
-                    if write:
-                        with connection.transaction():
-                            unit = journal.start(db, label) if label else None
-                            yield db
-                            if unit is not None:
-                                journal.finish(db, unit)
-                    else:
-                        yield db
-                finally:
-                    self._local.db = None
-                    _last_used[id(connection)] = time.monotonic()
-            if db.signals:
-                self._announce(db)
-        except PoolTimeout as error:
-            raise StoreError(
-                f"PostgreSQL at {self.url} does not answer: {self._why()}.", hint="is the server running?"
-            ) from error
-        except psycopg.OperationalError as error:
-            if error.sqlstate is None:  # no answer, as against an answer that is an error
-                raise StoreError(
-                    f"PostgreSQL at {self.url} does not answer: {_reason(error)}.",
-                    hint="is the server running?",
-                ) from error
-            raise explain(error) from error
-        except psycopg.Error as error:
-            raise explain(error) from error
+            if write:
+                with self._written(db, label):
+                    yield db
+            else:
+                yield db
+        finally:
+            self._local.db = None
+            self._give_back(session, write)
+        if db.signals:
+            self._announce(db)
 
-    def _why(self) -> str:
-        """What a direct connection says, because the pool only says that it waited."""
-        import psycopg
-
+    @contextmanager
+    def _written(self, db: PostgresDb, label: str | None) -> Iterator[None]:
+        """BEGIN … COMMIT, or ROLLBACK on an exception."""
+        db.execute("BEGIN")
         try:
-            psycopg.connect(self._dsn, connect_timeout=3).close()
-        except psycopg.Error as error:
-            return _reason(error)
-        return "every connection is busy"
+            unit = journal.start(db, label) if label else None
+            yield
+            if unit is not None:
+                journal.finish(db, unit)
+            db.commit()
+        except BaseException:
+            db.session.roll_back()
+            raise
 
     def _migrate(self) -> None:
-        with self._open(True).connection() as connection:
-            db = PostgresDb(connection)
+        session = self._borrow(True)
+        try:
+            db = PostgresDb(session)
             for system in ["hub", *self.systems]:
                 if system not in self._migrated:
-                    with connection.transaction():
+                    with self._written(db, None):
                         if pending(db, system):
                             migrate(db, system)
                     self._migrated.add(system)
             self._ready = len(self.systems)
+        finally:
+            self._give_back(session, True)
 
     def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
         """LISTENs on a connection of its own, and makes a new one when it breaks; see Store.watch."""
@@ -242,28 +300,28 @@ class PostgresStore(Store):
         )
 
     def close(self) -> None:
-        """Ends every connection."""
-        for pool in self._pools.values():
-            pool.close()
-        self._pools.clear()
+        """Ends every connection that is not at work."""
+        for idle in self._idle.values():
+            while idle:
+                idle.pop().close()
+
+
+def _options(dsn: str, write: bool) -> dict[str, Any]:
+    """What a connection is opened with. What the URL says of the same comes last and wins."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    given = {name: value for name, value in conninfo_to_dict(dsn).items() if value is not None}
+    options = f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+    if not write:
+        options += " -c default_transaction_read_only=on"
+    options += f" {given.pop('options', '')}"  # `?options=-csearch_path%3Dmine` picks a schema
+    return {"dsn": dsn, **DEFAULTS, **given, "options": options}
 
 
 def _reason(error: Exception) -> str:
     """The line of libpq's answer that says why, without the question that it puts below."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.endswith("?")]
     return lines[-1].rpartition("failed: ")[2].rstrip(".") if lines else type(error).__name__
-
-
-IDLE_S = 1.0
-_last_used: dict[int, float] = {}
-
-
-def _check_if_idle(connection: psycopg.Connection[Any]) -> None:
-    """Finds out a connection that a restart of the server has killed, without a round trip for busy ones."""
-    if time.monotonic() - _last_used.get(id(connection), 0.0) > IDLE_S:
-        from psycopg_pool import ConnectionPool
-
-        ConnectionPool.check_connection(connection)
 
 
 def explain(error: BaseException) -> HubError:
@@ -282,6 +340,15 @@ def explain(error: BaseException) -> HubError:
         return Conflict(f"This clashes with what is stored: {error.diag.constraint_name or text}.")
     if state.startswith("23"):
         return Invalid(f"A value breaks a rule of the store: {error.diag.constraint_name or text}.")
-    if state in ("55P03", "57014"):
+    if state == "55P03":  # lock_timeout
+        return StoreBusy(f"PostgreSQL gave up waiting: {text}.", hint="try again")
+    if state == "57014":
         return StoreError(f"PostgreSQL gave up waiting: {text}.", hint="try again")
+    if state.startswith(("57P0", "08")) or (not state and isinstance(error, psycopg.OperationalError)):
+        return StoreError(f"The connection to PostgreSQL was lost: {_reason(error)}.", hint="try again")
+    if state in ("40001", "40P01"):
+        return StoreError(f"PostgreSQL could not do this beside other changes: {text}.", hint="try again")
+    if state == "42501":
+        hint = "the role needs CREATE on its schema; ?options=-csearch_path%3Dmine in the URL names another"
+        return StoreError(f"PostgreSQL refused: {text}.", hint=hint)
     return StoreError(f"PostgreSQL failed: {text}.", hint="backendhub doctor")

@@ -44,6 +44,7 @@ class SqliteDb(Db):
         self.trimmed = -TRIM_AFTER
         """`total_changes` when the log was last looked at: with the first commit, and then after many changes."""
         self.signals = set()
+        self.actor = None
 
     def _execute(self, sql: str, params: Mapping[str, Any]) -> sqlite3.Cursor:
         start = time.perf_counter()
@@ -129,6 +130,7 @@ class SqliteStore(Store):
                 yield db
             return
         self._migrate(db)
+        db.actor = None
         self._begin(db, "BEGIN IMMEDIATE" if write else "BEGIN")
         try:
             unit = _begin_unit(db, label) if write and label else None
@@ -253,9 +255,12 @@ class SqliteStore(Store):
             target.close()
 
     def close(self) -> None:
-        """Ends every connection that was opened here."""
+        """Ends every connection that was opened here, except those in whose transactions other threads still are:
+        SQLite would crash, and what is not committed is rolled back with the process."""
+        own = getattr(self._local, "db", None) or self._shared
         for connection in self._all:
-            connection.close()
+            if not connection.in_transaction or (own is not None and own.connection is connection):
+                connection.close()
         self._all.clear()
         self._local = threading.local()
         self._shared = None

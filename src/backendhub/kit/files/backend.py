@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 
 from backendhub.kit.errors import StoreError
 
-BLOCK = 256 << 10
-"""Bytes that are read at a time."""
+BLOCK = 1 << 20
+"""Bytes that are read at a time: large, because over HTTP each block is a hop to a thread."""
 
 
 class Entry(NamedTuple):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .models import Cancelled, Depth, GiveUp, Job, Later, LeaseLost, Schedule
-from .queue import cancel, depths, enqueue, find, get, remove, retry, retry_dead, schedules
+from .queue import cancel, depths, enqueue, enqueue_many, find, get, remove, retry, retry_dead, schedules
 
 if TYPE_CHECKING:
     from .declared import job
@@ -31,6 +31,7 @@ __all__ = [
     "cancel",
     "depths",
     "enqueue",
+    "enqueue_many",
     "find",
     "get",
     "job",

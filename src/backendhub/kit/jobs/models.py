@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-STATES = ("scheduled", "ready", "running", "done", "dead", "cancelled")
-PENDING = ("scheduled", "ready")
+STATES = ("scheduled", "waiting", "ready", "running", "done", "dead", "cancelled")
+PENDING = ("scheduled", "waiting", "ready")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,11 @@ class Depth(NamedTuple):
 
 
 class Later(Exception):
-    """Raised by a handler: try again after so many seconds, and do not count this as a failure."""
+    """Raised by a handler: try again after so many seconds, and do not count this as a failure (unless `counts`)."""
 
-    def __init__(self, seconds: float | timedelta, why: str = "") -> None:
+    def __init__(self, seconds: float | timedelta, why: str = "", *, counts: bool = False) -> None:
         super().__init__(why or "the handler asked for a later time")
+        self.counts = counts
         self.seconds = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
 
 

@@ -72,6 +72,26 @@ def enqueue(
     return int(id)
 
 
+def enqueue_many(db: Db, rows: Iterable[dict[str, Any]]) -> int:
+    """Puts many jobs in at once and gives how many. Each row has a `name` and a `payload`, and may have `queue`,
+    `unique`, `serial` and `traceparent`; they are due now and not checked."""
+    now = clock.precise()
+    base = {
+        "queue": "default",
+        "priority": 0,
+        "state": "ready",
+        "unique": None,
+        "serial": None,
+        "attempts": None,
+    }
+    base |= {"at": now, "now": now, "traceparent": None}
+    filled = [{**base, **row, "payload": _json(row["payload"])} for row in rows]
+    if filled:
+        db.run_many(store.INSERT, filled)
+        db.signal(TOPIC)
+    return len(filled)
+
+
 def _json(payload: dict[str, Any]) -> str:
     import json
 
@@ -93,16 +113,24 @@ def _traceparent() -> str | None:
 def claim(db: Db, queue: str, *, limit: int, worker: str, lease: float) -> list[Job]:
     """Takes up to `limit` jobs of a queue for `lease` seconds, the most urgent first. No job is given twice."""
     now = clock.precise()
-    found = db.all(
-        Job,
-        store.CLAIM[db.dialect],
-        queue=queue,
-        limit=limit,
-        worker=worker,
-        now=now,
-        lease=now + timedelta(seconds=lease),
-    )
+    about = {"queue": queue, "worker": worker, "now": now, "lease": now + timedelta(seconds=lease)}
+    found = db.all(Job, store.CLAIM[db.dialect], limit=limit, **about)
+    if len(found) < limit and db.value(store.SOME_READY[db.dialect], queue=queue):
+        _lock(db, store.LOCK_ALONE)
+        db.run(store.PUT_ASIDE[db.dialect], queue=queue)
     return sorted(found, key=lambda job: (-job.priority, job.id))
+
+
+def _lock(db: Db, sql: str) -> None:
+    if db.dialect == "postgres":
+        db.fetch(sql, {})
+
+
+def _free_next(db: Db, serial: str | None) -> None:
+    """After the end of a job: the next of its serial key may run."""
+    if serial is not None:
+        db.run(store.FREE_NEXT, serial=serial)
+        db.signal(TOPIC)
 
 
 def extend(db: Db, jobs: Iterable[Job], lease: float) -> None:
@@ -126,10 +154,12 @@ def finish(db: Db, job: Job, result: Any = None, *, keep: timedelta = KEEP, anyw
     from backendhub.kit.output import dumps
 
     now = clock.precise()
+    if job.serial is not None:
+        _lock(db, store.LOCK_SHARED)
     text = None if result is None else dumps(result, compact=True)
     done = db.run(store.FINISH, **_run(job), result=text, now=now, keep=now + keep, anyway=anyway) == 1
-    if done and job.serial is not None:
-        db.signal(TOPIC)  # the next of its kind may run
+    if done:
+        _free_next(db, job.serial)
     return done
 
 
@@ -162,9 +192,11 @@ def later(db: Db, job: Job, seconds: float, why: str) -> None:
 def end(db: Db, job: Job, state: str, error: str | None, *, keep: timedelta = KEEP) -> str | None:
     """Ends a run for good, as `dead` or `cancelled`; None where its lease is lost."""
     now = clock.precise()
+    if job.serial is not None:
+        _lock(db, store.LOCK_SHARED)
     done = db.run(store.END, **_run(job), state=state, error=error, now=now, keep=now + keep)
-    if done and job.serial is not None:
-        db.signal(TOPIC)
+    if done:
+        _free_next(db, job.serial)
     return state if done else None
 
 
@@ -208,9 +240,12 @@ def advance(db: Db) -> None:
     now = clock.precise()
     db.run(store.PROMOTE, now=now)
     about = {"now": now, "keep": now + KEEP}
-    db.run(store.LOST_CANCELLED, **about)
-    db.run(store.LOST_DEAD, now=now, keep_dead=now + KEEP_DEAD, error=LOST)
-    db.run(store.LOST_SUPERSEDED, **about, superseded=NEWER)
+    over = db.run(store.LOST_CANCELLED, **about)
+    over += db.run(store.LOST_DEAD, now=now, keep_dead=now + KEEP_DEAD, error=LOST)
+    over += db.run(store.LOST_SUPERSEDED, **about, superseded=NEWER)
+    if over:
+        _lock(db, store.LOCK_SHARED)
+        db.run(store.FREE_ALL)
     db.run(store.LOST, now=now, error=LOST)
     for due in db.all(Schedule, store.DUE_KINDS, now=now):
         _fire(db, due, now)
@@ -266,9 +301,12 @@ def schedules(db: Db) -> list[Schedule]:
 def cancel(db: Db, id: int) -> Job:
     """Cancels a job that waits; asks the worker of one that runs to stop. Raises NotFound, Conflict."""
     now = clock.precise()
-    if not db.run(store.CANCEL_PENDING, id=id, now=now, keep=now + KEEP) and not db.run(
-        store.CANCEL_RUNNING, id=id
-    ):
+    job = get(db, id)
+    if job.serial is not None:
+        _lock(db, store.LOCK_SHARED)
+    if db.run(store.CANCEL_PENDING, id=id, now=now, keep=now + KEEP):
+        _free_next(db, job.serial)
+    elif not db.run(store.CANCEL_RUNNING, id=id):
         job = get(db, id)
         raise Conflict(f"Job {id} is {job.state}: there is nothing left to cancel.")
     db.signal(TOPIC)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from backendhub.kit.db import Db
@@ -25,8 +27,10 @@ P = ParamSpec("P")
 class Run:
     """One run of a job. Its effects happen at least once: a worker that dies leaves the job to another."""
 
-    def __init__(self, hub: Hub, job: Job, kind: Kind) -> None:
+    def __init__(self, hub: Hub, job: Job, kind: Kind, pool: Executor | None = None) -> None:
         self.hub = hub
+        self.pool = pool
+        """Where units of work of async handlers run."""
         self.job = job
         self.kind = kind
         self.stopped = threading.Event()
@@ -69,6 +73,21 @@ class Run:
         value = self.hub.store.unit(self.last(fn), *args, **kwargs)
         self.finished = True
         return value
+
+    async def aunit(self, fn: Callable[Concatenate[Db, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs `fn(db, …)` in one writing transaction, from an async handler."""
+        return await self._hop(partial(self.hub.store.unit, fn, *args, **kwargs))
+
+    async def aread(self, fn: Callable[Concatenate[Db, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs `fn(db, …)` in one transaction that takes no write lock, from an async handler."""
+        return await self._hop(partial(self.hub.store.read, fn, *args, **kwargs))
+
+    async def afinish(self, fn: Callable[Concatenate[Db, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """`finish`, from an async handler."""
+        return await self._hop(partial(self.finish, fn, *args, **kwargs))
+
+    async def _hop(self, fn: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.pool, fn)
 
     def last(self, fn: Callable[Concatenate[Db, P], T]) -> Callable[Concatenate[Db, P], T]:
         """`fn` with the mark that the job is done at its end."""
@@ -124,6 +143,12 @@ class Threads(Executor):
             except BaseException as error:
                 future.set_exception(error)
             del item, future, fn  # or the next job would be waited for with the last one's values in memory
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs in them or waits for one."""
+        with self._lock:
+            return self._idle < self._threads or not self._work.empty()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Lets the threads end when they have nothing left to do; waits for none of them."""

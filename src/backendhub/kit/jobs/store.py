@@ -16,7 +16,7 @@ INSERT = (
     "INSERT INTO jobs_job (name, queue, priority, state, unique_key, serial, payload, run_at, due_at, max_attempts, "
     "traceparent, created_at) VALUES (:name, :queue, :priority, :state, :unique, :serial, :payload, :at, :at, "
     ":attempts, :traceparent, :now) "
-    "ON CONFLICT (name, unique_key) WHERE state = 'scheduled' OR state = 'ready' DO UPDATE SET "
+    "ON CONFLICT (name, unique_key) WHERE state = 'scheduled' OR state = 'waiting' OR state = 'ready' DO UPDATE SET "
     "due_at = CASE WHEN excluded.due_at < jobs_job.due_at THEN excluded.due_at ELSE jobs_job.due_at END RETURNING id"
 )
 
@@ -56,6 +56,33 @@ CLAIM = {
     "sqlite": f"WITH picked AS MATERIALIZED ({_PICK}) {_TAKE}",
     "postgres": f"WITH picked AS MATERIALIZED ({_PICK} FOR UPDATE OF j SKIP LOCKED) {_TAKE}",
 }
+# What stands behind another is put aside, or each look for something to take would pass by all of it. Whoever ends a
+# job of a serial key frees the next. On PostgreSQL a lock keeps the one from missing the other; it is held
+# together by those who end jobs and alone by those who put aside.
+LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared(7364872, hashtext(current_schema()))"
+LOCK_ALONE = "SELECT pg_advisory_xact_lock(7364872, hashtext(current_schema()))"
+_BEHIND = (
+    "SELECT j.id FROM jobs_job j WHERE j.state = 'ready' AND j.queue = :queue AND j.serial IS NOT NULL AND EXISTS "
+    "(SELECT 1 FROM jobs_job e WHERE e.serial = j.serial AND e.id < j.id AND e.finished_at IS NULL) "
+    "ORDER BY j.priority DESC, j.id LIMIT 2000"
+)
+PUT_ASIDE = {
+    "sqlite": f"UPDATE jobs_job SET state = 'waiting' WHERE id IN ({_BEHIND})",
+    "postgres": f"UPDATE jobs_job SET state = 'waiting' WHERE id IN ({_BEHIND} FOR UPDATE OF j SKIP LOCKED)",
+}
+FREE_NEXT = (
+    "UPDATE jobs_job SET state = 'ready' WHERE state = 'waiting' AND id = (SELECT id FROM jobs_job "
+    "WHERE serial = :serial AND finished_at IS NULL ORDER BY id LIMIT 1)"
+)
+FREE_ALL = (
+    "UPDATE jobs_job SET state = 'ready' WHERE state = 'waiting' AND NOT EXISTS (SELECT 1 FROM jobs_job e "
+    "WHERE e.serial = jobs_job.serial AND e.id < jobs_job.id AND e.finished_at IS NULL)"
+)
+_SOME = "SELECT 1 FROM jobs_job{by} WHERE state = 'ready' AND queue = :queue AND serial IS NOT NULL LIMIT 1"
+SOME_READY = {
+    "sqlite": _SOME.format(by=" INDEXED BY jobs_job_ready"),
+    "postgres": _SOME.format(by=""),
+}
 # A row that is locked is about to be finished: its lease needs no extension, and the heartbeat must not wait.
 EXTEND = {
     "sqlite": "UPDATE jobs_job SET due_at = :lease WHERE id = :id AND attempts = :attempts AND state = 'running'",
@@ -88,8 +115,8 @@ RELEASE = (
     "WHERE id = :id AND attempts = :attempts AND state = 'running'"
 )
 SUPERSEDED = (
-    "SELECT id FROM jobs_job WHERE name = :name AND unique_key = :unique AND (state = 'scheduled' OR state = 'ready') "
-    "AND id <> :id LIMIT 1"
+    "SELECT id FROM jobs_job WHERE name = :name AND unique_key = :unique "
+    "AND (state = 'scheduled' OR state = 'waiting' OR state = 'ready') AND id <> :id LIMIT 1"
 )
 
 # -- leases that have run out --------------------------------------------------------------------------------
@@ -106,7 +133,7 @@ LOST_DEAD = (
 LOST_SUPERSEDED = (
     "UPDATE jobs_job SET state = 'cancelled', worker = NULL, finished_at = :now, keep_until = :keep, "
     f"error = :superseded WHERE {_LOST} AND unique_key IS NOT NULL AND EXISTS (SELECT 1 FROM jobs_job o "
-    "WHERE o.name = jobs_job.name AND o.unique_key = jobs_job.unique_key AND (o.state = 'scheduled' OR o.state = 'ready' "
+    "WHERE o.name = jobs_job.name AND o.unique_key = jobs_job.unique_key AND (o.state = 'scheduled' OR o.state = 'waiting' OR o.state = 'ready' "
     "OR (o.state = 'running' AND o.due_at <= :now AND o.id > jobs_job.id)))"
 )
 LOST = f"UPDATE jobs_job SET state = 'ready', worker = NULL, error = :error WHERE {_LOST}"
@@ -119,12 +146,12 @@ LIST_STATE = f"SELECT {JOB} FROM jobs_job WHERE id < :before AND state = :state 
 LIST_NAME = f"SELECT {JOB} FROM jobs_job WHERE id < :before AND name = :name ORDER BY id DESC LIMIT :limit"
 LIST_BOTH = f"SELECT {JOB} FROM jobs_job WHERE id < :before AND state = :state AND name = :name ORDER BY id DESC LIMIT :limit"
 DEPTHS = (
-    "SELECT queue, state, count(*) FROM jobs_job WHERE state IN ('scheduled', 'ready', 'running', 'dead') "
+    "SELECT queue, state, count(*) FROM jobs_job WHERE state IN ('scheduled', 'waiting', 'ready', 'running', 'dead') "
     "GROUP BY queue, state ORDER BY queue, state"
 )
 CANCEL_PENDING = (
     "UPDATE jobs_job SET state = 'cancelled', finished_at = :now, keep_until = :keep "
-    "WHERE id = :id AND state IN ('scheduled', 'ready')"
+    "WHERE id = :id AND state IN ('scheduled', 'waiting', 'ready')"
 )
 CANCEL_RUNNING = "UPDATE jobs_job SET cancelling = TRUE WHERE id = :id AND state = 'running'"
 AGAIN = (

@@ -11,22 +11,25 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from backendhub.kit import clock, ids, telemetry
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, HubError, StoreError
-from backendhub.kit.hub import Hub
 
 from . import declared, queue
 from .declared import Kind, Modules
+from .failures import OutOfTime, told
 from .models import Cancelled, GiveUp, Job, Later, LeaseLost
 from .run import Run, Threads
+
+if TYPE_CHECKING:
+    from backendhub.kit.hub import Hub
 
 T = TypeVar("T")
 log = logging.getLogger("backendhub.jobs")
@@ -38,15 +41,10 @@ IDLE_S = 30.0
 """How long a worker sleeps at most when nothing wakes it."""
 GRACE_S = 8.0
 """How long running jobs may go on when the worker is told to stop."""
+QUIET_S = 6.0
+"""How long to wait for a statement that is under way: longer than SQLite waits for its lock."""
 TIDY_S = 60.0
 STOPS = "the worker stops"
-
-
-class OutOfTime(Exception):
-    """A handler took longer than it declares."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"It took longer than {seconds:g} s.")
 
 
 class Source(Protocol):
@@ -79,7 +77,7 @@ class Worker:
         lease: float = LEASE_S,
         once: bool = False,
     ) -> None:
-        """`queues` are those to serve (none: all), each with up to `concurrency` jobs at a time; a lost worker's
+        """`queues` are those to serve (`mail`, `webhook.*`; none: all), each with up to `concurrency` jobs at a time; a lost worker's
         jobs are taken by another after `lease` seconds."""
         self.hub = hub
         self.modules = modules
@@ -118,6 +116,7 @@ class Worker:
             end_watch()
             await asyncio.shield(self._drain())
             beats.cancel()
+            await asyncio.shield(self._quiet())
             for pool in (self._units, self._beats, self._work):
                 pool.shutdown()
 
@@ -147,7 +146,7 @@ class Worker:
                 continue
             for job in jobs:
                 self._start(job)
-            if self.once and not jobs and not self.tasks:
+            if self.once and not jobs and not self.tasks and not self._wake.is_set():
                 return
             await self._sleep(IDLE_S if due is None else min(IDLE_S, due))
 
@@ -165,10 +164,16 @@ class Worker:
             run.stop(STOPS)
             if run.kind.style == "async":
                 self.tasks[key].cancel()
-        await self._ends(1.0)
+        await self._ends(2.0)
         for task in self.tasks.values():
             task.cancel()
         await self._ends(0.1)
+
+    async def _quiet(self) -> None:
+        """Waits for the threads that use the store: whoever stops the worker closes it next."""
+        deadline = asyncio.get_running_loop().time() + QUIET_S
+        while (self._units.busy or self._beats.busy) and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.005)
 
     async def _ends(self, seconds: float) -> None:
         if self.tasks:
@@ -199,15 +204,20 @@ class Worker:
             for source in self.sources:
                 store.unit(source.pump)
             due, queues = store.read(self._look)
+            if any(store.read(source.waiting) for source in self.sources):
+                due = now  # more than one pump takes at a time: come back at once
         taken: list[Job] = []
         for name in queues:
             free = self.concurrency - busy[name]
-            if free > 0 and (not self.queues or name in self.queues):
+            if free > 0 and self._serves(name):
                 taken += store.unit(queue.claim, name, limit=free, worker=self.id, lease=self.lease)
         if busy.total():
             for key in store.read(queue.cancelling, self.id):
                 self._cancel(key)
         return taken, None if due is None else (due - clock.precise()).total_seconds()
+
+    def _serves(self, name: str) -> bool:
+        return not self.queues or any(fnmatchcase(name, pattern) for pattern in self.queues)
 
     def _look(self, db: Db) -> tuple[datetime | None, list[str]]:
         return queue.next_due(db), queue.ready_queues(db)
@@ -250,7 +260,7 @@ class Worker:
             log.warning("job %d (%s) cannot run: %s", job.id, job.name, error)
             await self._settle(queue.fail, job, str(error), 60.0)
             return
-        run = self.running[key] = Run(self.hub, job, kind)
+        run = self.running[key] = Run(self.hub, job, kind, self._units)
         telemetry.traceparent.set(job.traceparent)
         try:
             value = await self._within(kind, run)
@@ -267,12 +277,15 @@ class Worker:
             # Cancelled in its last moment, or taken by another: only the former is still ours to end.
             await self._settle(queue.end, job, "cancelled", "cancelled", keep=kind.keep)
         except Later as wish:
-            await self._settle(queue.later, job, wish.seconds, str(wish))
+            if wish.counts:
+                await self._failed(run, str(wish), wish.seconds)
+            else:
+                await self._settle(queue.later, job, wish.seconds, str(wish))
         except GiveUp as error:
             log.warning("job %d (%s) gives up: %s", job.id, job.name, error)
             await self._settle(queue.fail, job, str(error), None)
         except Exception as error:
-            state = await self._failed(run, _told(error))
+            state = await self._failed(run, told(error))
             log.warning(
                 "job %d (%s), attempt %d failed: %s → %s", job.id, job.name, job.attempts, error, state
             )
@@ -315,9 +328,9 @@ class Worker:
             await self._settle(queue.release, run.job)
         # A thread goes on until the process ends; its lease keeps others away until then.
 
-    async def _failed(self, run: Run, error: str) -> str | None:
+    async def _failed(self, run: Run, error: str, delay: float | None = None) -> str | None:
         kind = run.kind
-        delay = kind.delay(run.attempt)
+        delay = kind.delay(run.attempt) if delay is None else delay
         return await self._settle(queue.fail, run.job, error, delay, attempts=kind.attempts, keep=kind.keep)
 
     async def _settle(self, fn: Callable[..., T], job: Job, *args: Any, **kwargs: Any) -> T | None:
@@ -373,13 +386,3 @@ def _quietly(wake: Callable[[], Any]) -> None:
     """Wakes a loop that may be gone already."""
     with contextlib.suppress(RuntimeError):
         wake()
-
-
-def _told(error: Exception) -> str:
-    """What went wrong, for people: one line of an error of ours, the end of the traceback of another."""
-    if isinstance(error, OutOfTime):
-        return str(error)
-    if isinstance(error, HubError):
-        return f"{type(error).__name__}: {error.message}"
-    lines = traceback.format_exception(error)
-    return "".join(lines)[-4000:].strip()

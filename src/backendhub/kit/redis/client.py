@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 from collections.abc import Sequence
 from typing import Any
 
 import hiredis
+
+from backendhub.kit.sockets import readable
 
 from .address import Address, RedisFailed, RedisLost, why
 
@@ -27,7 +28,8 @@ class Client:
     def call(self, commands: Sequence[Command]) -> list[Any]:
         """Sends commands together and gives their answers, errors among them. Raises RedisLost, RedisFailed."""
         try:
-            if self._socket is None or self._closed_by_server(self._socket):
+            # Something to read although nothing was asked: the server has closed it.
+            if self._socket is None or readable(self._socket.fileno()):
                 self._open()
             return self._exchange(commands)
         except (OSError, hiredis.ProtocolError) as error:
@@ -61,11 +63,6 @@ class Client:
             else:
                 replies.append(reply)
         return replies
-
-    @staticmethod
-    def _closed_by_server(link: socket.socket) -> bool:
-        """Whether something is there to read although nothing was asked: that is the end of the connection."""
-        return bool(select.select([link], [], [], 0)[0])
 
     def close(self) -> None:
         """Ends the connection."""

@@ -1,6 +1,6 @@
 """One connection of one event loop: commands of a turn are sent together, answers come in their order.
 
-A command costs 2 to 12 µs here, 64 through redis-py's asyncio client (`docs/decisions`), and a reconnection is
+A command costs 2 to 12 µs here, 64 through redis-py's asyncio client (decision 9), and a reconnection is
 nothing that happens behind the back of those who subscribed: they are told that something may be missing.
 """
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backendhub.kit.db import contains
+from backendhub.kit.errors import Malformed
 
 from . import patterns
 from .fields import KEY, Entry, Kind, entry
@@ -19,10 +20,6 @@ MAX_TEXT = 1000
 """Characters of a text that is searched for."""
 EXACT = 2.0**53
 FIELD = "SELECT row_id FROM resources_field WHERE resource_id = :resource AND path = :{path}"
-SEARCH = (
-    "EXISTS (SELECT 1 FROM resources_field WHERE row_id = r.id AND kind <= 4 AND NOT (kind = 1 AND num = 0) "
-    "AND fold LIKE :{text} ESCAPE '\\')"
-)
 MATCH = {"sqlite": "fold REGEXP :{text}", "postgres": "fold ~ :{text}"}
 
 
@@ -88,8 +85,8 @@ class Conditions:
         return "r.id IN (" + " UNION ALL ".join(f"{field} AND {test}" for test in tests) + ")"
 
     def search(self, text: str) -> str:
-        """The condition that some value of a row contains a text."""
-        return SEARCH.format(text=self.keep(contains(text[:MAX_TEXT].lower())))
+        """The condition that some value of a row contains a text. Raises Malformed for one that is too long."""
+        return f"r.search LIKE :{self.keep(contains(_bounded(text)))} ESCAPE '\\'"
 
     def keep(self, value: Any) -> str:
         """The name of a new parameter."""
@@ -101,7 +98,7 @@ class Conditions:
         """What the columns of an entry have to say."""
         if op in AFFIXES:
             before, after = AFFIXES[op]
-            pattern = before + contains(text_of(value)[:MAX_TEXT].lower())[1:-1] + after
+            pattern = before + contains(_bounded(text_of(value)))[1:-1] + after
             return f"kind = {Kind.STRING} AND fold LIKE :{self.keep(pattern)} ESCAPE '\\'"
         if op == "like":
             return f"(kind <= {Kind.ARRAY} AND {self._matches(text_of(value))})"
@@ -112,7 +109,7 @@ class Conditions:
 
     def _matches(self, text: str) -> str:
         if patterns.is_literal(text):
-            return f"fold LIKE :{self.keep(contains(text.lower()))} ESCAPE '\\'"
+            return f"fold LIKE :{self.keep(contains(_bounded(text)))} ESCAPE '\\'"
         return MATCH[self.dialect].format(text=self.keep(patterns.translate(text, self.dialect)))
 
     def _equal(self, wanted: Entry) -> str:
@@ -127,6 +124,12 @@ class Conditions:
         if wanted.kind is Kind.STRING:
             return f"kind = {Kind.STRING} AND num = 0 AND key {sign} :{self.keep(wanted.key)}"
         return "FALSE"
+
+
+def _bounded(text: str) -> str:
+    if len(text) > MAX_TEXT:
+        raise Malformed(f"A text that is searched for has {MAX_TEXT:,} characters at most.")
+    return text.lower()
 
 
 def size(node: Node) -> int:

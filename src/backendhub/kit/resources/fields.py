@@ -18,6 +18,8 @@ from .values import text_of
 KEY = 200
 """Characters of text that are in the index; longer text is told apart by `fold`."""
 MAX_PATH = 200
+BETWEEN = "\x1f"
+"""What stands between the texts of a row: the unit separator of ASCII."""
 MAX_ELEMENTS = 16
 """Elements of an array that have an entry each; the array as a whole has one too."""
 MAX_ENTRIES = 300
@@ -74,3 +76,18 @@ def entries(row: dict[str, Any]) -> dict[str, Entry]:
         elif value.__class__ is list:
             waiting.extend((f"{path}.{i}", item) for i, item in enumerate(value[:MAX_ELEMENTS]))
     return found
+
+
+def searchable(row: dict[str, Any]) -> str:
+    """All that a row says, in lower case: the texts of its values, with a character between them that no search has."""
+    found: list[str] = []
+    waiting: list[Any] = [row]
+    while waiting:
+        value = waiting.pop()
+        if value.__class__ is dict:
+            waiting.extend(value.values())
+        elif value.__class__ is list:
+            waiting.extend(value)
+        elif value is not None and value is not False:  # json-server passes over what is false in JavaScript
+            found.append(text_of(value).lower())
+    return BETWEEN.join(found)

@@ -10,7 +10,7 @@ from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid
 
 from . import store
-from .fields import entries
+from .fields import entries, searchable
 from .models import Resource, Row, Rules
 from .values import text_of, write
 
@@ -120,7 +120,7 @@ def release(
 
 def change(db: Db, row: Row, value: Json) -> Row:
     """Writes another value into a row."""
-    changed = db.one(Row, store.UPDATE, id=row.id, body=write(value))
+    changed = db.one(Row, store.UPDATE, id=row.id, body=write(value), search=searchable(value))
     assert changed is not None
     store.change_entries(db, row, entries(row.value), entries(value))
     return changed

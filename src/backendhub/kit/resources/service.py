@@ -13,7 +13,7 @@ from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, Invalid, NotFound, PreconditionFailed
 
 from . import listing, relations, store
-from .fields import entries
+from .fields import entries, searchable
 from .models import DataSet, Found, Query, Resource, Row, Rules
 from .values import MAX_KEY, as_object, clean, merged, text_of, write
 
@@ -63,7 +63,7 @@ def load(
     Rows without an id get one. With `random_ids` ids of numbers become text. Raises Invalid and Conflict.
     """
     into = data_set(db, name)
-    db.run(store.DELETE_RESOURCES, set_id=into.id)
+    store.empty(db, into.id, data)
     for title, content in data.items():
         if title == "$schema":
             continue
@@ -81,15 +81,16 @@ def _load_resource(db: Db, into: DataSet, title: str, content: Any, rules: Rules
         raise Invalid(f"{title!r} is neither an object nor a list of objects.")
     plural = isinstance(content, list)
     ids = [item.get(rules.id) for item in content] if plural else []
-    made = db.insert(
+    made = db.one(
         Resource,
-        "resources_resource",
+        store.PUT_RESOURCE,
         set_id=into.id,
         name=clean(title),
         plural=plural,
         integer_ids=not rules.random_ids and all(_is_integer(id) for id in ids if id not in (None, "")),
         next_id=1 + max((id for id in ids if _is_integer(id)), default=0),
     )
+    assert made is not None
     if isinstance(content, dict):
         store.insert_rows(db, made.id, {ONE: clean(content)})
         return
@@ -121,21 +122,20 @@ def sizes(db: Db, set_id: int) -> list[tuple[str, int]]:
     return [(name, number) for name, number in db.fetch(store.SIZES, {"set_id": set_id})]
 
 
-def content(db: Db, set_id: int) -> dict[str, list[str] | str | None]:
-    """Every resource of a set: the JSON texts of its rows, or of its one object."""
-    found: dict[str, list[str] | str | None] = {}
-    for each in resources(db, set_id):
-        texts = [row.body for row in db.all(Row, store.ROWS, resource=each.id)]
-        found[each.name] = texts if each.plural else texts[0] if texts else None
-    return found
-
-
 def text(db: Db, set_id: int) -> str:
     """A whole set as one JSON text, as it was loaded from."""
-    parts = []
-    for name, rows in content(db, set_id).items():
-        value = "[" + ",".join(rows) + "]" if isinstance(rows, list) else rows or "{}"
-        parts.append(f"{write(name)}:{value}")
+    rows: dict[str, list[str]] = {}
+    plurals: set[str] = set()
+    for name, plural, body in db.fetch(store.CONTENT, {"set_id": set_id}):
+        rows.setdefault(name, [])
+        if body is not None:
+            rows[name].append(body)
+        if plural:
+            plurals.add(name)
+    parts = [
+        f"{write(name)}:" + (f"[{','.join(found)}]" if name in plurals else found[0])
+        for name, found in rows.items()
+    ]
     return "{" + ",".join(parts) + "}"
 
 
@@ -310,7 +310,8 @@ def _change(db: Db, resource: Resource, row: Row, before: Json, value: Json, rul
 
 def _insert(db: Db, resource: Resource, key: str, value: Json) -> Row | None:
     """Adds a row; None where its key is taken."""
-    row = db.one(Row, store.INSERT, resource=resource.id, key=key, body=write(value))
+    texts = {"body": write(value), "search": searchable(value)}
+    row = db.one(Row, store.INSERT, resource=resource.id, key=key, **texts)
     if row is not None:
         store.insert_entries(db, row.id, resource.id, entries(value))
     return row

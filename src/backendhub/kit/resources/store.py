@@ -8,7 +8,7 @@ from typing import Any
 
 from backendhub.kit.db import Db, columns
 
-from .fields import Entry, entries
+from .fields import Entry, entries, searchable
 from .models import DataSet, Resource, Row
 from .values import numeric, write
 
@@ -24,12 +24,23 @@ SIZES = (
     "SELECT s.name, (SELECT count(*) FROM resources_row r WHERE r.resource_id = s.id) "
     "FROM resources_resource s WHERE s.set_id = :set_id ORDER BY s.id"
 )
-DELETE_RESOURCES = "DELETE FROM resources_resource WHERE set_id = :set_id"
+# In one statement, so that it is one state of the set on both engines.
+CONTENT = (
+    "SELECT s.name, s.plural, r.body FROM resources_resource s LEFT JOIN resources_row r ON r.resource_id = s.id "
+    "WHERE s.set_id = :set_id ORDER BY s.id, r.id"
+)
+# A resource that is loaded again keeps its id: who reads it meanwhile sees its old rows or the new ones.
+PUT_RESOURCE = (
+    "INSERT INTO resources_resource (set_id, name, plural, integer_ids, next_id) "
+    "VALUES (:set_id, :name, :plural, :integer_ids, :next_id) ON CONFLICT (set_id, name) DO UPDATE "
+    "SET plural = excluded.plural, integer_ids = excluded.integer_ids, next_id = excluded.next_id "
+    f"RETURNING {columns(Resource)}"
+)
+DELETE_ROWS = "DELETE FROM resources_row WHERE resource_id IN (SELECT id FROM resources_resource WHERE set_id = :set_id)"
 # One after the other: the row of the counter stays locked until the transaction ends.
 TAKE_ID = "UPDATE resources_resource SET next_id = next_id + 1 WHERE id = :id RETURNING next_id - 1"
 RESERVE_ID = "UPDATE resources_resource SET next_id = :taken + 1 WHERE id = :id AND next_id <= :taken"
 
-ROWS = f"SELECT {columns(Row)} FROM resources_row WHERE resource_id = :resource ORDER BY id"
 ROW = f"SELECT {columns(Row)} FROM resources_row WHERE resource_id = :resource AND key = :key"
 # For a change: nobody else changes it until the transaction ends (SQLite has one writer).
 ROW_LOCKED = {"sqlite": ROW, "postgres": ROW + " FOR UPDATE"}
@@ -37,23 +48,22 @@ ROW_LOCKED = {"sqlite": ROW, "postgres": ROW + " FOR UPDATE"}
 ROW_KEPT = {"sqlite": ROW, "postgres": ROW + " FOR KEY SHARE"}
 COUNT = "SELECT count(*) FROM resources_row WHERE resource_id = :resource"
 INSERT = (
-    "INSERT INTO resources_row (resource_id, key, body, revision) VALUES (:resource, :key, :body, 1) "
+    "INSERT INTO resources_row (resource_id, key, body, search, revision) VALUES (:resource, :key, :body, :search, 1) "
     f"ON CONFLICT DO NOTHING RETURNING {columns(Row)}"
 )
 INSERT_ROWS = {
     "sqlite": (
-        "INSERT INTO resources_row (resource_id, key, body, revision) "
-        "SELECT :resource, e.value ->> 0, e.value ->> 1, 1 FROM json_each(:rows) e"
+        "INSERT INTO resources_row (resource_id, key, body, search, revision) "
+        "SELECT :resource, e.value ->> 0, e.value ->> 1, e.value ->> 2, 1 FROM json_each(:rows) e"
     ),
     "postgres": (
-        "INSERT INTO resources_row (resource_id, key, body, revision) SELECT :resource, e.value ->> 0, e.value ->> 1, 1 "
+        "INSERT INTO resources_row (resource_id, key, body, search, revision) "
+        "SELECT :resource, e.value ->> 0, e.value ->> 1, e.value ->> 2, 1 "
         "FROM json_array_elements(CAST(:rows AS json)) WITH ORDINALITY e (value, n) ORDER BY e.n"
     ),
 }
 ROW_IDS = "SELECT key, id FROM resources_row WHERE resource_id = :resource"
-UPDATE = (
-    f"UPDATE resources_row SET body = :body, revision = revision + 1 WHERE id = :id RETURNING {columns(Row)}"
-)
+UPDATE = f"UPDATE resources_row SET body = :body, search = :search, revision = revision + 1 WHERE id = :id RETURNING {columns(Row)}"
 # Entries as [[row, path, kind, num, key, fold], …]: one statement, however many there are.
 INSERT_FIELDS = {
     "sqlite": (
@@ -88,7 +98,7 @@ COUNT_PATH = "SELECT count(*) FROM resources_field WHERE resource_id = :resource
 
 def insert_rows(db: Db, resource: int, rows: Mapping[str, dict[str, Any]]) -> None:
     """Adds many rows by key."""
-    for some in batched([key, write(row)] for key, row in rows.items()):
+    for some in batched([key, write(row), searchable(row)] for key, row in rows.items()):
         db.run(INSERT_ROWS[db.dialect], resource=resource, rows=some)
     ids = {key: id for key, id in db.fetch(ROW_IDS, {"resource": resource})}
     _insert_entries(
@@ -163,6 +173,15 @@ def referring(
         keys=known,
         numbers=[number for key in known if (number := numeric(key)) is not None],
     )
+
+
+def empty(db: Db, set_id: int, names: Iterable[str]) -> None:
+    """Deletes every row of a set, and the resources that are not of these names."""
+    db.run(DELETE_ROWS, set_id=set_id)
+    other = (
+        f"DELETE FROM resources_resource WHERE set_id = :set_id AND NOT (name {db.among('names', 'text')})"
+    )
+    db.run(other, set_id=set_id, names=list(names))
 
 
 def delete_rows(db: Db, ids: Iterable[int]) -> int:

@@ -7,15 +7,19 @@ FastAPI reads the same declarations and writes the OpenAPI document.
 
 from __future__ import annotations
 
-from .application import Application, build_app
+from backendhub.kit.files.names import disposition
+
+from .application import Application
+from .building import build_app
 from .conditional import etag, precondition, revision
 from .cors import Cors
 from .dialect import PROBLEMS, Dialect
+from .files import stored
 from .forms import Form, Upload
 from .guards import Authenticator, CurrentUser, Guard, MaybeUser, require
 from .listing import counted, cursored, enveloped, link, numbered
 from .preferences import merge_patch, preference
-from .ranges import disposition, file, ranged
+from .ranges import file, ranged
 from .replies import Reply, cookie, reply
 from .request import Request
 from .routing import Family, Router
@@ -60,4 +64,5 @@ __all__ = [
     "reply",
     "require",
     "revision",
+    "stored",
 ]

@@ -17,12 +17,12 @@ from .bodies import MAX_BODY, Reader
 from .cors import Cors
 from .endpoint import Endpoint
 from .failures import crash, failure
-from .guards import Authenticate, Authenticator, authenticator
 from .mounts import Mounted, Row
 from .readiness import Readiness
+from .replays import forget
 from .replies import Sent
 from .request import Request, combined
-from .routing import WEBSOCKET, Tree
+from .routing import WEBSOCKET, Router, Tree
 from .security import HSTS, NOSNIFF, SECURE, protect_page
 from .sockets import Sockets
 from .streams import Stream, Streams
@@ -33,13 +33,18 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+Observer = Callable[[str, str, int, float, int, str], None]
+
 LOOP_PATIENCE_MS = 20
 """How long the event loop itself may wait for SQLite's write lock before the unit moves to a thread."""
 MAX_FIELDS = 100
 """Header fields of a request."""
 PLAIN = b"text/plain; charset=utf-8"
 PROBES = ("/livez", "/readyz", "/startupz")
-OWN = {*PROBES, "/metrics", "/_hub", "/"}
+OWN = {*PROBES, "/metrics"}
+CONSOLE = "/_hub"
+PARTS = {"/_files": Row("files", "backendhub.kit.web.files", "Files behind signed addresses")}
+"""What the kit itself answers, whichever systems are served: their paths begin with `/_`."""
 DOCUMENTS = {"/openapi.json", "/docs"}
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -55,7 +60,6 @@ class Application:
         log: telemetry.AccessLog,
         cors: Cors | None = None,
         max_body: int = MAX_BODY,
-        index: Callable[[Application], str] | None = None,
         background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
     ) -> None:
         self.background = tuple(background)
@@ -63,15 +67,18 @@ class Application:
         hub.metrics = self.metrics = telemetry.Metrics()
         self.mounts = {m.prefix: m for m in mounts}
         self.root = self.mounts.get("")
+        self.parts = {prefix: Mounted(row, prefix, hub) for prefix, row in PARTS.items()}
         self.log = log
         self.cors = cors
         self.bodies = Reader(max_body)
-        self.index = index
         self.units = Units(hub)
         self.readiness = Readiness(hub)
         self.streams = Streams()
         self.sockets = Sockets()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.observer: Observer | None = None
+        """Sees every request that was answered: method, target, status, seconds, bytes, client."""
+        self._forgets: asyncio.Task[None] | None = None
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,6 +89,14 @@ class Application:
             await handshake.serve(self, scope, receive, send)
         else:
             await self._lifespan(scope, receive, send)
+
+    def attach(
+        self, prefix: str, router: Router | None = None, summary: str = "", *, package: str = ""
+    ) -> None:
+        """Puts routes that are no system's under a prefix that begins with `/_`: a router (the console), or that of a
+        part of the kit (`package`), which is imported at its first request."""
+        name = prefix[2:] if package else prefix[1:]
+        self.parts[prefix] = Mounted(Row(name, package, summary), prefix, self.hub, router=router)
 
     @property
     def ready(self) -> bool:
@@ -97,7 +112,7 @@ class Application:
     async def startup(self) -> None:
         """Opens the store, and for a system at the root loads its code."""
         if self.root is not None:
-            self._load(self.root)
+            self.load(self.root)
         if (
             self.hub.store.blocking
         ):  # a database that does not answer is found out now, not by the first client
@@ -107,12 +122,15 @@ class Application:
         self._tasks |= {asyncio.create_task(fn(self.hub)) for fn in self.background}
         self.ready = True
 
-    def _load(self, mounted: Mounted) -> Tree:
+    def load(self, mounted: Mounted) -> Tree:
         """The routes of a system; at its first request its code is imported and its background work starts."""
         if mounted.tree is None:
             mounted.load()
             assert mounted.router is not None
             self._tasks |= {asyncio.create_task(fn(self.hub)) for fn in mounted.router.startup}
+            if self._forgets is None and any(route.idempotent for route in mounted.router.routes):
+                self._forgets = asyncio.create_task(forget(self.hub))
+                self._tasks.add(self._forgets)
         return mounted.load()
 
     def drain(self) -> None:
@@ -157,10 +175,10 @@ class Application:
         start = time.perf_counter()
         self.metrics.in_flight += 1
         request, trace = self.begin(scope)
-        method, route = request.method, "-"
+        method = request.method
         try:
             try:
-                route, sent = await self._answer(request, receive)
+                sent = await self._answer(request, receive)
             except HubError as error:
                 sent = failure(request, self.mounts.get(request.prefix), error)
             except Exception as error:
@@ -169,13 +187,14 @@ class Application:
             await send({"type": "http.response.start", "status": sent.status, "headers": sent.headers})
             seconds = time.perf_counter() - start
             if sent.stream is not None and method != "HEAD":
-                size = await self._stream(sent.stream, request, receive, send, route)
+                size = await self._stream(sent.stream, request, receive, send)
             else:
                 body = b"" if method == "HEAD" or sent.status in (204, 304) else sent.body
                 size = len(body)
                 await send({"type": "http.response.body", "body": body})
                 seconds = time.perf_counter() - start
-            self.metrics.observe(method if method in METHODS else "OTHER", route, sent.status, seconds)
+            known = method if method in METHODS else "OTHER"
+            self.metrics.observe(known, request.route, sent.status, seconds)
             self.note(method, scope, sent.status, seconds, size, request.id, trace)
         finally:
             self.metrics.in_flight -= 1
@@ -199,10 +218,13 @@ class Application:
     ) -> None:
         """A line in the access log."""
         raw = scope.get("raw_path") or scope["path"].encode()
-        query = scope["query_string"]
+        query = telemetry.masked(scope["query_string"])
         target: bytes = raw + b"?" + query if query else raw
         client = (scope.get("client") or ("-",))[0]
-        self.log.add(method, target.decode("latin-1"), status, seconds, size, id, client, trace)
+        text = target.decode("latin-1")
+        if self.observer is not None:
+            self.observer(method, text, status, seconds, size, client)
+        self.log.add(method, text, status, seconds, size, id, client, trace)
 
     def complete(self, request: Request, sent: Sent) -> None:
         """Completes the header fields of a response."""
@@ -225,59 +247,67 @@ class Application:
             if cors is not None:
                 headers += cors.fields(origin)
 
-    async def _stream(
-        self, stream: Stream, request: Request, receive: Receive, send: Send, route: str
-    ) -> int:
+    async def _stream(self, stream: Stream, request: Request, receive: Receive, send: Send) -> int:
         """Sends a stream; gives the number of bytes."""
-        self.metrics.move("http_streams_open", route, 1)
+        self.metrics.move("http_streams_open", request.route, 1)
         try:
             return await self.streams.send(stream, send, receive if request.chunks is None else None)
         finally:
-            self.metrics.move("http_streams_open", route, -1)
+            self.metrics.move("http_streams_open", request.route, -1)
 
-    async def _answer(self, request: Request, receive: Receive) -> tuple[str, Sent]:
-        """The route's name and the response. Raises HubError."""
+    async def _answer(self, request: Request, receive: Receive) -> Sent:
+        """The response. Raises HubError."""
         path, method = request.path, request.method
         if path in OWN and (own := await self._own(path)) is not None:
             if method not in ("GET", "HEAD"):
                 raise HttpError(405, f"{method} is not allowed here.", allow="GET, HEAD")
-            return path, own
+            request.route = path
+            return own
         if len(request.headers) > MAX_FIELDS:
             raise HttpError(431, f"The request has more than {MAX_FIELDS} header fields.")
-        mounted = self.root or self._enter(request)
-        tree = mounted.tree or self._load(mounted)
+        mounted = self.root if self.root is not None and path[:2] != "/_" else self._enter(request)
+        tree = mounted.tree or self.load(mounted)
         assert mounted.router is not None
         if mounted.router.before is not None:
             await mounted.router.before(request)
         path = request.path
         if path in DOCUMENTS and path not in tree.literal and method in ("GET", "HEAD"):
-            return path, await asyncio.to_thread(mounted.document, path)
+            request.route = mounted.prefix + path
+            return await asyncio.to_thread(mounted.document, path)
         found, values = tree.find(path)
         if method == "OPTIONS" and (answer := self._preflight(request, mounted, found or {})) is not None:
-            return "preflight", answer
+            request.route = "preflight"
+            return answer
         if found is None:
+            if path == "/" and mounted is self.root and CONSOLE in self.parts:
+                return Sent(303, [(b"location", CONSOLE.encode())], b"")
             raise NotFound(f"There is nothing at {path[:200]}.", hint=f"see {mounted.prefix}/docs")
         endpoint = found.get("GET" if method == "HEAD" else method)
         if endpoint is None:
-            return "options", _otherwise(method, found)
-        return mounted.prefix + endpoint.route.path, await self._run(endpoint, request, values, receive)
+            return _otherwise(method, found)
+        request.route = mounted.prefix + endpoint.route.path
+        return await self._run(endpoint, request, values, receive)
 
     async def find(self, request: Request) -> tuple[Mounted, dict[str, Endpoint] | None, list[str]]:
         """The system that a request is for, the endpoints at its path, and the values in that path."""
-        mounted = self.root or self._enter(request)
-        tree = mounted.tree or self._load(mounted)
+        mounted = self._enter(request)
+        tree = mounted.tree or self.load(mounted)
         if mounted.router is not None and mounted.router.before is not None:
             await mounted.router.before(request)
         return mounted, *tree.find(request.path)
 
     def _enter(self, request: Request) -> Mounted:
-        """The one of several systems that answers a request, whose path is the one within that system from here on."""
+        """The system that answers a request, whose path is the one within that system from here on."""
         path = request.path
         cut = path.find("/", 1)
         prefix = path if cut < 0 else path[:cut]
-        mounted = self.mounts.get(prefix)
+        mounted = self.mounts.get(prefix) or self.parts.get(prefix)
         if mounted is None:
-            raise NotFound(f"There is no system at {prefix[:80]!r}.", hint="see /_hub")
+            if self.root is not None:
+                return self.root
+            if path != "/" or CONSOLE not in self.parts:
+                raise NotFound(f"There is no system at {prefix[:80]!r}.", hint="see /_hub")
+            prefix, mounted = CONSOLE, self.parts[CONSOLE]
         request.prefix, request.path = prefix, path[len(prefix) :] or "/"
         return mounted
 
@@ -299,8 +329,8 @@ class Application:
         return endpoint.respond(request, await self.units.run(endpoint, request, args))
 
     async def _own(self, path: str) -> Sent | None:
-        """The process's own routes: probes, metrics, the index. A system at the root may have its own probes."""
-        if path in PROBES and self.root is not None and path in self._load(self.root).literal:
+        """The process's own routes: probes and metrics. A system at the root may have its own probes."""
+        if path in PROBES and self.root is not None and path in self.load(self.root).literal:
             return None
         if path == "/livez":
             return Sent(200, [], b"ok\n", PLAIN)
@@ -310,8 +340,6 @@ class Application:
         if path == "/metrics":
             media = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
             return Sent(200, [], self.metrics.render().encode(), media)
-        if self.index is not None and (path == "/_hub" or (path == "/" and self.root is None)):
-            return Sent(200, [], self.index(self).encode(), b"text/html; charset=utf-8")
         return None
 
     # -- other origins ------------------------------------------------------------------------------------
@@ -328,40 +356,6 @@ class Application:
             return None
         asked = request.headers.get(b"access-control-request-headers", b"")
         return Sent(204, cors.preflight(_methods(found), asked), b"")
-
-
-def build_app(
-    rows: Iterable[Any],
-    hub: Hub,
-    *,
-    single: bool = False,
-    log_format: str = "text",
-    cors: Iterable[str] = (),
-    max_body: int = MAX_BODY,
-    index: Callable[[Application], str] | None = None,
-    background: Iterable[Callable[[Hub], Coroutine[Any, Any, None]]] = (),
-    auth: Authenticate | Authenticator | None = None,
-) -> Application:
-    """An ASGI application of some systems: a `single` one at `/`, several under `/<name>`.
-
-    `auth` is the authenticator of the whole process: with it, every route that has none of its own and is not declared
-    public demands a user. `background` runs from start to end beside the requests, each a coroutine function that is
-    given the hub.
-    """
-    default = authenticator(auth)
-    mounts = [
-        Mounted(Row(r.name, r.package, r.summary), "" if single else f"/{r.name}", hub, default) for r in rows
-    ]
-    origins = tuple(cors)
-    return Application(
-        mounts,
-        hub,
-        log=telemetry.AccessLog(log_format),
-        cors=Cors(origins) if origins else None,
-        max_body=max_body,
-        index=index,
-        background=background,
-    )
 
 
 def _methods(found: dict[str, Endpoint]) -> list[str]:

@@ -24,8 +24,8 @@ class Deadlines:
 
     async def wait(self, awaitable: Awaitable[T], seconds: float) -> T:
         """What an awaitable gives. Raises TimeoutError when it takes longer, by up to a quarter of a second more."""
-        task = asyncio.current_task()
         loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None
         self._ends[task] = loop.time() + seconds
         if self._timer is None:

@@ -17,6 +17,7 @@ from .guards import Authenticator, Gate, Guard
 from .listing import link
 from .parameters import Body, Parameters, is_body
 from .preferences import preference
+from .replays import replayed
 from .replies import Fields, Reply, Sent, encoded
 from .request import Request
 from .routing import Route
@@ -58,6 +59,8 @@ class Endpoint:
         self.gate = _gate(route, guard, default_auth)
         self.writes = route.method not in ("GET", "HEAD") and self.db_name is not None
         self.needs_store = self.db_name is not None or (self.gate is not None and not self.gate.stateless)
+        if route.idempotent and (self.is_async or not self.writes):
+            raise TypeError(f"{route.path}: an idempotent route is a plain function that writes to its db.")
         self._body_rules(route)
         self.serialize = self._serializer()
 
@@ -99,12 +102,17 @@ class Endpoint:
 
     def call(self, db: Db | None, request: Request, args: dict[str, Any]) -> Any:
         """Calls the function within a transaction, once its user is known."""
+        user = None
         if self.gate is not None:
             user = self.gate.admit(db, request)
             if self.user_name is not None:
                 args[self.user_name] = user
+        if db is not None:  # set each time: units of one group share the transaction
+            db.actor = None if user is None else f"user:{user.id}"
         if self.db_name is not None:
             args[self.db_name] = db
+        if self.route.idempotent and b"idempotency-key" in request.headers and db is not None:
+            return replayed(db, self.system, request, lambda: self.respond(request, self.fn(**args)))
         return self.fn(**args)
 
     def admit(self, db: Db | None, request: Request) -> None:
@@ -121,6 +129,9 @@ class Endpoint:
 
     def respond(self, request: Request, value: Any) -> Sent:
         """A result as bytes, conditional requests answered (RFC 9110 §13). Raises PreconditionFailed."""
+        if value.__class__ is Sent:
+            made: Sent = value
+            return made
         status, media = self.success, self.media
         headers: Fields = []
         if isinstance(value, Reply):
@@ -141,8 +152,9 @@ class Endpoint:
             return Sent(204 if status == 200 else status, headers, b"")
         if status in (204, 304):
             return Sent(status, headers, b"")
-        if value.__class__ in (Stream, Sent):
-            return _ready(value, status, headers)
+        if isinstance(value, Stream):
+            fields = headers + encoded(value.headers)
+            return Sent(value.status or status, fields, b"", value.media_type.encode(), value)
         body = (
             value
             if isinstance(value, bytes)
@@ -165,14 +177,6 @@ def _is_unchanged(request: Request, reply: Reply, headers: Fields) -> bool:
         and not given.keys().isdisjoint(CONDITIONS)
         and unchanged(request, reply.etag, reply.last_modified)
     )
-
-
-def _ready(value: Stream | Sent, status: int, headers: Fields) -> Sent:
-    """A stream, or a response that was made before."""
-    if isinstance(value, Sent):
-        return value
-    fields = headers + encoded(value.headers)
-    return Sent(value.status or status, fields, b"", value.media_type.encode(), value)
 
 
 def camelise(hint: Any) -> None:

@@ -33,46 +33,45 @@ async def serve(app: Application, scope: Scope, receive: Receive, send: Send) ->
     request, trace = app.begin(scope)
     await receive()  # websocket.connect
     socket = Socket(request, receive, send, MAX_MESSAGE)
-    route, status, seconds = "-", 101, 0.0
+    status, seconds = 101, 0.0
     try:
-        route, endpoint, args = await _shake(app, request)
+        endpoint, args = await _shake(app, request)
         seconds = time.perf_counter() - start
-        await _converse(app, socket, endpoint, args, route)
+        await _converse(app, socket, endpoint, args)
     except HubError as error:
         sent = failure(request, app.mounts.get(request.prefix), error)
         status = await _refuse(app, socket, sent)
     except Exception as error:
         sent = crash(request, app.mounts.get(request.prefix), error)
         status = await _refuse(app, socket, sent)
-    app.metrics.observe("GET", route, status, seconds)
+    app.metrics.observe("GET", request.route, status, seconds)
     lasted = time.perf_counter() - start
     app.note("WEBSOCKET", scope, status, lasted, socket.sent, request.id, trace)
 
 
-async def _shake(app: Application, request: Request) -> tuple[str, Endpoint, dict[str, Any]]:
-    """The route, its endpoint and the arguments. Raises HubError."""
+async def _shake(app: Application, request: Request) -> tuple[Endpoint, dict[str, Any]]:
+    """The endpoint and its arguments. Raises HubError."""
     if app.draining:
         raise HttpError(503, "The server is going away.")
     mounted, found, values = await app.find(request)
     endpoint = (found or {}).get(WEBSOCKET)
     if endpoint is None:
         raise NotFound(f"There is no WebSocket at {request.path[:200]}.")
+    request.route = mounted.prefix + endpoint.route.path
     check_origin(request, app.allowed(mounted))
     if endpoint.gate is not None:
         await app.units.admit(endpoint, request)
-    return mounted.prefix + endpoint.route.path, endpoint, endpoint.arguments(request, values)
+    return endpoint, endpoint.arguments(request, values)
 
 
-async def _converse(
-    app: Application, socket: Socket, endpoint: Endpoint, args: dict[str, Any], route: str
-) -> None:
+async def _converse(app: Application, socket: Socket, endpoint: Endpoint, args: dict[str, Any]) -> None:
     """Runs an endpoint on its socket. Raises what the endpoint raises before it accepts."""
     socket.max_message = endpoint.route.max_body or MAX_MESSAGE
     args[endpoint.socket_name or "socket"] = socket
     task = asyncio.current_task()
     assert task is not None
     app.sockets.open[socket] = task
-    app.metrics.move("websockets_open", route, 1)
+    app.metrics.move("websockets_open", socket.request.route, 1)
     try:
         await endpoint.await_(socket.request, args)
         await socket.close(1000)
@@ -87,7 +86,7 @@ async def _converse(
         await _fail(socket, error)
     finally:
         del app.sockets.open[socket]
-        app.metrics.move("websockets_open", route, -1)
+        app.metrics.move("websockets_open", socket.request.route, -1)
 
 
 async def _fail(socket: Socket, error: Exception) -> None:

@@ -27,28 +27,41 @@ class Row(NamedTuple):
 class Mounted:
     """A system under a prefix; its code is imported at its first request."""
 
-    def __init__(self, row: Row, prefix: str, hub: Hub, auth: Authenticator | None = None) -> None:
-        """`auth` guards every route that has no authenticator of its own and is not public."""
+    def __init__(
+        self,
+        row: Row,
+        prefix: str,
+        hub: Hub,
+        auth: Authenticator | None = None,
+        router: Router | None = None,
+    ) -> None:
+        """`auth` guards every route that has no authenticator of its own and is not public; a `router` that is given is
+        no system's, and nothing is imported for it."""
         self.row = row
         self.prefix = prefix
         self.hub = hub
         self.auth = auth
         self.tree: Tree | None = None
-        self.router: Router | None = None
+        self.router = router
         self.endpoints: list[Endpoint] = []
         self._declared: bytes | None = None
 
     def load(self) -> Tree:
         """Imports the system's routes and compiles them."""
         if self.tree is None:
-            self.hub.use(self.row.name)
-            self.router = import_module(f"{self.row.package}.api").router
+            if self.router is None:
+                self.hub.use(self.row.name)
+                self.router = import_module(f"{self.row.package}.api").router
             assert self.router is not None
+            if any(route.idempotent for route in self.router.routes):
+                self.hub.use("idempotency")
             tree = Tree()
             for route in self.router.routes:
                 endpoint = Endpoint(route, self.row.name, self.auth)
                 self.endpoints.append(endpoint)
                 tree.add(route.method, route.path, endpoint)
+                for prefix in self.router.aliases:
+                    tree.add(route.method, prefix + route.path, endpoint)
             self.tree = tree
         return self.tree
 

@@ -45,6 +45,7 @@ def document(mounted: Mounted) -> dict[str, Any]:
         if operation is not None:
             _describe_body(operation, endpoint)
             _describe_users(operation, components, endpoint)
+            _describe_fields(operation, endpoint)
     return schema
 
 
@@ -107,6 +108,8 @@ def _statuses(endpoint: Endpoint) -> list[int]:
             found.append(403)
     if endpoint.parameters.names:
         found.append(404)
+    if endpoint.route.idempotent:
+        found.append(409)
     return [s for s in dict.fromkeys(found) if s != dialect.invalid or s in endpoint.route.statuses]
 
 
@@ -153,3 +156,17 @@ def _describe_users(operation: dict[str, Any], components: dict[str, Any], endpo
     schemes |= {name: dict(scheme) for name, scheme in gate.auth.schemes.items()}
     open_: list[dict[str, list[str]]] = [] if gate.required else [{}]
     operation["security"] = [*open_, *({name: []} for name in gate.auth.schemes)]
+
+
+def _describe_fields(operation: dict[str, Any], endpoint: Endpoint) -> None:
+    """Names the header fields that routes may honour beside their own parameters."""
+    fields: dict[str, dict[str, Any]] = {}
+    if endpoint.route.idempotent:
+        # In words: a schema cannot say that a key belongs to one request, and what is generated from it reuses keys.
+        words = "With `Idempotency-Key`, a request that is sent again gets the first answer again."
+        operation["description"] = f"{operation.get('description') or ''}\n\n{words}".strip()
+    if endpoint.route.prefer:
+        fields["Prefer"] = {"type": "string", "examples": ["return=minimal"]}
+    for name, schema in fields.items():
+        given = {"name": name, "in": "header", "required": False, "schema": schema}
+        operation.setdefault("parameters", []).append(given)

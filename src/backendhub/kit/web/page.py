@@ -57,8 +57,8 @@ def _operation(document: dict[str, Any], prefix: str, path: str, verb: str, oper
     curl = f"curl {'' if verb == 'get' else f'-X {verb.upper()} '}http://localhost:8000{prefix}{path}"
     if content:
         media, body = next(iter(content.items()))
-        example = json.dumps(_example(document, body["schema"]), ensure_ascii=False)
-        curl += f" \\\n  -H 'Content-Type: {media}' \\\n  -d '{example}'"
+        text = json.dumps(example(document, body["schema"]), ensure_ascii=False)
+        curl += f" \\\n  -H 'Content-Type: {media}' \\\n  -d '{text}'"
         sample = _properties(document, body["schema"])
     return (
         f'<section><h2><span class="verb">{verb.upper()}</span> <code>{escape(prefix + path)}</code></h2>'
@@ -73,11 +73,16 @@ def _prose(text: str) -> str:
     return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
 
 
-def _resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" in schema:
-        found: dict[str, Any] = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
-        return found
-    return schema
+def _resolve(document: dict[str, Any], schema: Any) -> dict[str, Any]:
+    """The schema that is meant. Some come from users: what is no object, or refers to nothing, says nothing."""
+    if not isinstance(schema, dict):
+        return {}
+    if "$ref" not in schema:
+        return schema
+    found: Any = document
+    for part in str(schema["$ref"]).removeprefix("#/").split("/"):
+        found = found.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _properties(document: dict[str, Any], schema: dict[str, Any]) -> str:
@@ -85,40 +90,56 @@ def _properties(document: dict[str, Any], schema: dict[str, Any]) -> str:
     required = schema.get("required", [])
     rows = "".join(
         f"<tr><td><code>{escape(name)}</code></td><td>{escape(_type(document, p))}{' · required' if name in required else ''}</td>"
-        f"<td>{_prose(p.get('description', ''))}</td></tr>"
+        f"<td>{_prose(p.get('description', '') if isinstance(p, dict) else '')}</td></tr>"
         for name, p in schema.get("properties", {}).items()
     )
     return f"<table><tr><th>Body</th><th>Type</th><th></th></tr>{rows}</table>" if rows else ""
 
 
-def _type(document: dict[str, Any], schema: dict[str, Any]) -> str:
+DEPTH = 8
+"""How far into a schema, which may contain itself, types and examples are told."""
+
+
+def _type(document: dict[str, Any], schema: Any, depth: int = 0) -> str:
+    if not isinstance(schema, dict) or depth == DEPTH:
+        return "any"
     if "anyOf" in schema:
-        kinds = [_type(document, s) for s in schema["anyOf"] if s.get("type") != "null"]
+        kinds = [_type(document, s, depth + 1) for s in schema["anyOf"] if s != {"type": "null"}]
         return " or ".join(dict.fromkeys(kinds))
     if "enum" in schema:
         return " | ".join(json.dumps(v) for v in schema["enum"])
     if "$ref" in schema:
-        return _type(document, _resolve(document, schema))
+        named = _resolve(document, schema)
+        if "anyOf" in named and "title" in named:
+            return str(named["title"])
+        return _type(document, named, depth + 1)
+    if isinstance(schema.get("type"), list):
+        return " or ".join(kind for kind in schema["type"] if kind != "null")
     if schema.get("type") == "array":
-        return f"list of {_type(document, schema.get('items', {}))}"
+        return f"list of {_type(document, schema.get('items', {}), depth + 1)}"
     return str(
         schema.get("format") or schema.get("title" if schema.get("type") == "object" else "type", "any")
     )
 
 
-def _example(document: dict[str, Any], schema: dict[str, Any]) -> Any:
+def example(document: dict[str, Any], schema: Any, depth: int = 0) -> Any:
+    """A value that a schema of the document allows, as far as it can be told."""
     schema = _resolve(document, schema)
     if schema.get("examples"):
         return schema["examples"][0]
+    if depth == DEPTH:
+        return None
     if "anyOf" in schema:
-        return _example(document, schema["anyOf"][0])
+        return example(document, schema["anyOf"][0], depth + 1)
     if "default" in schema:
         return schema["default"]
     if schema.get("type") == "object" or "properties" in schema:
-        names = schema.get("required") or list(schema.get("properties", {}))[:2]
-        return {name: _example(document, schema["properties"][name]) for name in names}
+        members = schema.get("properties", {})
+        names = [name for name in schema.get("required", ()) if name in members] or list(members)[:2]
+        return {name: example(document, members[name], depth + 1) for name in names}
     if schema.get("enum"):
         return schema["enum"][0]
+    kind = schema.get("type", "")
     return {"string": "text", "integer": 1, "number": 1.5, "boolean": True, "array": []}.get(
-        schema.get("type", "")
+        kind[-1] if isinstance(kind, list) else kind
     )

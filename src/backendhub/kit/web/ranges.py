@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
+from backendhub.kit.files.names import disposition
 from backendhub.kit.problems import HttpError
 
 from .conditional import range_is_current, unchanged
@@ -96,14 +96,6 @@ async def _blocks(path: Path, start: int, length: int) -> AsyncIterator[bytes]:
         while length > 0 and (block := await asyncio.to_thread(source.read, min(BLOCK, length))):
             length -= len(block)
             yield block
-
-
-def disposition(filename: str, *, inline: bool = False) -> str:
-    """A Content-Disposition (RFC 6266) whose name survives in every browser and cannot end the field early."""
-    plain = re.sub(r'[^\x20-\x7e]|["\\%]', "_", filename)
-    kind = "inline" if inline else "attachment"
-    star = "" if plain == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
-    return f'{kind}; filename="{plain}"{star}'
 
 
 def _wanted(request: Request, size: int) -> list[tuple[int, int]] | None:

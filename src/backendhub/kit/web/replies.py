@@ -63,6 +63,8 @@ def encoded(headers: HeaderFields) -> Fields:
 
 
 def _value(name: str, value: str) -> bytes:
+    if value.isascii() and value.isprintable():
+        return value.encode()
     if name.lower() in ("location", "link", "content-location") and not re.fullmatch(r"[ -~]*", value):
         value = quote(value, safe="!#$%&'()*+,/:;=?@[]~<>\" ")
     if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
+from backendhub.kit.db import Db
 from backendhub.kit.errors import Malformed, StoreBusy
 from backendhub.kit.hub import Hub
 from backendhub.kit.identity import Principal
@@ -23,6 +24,8 @@ MAX_PAIRS = 200
 class Request:
     """A request as it came, and the way to the store for async endpoints."""
 
+    route = "-"
+    """The pattern of the route that answers, once it is found: what metrics count by."""
     prefix = ""
     """The prefix of the system, where there is one."""
     body = b""
@@ -51,7 +54,10 @@ class Request:
     @property
     def media_type(self) -> str:
         """The media type of the body, in lower case and without parameters."""
-        return self.headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+        given = self.headers.get(b"content-type", b"")
+        if given == b"application/json":  # as nearly every client spells it
+            return "application/json"
+        return given.decode("latin-1").partition(";")[0].strip().lower()
 
     @cached_property
     def cookies(self) -> dict[str, str]:
@@ -88,7 +94,9 @@ class Request:
         return self.chunks()
 
     async def call(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
-        """Runs a writing unit of work from an async endpoint."""
+        """Runs a writing unit of work from an async endpoint, on behalf of its user."""
+        if self.user is not None:
+            fn = _acting(f"user:{self.user.id}", fn)
         if not self.hub.store.blocking:
             with contextlib.suppress(StoreBusy):  # another process is writing: wait for it in a thread
                 return self.hub.store.unit(fn, *args, **kwargs)
@@ -99,6 +107,16 @@ class Request:
         if self.hub.store.blocking:
             return await asyncio.to_thread(self.hub.store.read, fn, *args, **kwargs)
         return self.hub.store.read(fn, *args, **kwargs)
+
+
+def _acting(actor: str, fn: Callable[..., T]) -> Callable[..., T]:
+    """`fn` in a transaction that knows on whose behalf."""
+
+    def unit(db: Db, /, *args: Any, **kwargs: Any) -> T:
+        db.actor = actor
+        return fn(db, *args, **kwargs)
+
+    return unit
 
 
 def combined(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -200,6 +200,7 @@ class Router(Family):
         guards = () if guard is None else (guard,)
         super().__init__("", [], [], dialect=dialect, auth=authenticator(auth), guards=guards)
         self.startup: list[Callable[[Any], Any]] = []
+        self.aliases: list[str] = []
         self.before: Callable[[Request], Awaitable[None]] | None = None
         self.described: Describe | None = None
         self.description = description
@@ -208,6 +209,10 @@ class Router(Family):
     def at(self, path: str) -> Family:
         """The innermost family that a path lies in."""
         return next(family for family in self.families if family.holds(path))
+
+    def alias(self, prefix: str) -> None:
+        """Lets every route be reached below a further prefix too, which the OpenAPI document does not mention."""
+        self.aliases.append(prefix.rstrip("/"))
 
     def on_startup(self, fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Registers a coroutine function that is given the hub when the server starts; its task is cancelled

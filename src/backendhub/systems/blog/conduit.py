@@ -45,7 +45,7 @@ async def register(request: web.Request, body: shapes.NewUserIn) -> shapes.UserO
     return await request.call(_register, hub, body.user, await hub.passwords.ahash(body.user.password))
 
 
-@api.post("/users/login", statuses=(401, 403), public=True)
+@api.post("/users/login", statuses=(401,), public=True)
 async def login(request: web.Request, body: shapes.LoginIn) -> shapes.UserOf:
     """Sign in."""
     user = await accounts.verified(request, body.user.email, body.user.password, find=accounts.by_email)
@@ -138,27 +138,26 @@ def list_articles(
 ) -> shapes.ArticlesOf:
     """List articles, the newest first, without their texts."""
     wanted = Wanted(tag=tag, author=author, favorited=favorited)
-    listing = articles.find(db, wanted, who=user, limit=limit, offset=offset)
-    return shapes.articles(listing)
+    return shapes.articles(articles.listed(db, wanted, who=user, limit=limit, offset=offset))
 
 
 @api.get("/articles/feed")
 def feed(db: Db, user: web.CurrentUser, limit: Count = 20, offset: Offset = 0) -> shapes.ArticlesOf:
     """List articles of the authors that one follows."""
-    listing = articles.find(db, Wanted(feed=True), who=user, limit=limit, offset=offset)
-    return shapes.articles(listing)
+    return shapes.articles(articles.listed(db, Wanted(feed=True), who=user, limit=limit, offset=offset))
 
 
-@api.post("/articles", status=201, statuses=(403,), max_body=LARGE)
+@api.post("/articles", status=201, statuses=(403,), max_body=LARGE, idempotent=True)
 def add_article(db: Db, user: web.CurrentUser, body: shapes.NewArticleIn) -> shapes.ArticleOf:
     """Write an article. Equal titles are no matter: each gets a slug of its own."""
-    return shapes.article(articles.add(db, user, **shapes.sent(body.article)))
+    made = articles.add(db, user, **shapes.sent(body.article))
+    return shapes.article(articles.shown(db, made.slug, who=user))
 
 
 @api.get("/articles/{slug}")
 def get_article(db: Db, user: web.MaybeUser, slug: Slug) -> shapes.ArticleOf:
     """Read an article."""
-    return shapes.article(articles.get(db, slug, who=user))
+    return shapes.article(articles.shown(db, slug, who=user))
 
 
 @api.put("/articles/{slug}", statuses=(403,), max_body=LARGE)
@@ -166,7 +165,8 @@ def change_article(
     db: Db, user: web.CurrentUser, slug: Slug, body: shapes.ArticleChangeIn
 ) -> shapes.ArticleOf:
     """Change an article of one's own; a new title brings a new slug."""
-    return shapes.article(articles.edit(db, user, slug, shapes.sent(body.article)))
+    changed = articles.edit(db, user, slug, shapes.sent(body.article))
+    return shapes.article(articles.shown(db, changed.slug, who=user))
 
 
 @api.delete("/articles/{slug}", statuses=(403,))
@@ -178,13 +178,15 @@ def delete_article(db: Db, user: web.CurrentUser, slug: Slug) -> None:
 @api.post("/articles/{slug}/favorite")
 def favorite(db: Db, user: web.CurrentUser, slug: Slug) -> shapes.ArticleOf:
     """Mark an article as a favourite."""
-    return shapes.article(articles.favorite(db, user, slug))
+    articles.favorite(db, user, slug)
+    return shapes.article(articles.shown(db, slug, who=user))
 
 
 @api.delete("/articles/{slug}/favorite", status=200)
 def unfavorite(db: Db, user: web.CurrentUser, slug: Slug) -> shapes.ArticleOf:
     """Take the mark away."""
-    return shapes.article(articles.unfavorite(db, user, slug))
+    articles.unfavorite(db, user, slug)
+    return shapes.article(articles.shown(db, slug, who=user))
 
 
 # -- comments and tags -------------------------------------------------------------------------------------
@@ -196,7 +198,7 @@ def list_comments(db: Db, user: web.MaybeUser, slug: Slug) -> shapes.CommentsOf:
     return shapes.comments(comments.find(db, slug, who=user))
 
 
-@api.post("/articles/{slug}/comments", status=201)
+@api.post("/articles/{slug}/comments", status=201, idempotent=True)
 def add_comment(db: Db, user: web.CurrentUser, slug: Slug, body: shapes.NewCommentIn) -> shapes.CommentOf:
     """Comment on an article."""
     return shapes.comment(comments.add(db, user, slug, body.comment.body))

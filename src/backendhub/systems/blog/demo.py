@@ -90,7 +90,7 @@ def load(db: Db) -> int:
 
     The authors have no password; `backendhub user passwd amira` gives one.
     """
-    if articles.find(db).total or any(accounts.by_username(db, name) for name in AUTHORS):
+    if articles.count(db) or any(accounts.by_username(db, name) for name in AUTHORS):
         return 0
     who = {name: _author(db, name) for name in AUTHORS}
     now = clock.precise()

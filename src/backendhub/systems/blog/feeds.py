@@ -57,7 +57,7 @@ def _labels(article: Article) -> list[str]:
 
 
 def _html(feed: Feed, article: Article) -> str:
-    return markdown.html(article.body or "", feed.base)
+    return markdown.html(article.body, feed.base)
 
 
 # -- XML ---------------------------------------------------------------------------------------------------

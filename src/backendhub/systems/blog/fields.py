@@ -37,7 +37,10 @@ Tags = Annotated[list[Word], Field(max_length=MAX_TAGS)]
 
 _CONTROL = r"\x00-\x1f\x7f-\x9f"
 _USERNAME = rf"^[^@{_CONTROL}]*[^\s@{_CONTROL}][^@{_CONTROL}]*$"
-_EMAIL = rf"^[^@\s{_CONTROL}]{{1,64}}@[^@\s.{_CONTROL}]+(\.[^@\s.{_CONTROL}]+)*$"
+# Within what `kit.accounts` takes, in words that mean the same to every engine of patterns, which `\w` does not: of
+# other scripts Latin, Cyrillic, kana, Han and Hangul; the rest is written in punycode.
+_LABEL = r"[A-Za-z0-9_\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0400-\u0481\u048a-\u052f\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fef\uac00-\ud7a3-]+"
+_EMAIL = rf"""^[^@\s"(),:;<>\[\\\]{_CONTROL}]{{1,64}}@{_LABEL}(\.{_LABEL})*$"""
 Username = Annotated[str, _text(64, _USERNAME), FILLED]
 Email = Annotated[str, _text(254, _EMAIL), FILLED]
 Known = Annotated[str, _text(254), FILLED]

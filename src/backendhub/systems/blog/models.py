@@ -33,8 +33,7 @@ class Profile:
 class Article:
     """An article. It is a draft without `publish_at`, and visible to everybody from that moment on.
 
-    `body` is None in lists. The author's fields, `favorited` and `following` come from other tables; the last two are
-    about who asks.
+    `username` and `image` are the author's.
     """
 
     id: int
@@ -51,11 +50,8 @@ class Article:
     created_at: datetime
     updated_at: datetime
     username: str = derived("")
-    bio: str | None = derived()
     image: str | None = derived()
-    favorited: bool = derived(False)
-    following: bool = derived(False)
-    body: str | None = derived()
+    body: str = derived("")
 
     def state(self, now: datetime) -> State:
         """Where it stands at a time."""
@@ -101,7 +97,7 @@ class Filter(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """A part of the articles that match, and how many match in all."""
+    """A part of the articles that match, each as Conduit's JSON, and how many match in all."""
 
-    articles: list[Article]
+    entries: list[str]
     total: int

@@ -91,7 +91,7 @@ def _post(a: Article) -> Post:
     return Post(
         id=a.id,
         title=a.title,
-        content=a.body or "",
+        content=a.body,
         category=a.category,
         tags=a.tags,
         description=a.description,
@@ -171,12 +171,14 @@ def list_posts(
         until=_moment(until),
         state=status,
     )
-    page, count = articles.page(db, wanted, who=user, limit=limit, cursor=cursor)
+    page = articles.find(db, wanted, who=user, limit=limit, cursor=cursor)
+    whole = cursor is None and page.next is None  # then it says itself how many there are
+    count = len(page.items) if whole else articles.count(db, wanted, who=user)
     shown = Page([_post(a) for a in page.items], page.next)
     return web.reply(shown, headers={"X-Total-Count": str(count)})
 
 
-@posts.post("/", status=201, statuses=(401, 403), max_body=LARGE)
+@posts.post("/", status=201, statuses=(401, 403), max_body=LARGE, idempotent=True)
 def add_post(db: Db, request: web.Request, user: web.MaybeUser, body: PostIn) -> Post:
     """Write a post. `Idempotency-Key` makes it safe to send again."""
     article = _as(db, request, user, articles.add, **_sent(body, whole=True))
@@ -246,7 +248,7 @@ def _feed(
 ) -> web.Reply:
     """The latest posts, whole, in one of the formats."""
     wanted = Wanted(tag=tag, category=category, author=author)
-    found = articles.find(db, wanted, limit=limit, whole=True).articles
+    found = articles.find(db, wanted, limit=limit).items
     settings, own = request.hub.settings, request.base_url
     site = (settings.get("blog.site") or "").rstrip("/")
     title = settings.get("blog.title") or "Blog"

@@ -41,18 +41,43 @@ UNFOLLOW = "DELETE FROM blog_follow WHERE follower_id = :viewer AND author_id = 
 
 # -- articles ----------------------------------------------------------------------------------------------
 
-AROUND = (
-    f"{HANDLE}, p.bio, p.image, "
-    "EXISTS (SELECT 1 FROM blog_favorite f WHERE f.user_id = :viewer AND f.article_id = a.id), "
-    f"{FOLLOWS}"
-)
 FROM = (
     "FROM blog_article a JOIN accounts_user u ON u.id = a.author_id LEFT JOIN blog_profile p ON p.id = u.id"
 )
-WHOLE = f"SELECT {columns(Article, 'a')}, {AROUND}, a.body {FROM}"
-ENTRY = f"SELECT {columns(Article, 'a')}, {AROUND}, NULL {FROM}"
+WHOLE = f"SELECT {columns(Article, 'a')}, {HANDLE}, p.image, a.body {FROM}"
 BY_SLUG = f"{WHOLE} WHERE a.slug = :ref"
 BY_ID = f"{WHOLE} WHERE a.id = :ref"
+
+DIALECTS = ("sqlite", "postgres")
+
+
+# Conduit's JSON of an article, written by the database: it takes no longer than reading the columns, and saves making
+# objects of them and JSON of the objects, which took three times as long as the whole query.
+def _shape(dialect: str, more: str = "") -> str:
+    """An expression: an article as `shapes.EntryOut` describes it, and `more`. It is as old as its publication."""
+    if dialect == "sqlite":
+        object, flag, tags = "json_object", "json(CASE WHEN {} THEN 'true' ELSE 'false' END)", "json(a.tags)"
+    else:
+        object, flag, tags = "json_build_object", "({})", "CAST(a.tags AS json)"
+    latest = "max" if dialect == "sqlite" else "greatest"
+    favorited = "EXISTS (SELECT 1 FROM blog_favorite f WHERE f.user_id = :viewer AND f.article_id = a.id)"
+    out = "coalesce(a.publish_at, a.created_at)"
+    author = f"'username', {HANDLE}, 'bio', p.bio, 'image', p.image, 'following', {flag.format(FOLLOWS)}"
+    return (
+        f"CAST({object}('slug', a.slug, 'title', a.title, 'description', a.description, 'tagList', {tags}, "
+        f"'createdAt', {out}, 'updatedAt', {latest}(a.updated_at, {out}), 'favorited', {flag.format(favorited)}, "
+        f"'favoritesCount', a.favorites, 'author', {object}({author}){more}) AS text)"
+    )
+
+
+ENTRY = {d: f"SELECT {_shape(d)} {FROM}" for d in DIALECTS}
+_BODY = ", 'body', a.body"
+# What is not out yet exists for its author and administrators only.
+SHOWN_TO = {
+    d: f"SELECT {_shape(d, _BODY)} {FROM} WHERE a.slug = :slug "
+    "AND (a.publish_at <= :now OR a.author_id = :viewer OR :admin)"
+    for d in DIALECTS
+}
 
 NEXT_SLUG = (
     "INSERT INTO blog_slug (base, taken) VALUES (:base, 1) "
@@ -87,7 +112,10 @@ CATEGORIES = (
 )
 PUBLISH_AT = "SELECT publish_at FROM blog_article WHERE id = :id AND announced_at IS NULL"
 # Once an article, and only when it is out: whoever changes the row is the one who announces it.
-ANNOUNCE = "UPDATE blog_article SET announced_at = :now WHERE id = :id AND announced_at IS NULL AND publish_at <= :now"
+ANNOUNCE = (
+    "UPDATE blog_article SET announced_at = :now WHERE id = :id AND announced_at IS NULL AND publish_at <= :now "
+    "RETURNING uuid, slug, title, author_id, publish_at"
+)
 
 # -- comments ----------------------------------------------------------------------------------------------
 
@@ -159,28 +187,18 @@ def conditions(db: Db, wanted: Filter, viewer: str | None, now: datetime) -> tup
     return " AND ".join(where), params
 
 
-def select(
-    db: Db,
-    wanted: Filter,
-    by: Order,
-    *,
-    viewer: str | None,
-    now: datetime,
-    limit: int,
-    offset: int = 0,
-    cursor: str | None = None,
-    whole: bool = False,
-) -> list[Article]:
-    """Articles that match, in order; `whole` with their text."""
+def select_sql(
+    db: Db, head: str, wanted: Filter, by: Order, viewer: str | None, now: datetime, cursor: str | None = None
+) -> tuple[str, dict[str, Any]]:
+    """A listing in order, and its parameters apart from `:limit` and `:offset`."""
     where, params = conditions(db, wanted, viewer, now)
     if cursor is not None:
         after, keys = by.after(cursor)
         where, params = f"{where} AND {after}", params | keys
-    sql = f"{WHOLE if whole else ENTRY} WHERE {where} ORDER BY {by.sql} LIMIT :limit OFFSET :offset"
-    return db.all(Article, sql, **params, limit=limit, offset=offset)
+    return f"{head} WHERE {where} ORDER BY {by.sql} LIMIT :limit OFFSET :offset", params
 
 
-def count(db: Db, wanted: Filter, *, viewer: str | None, now: datetime) -> int:
+def count(db: Db, wanted: Filter, viewer: str | None, now: datetime) -> int:
     """How many articles match."""
     where, params = conditions(db, wanted, viewer, now)
     return int(db.value(f"SELECT count(*) FROM blog_article a WHERE {where}", **params))

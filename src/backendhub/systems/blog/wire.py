@@ -52,10 +52,10 @@ def by_name(error: HubError) -> dict[str, list[str]]:
     if isinstance(error, (NotFound, Denied)) and "subject" in details:
         return {details["subject"]: ["not found" if isinstance(error, NotFound) else "forbidden"]}
     if isinstance(error, Denied):
-        return {"account": ["is disabled" if "account" in details else "is not allowed to do this"]}
+        return {"account": ["is not allowed to do this"]}
     if isinstance(error, Unauthenticated):
         if "credentials" in details:
-            return {"credentials": ["invalid"]}
+            return {"credentials": [details["credentials"]]}
         return {"token": ["is invalid" if "token" in details else "is missing"]}
     return {_ABOUT.get(error.status, "server"): ["not found" if error.status == 404 else error.message]}
 

@@ -159,7 +159,7 @@ def list_expenses(
     return Page([plain(entry) for entry in page.items], page.next)
 
 
-@router.post("/expenses", status=201)
+@router.post("/expenses", status=201, idempotent=True)
 def add_expense(db: Db, request: web.Request, body: ExpenseIn) -> Added:
     """Add an entry; `alerts` names each budget that it takes over its limit, once."""
     entry = service.add(db, **body.sent(), default=_default(request))

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from fastapi import Query
 
-from backendhub import __version__
 from backendhub.kit import accounts, web
 from backendhub.kit.accounts import Weak, tokens, users
 from backendhub.kit.db import Db
 from backendhub.kit.hub import Hub
 
-from . import api_admin, api_factors, api_passkeys
-from .gates import AUTH, Holder, client, session, session_id
+from . import api_about, api_admin, api_factors, api_links, api_passkeys
+from .bodies import NO_NUL, SignUpIn, TokenIn, UserIn
+from .dialect import GOTRUE
+from .gates import AUTH, Holder, Redirect, client, named, session, session_id, settled
+from .limiting import limited
 from .models import Account, Granted, Refusal
-from .service import Engine, changing, links, refreshing, registering, sending, signing
+from .service import Engine, changing, refreshing, registering, sending, signing
 from .service.engine import account
-from .service.links import Followed, Half
-from .wire import (
-    GOTRUE,
-    NO_NUL,
-    OtpIn,
-    RecoverIn,
-    ResendIn,
-    SessionOut,
-    SignUpIn,
-    TokenIn,
-    UserIn,
-    UserOut,
-    VerifyIn,
-    session_out,
-    user_out,
-)
+from .wire import SessionOut, UserOut, session_out, user_out
 
 router = web.Router(
     "Accounts on the wire of Supabase Auth: `@supabase/auth-js`, `supabase-auth` and their kin work unchanged, with this "
@@ -44,16 +30,9 @@ router = web.Router(
     dialect=GOTRUE,
     auth=AUTH,
 )
-Redirect = Annotated[
-    str | None,
-    Query(
-        max_length=2048, pattern=NO_NUL, description="Where a link leads, if `jwt_auth.redirects` allows it"
-    ),
-]
 Scope = Annotated[
     str | None, Query(max_length=20, pattern=NO_NUL, description="`global`, `local` or `others`")
 ]
-Text = Annotated[str | None, Query(max_length=512, pattern=NO_NUL)]
 
 
 @router.on_startup
@@ -63,25 +42,13 @@ def first_key(hub: Hub) -> Coroutine[Any, Any, None]:
 
 
 async def _first_key(hub: Hub) -> None:
-    import asyncio
-
     algorithm = accounts.of(hub).tokens.algorithm
-    if algorithm != "HS256":
+    if algorithm == "HS256":
+        return
+    if hub.store.blocking:
         await asyncio.to_thread(hub.store.unit, tokens.current_key, algorithm)
-
-
-def settled(outcome: Granted | Refusal) -> Granted:
-    """The grant; raises a refusal now that what it has noticed is committed."""
-    if isinstance(outcome, Refusal):
-        raise outcome
-    return outcome
-
-
-def named(email: str | None, phone: str | None, message: str) -> tuple[str | None, str | None]:
-    """The address or the number, one of them, in the form that is kept. Raises Refusal, Invalid."""
-    if email and phone:
-        raise Refusal(400, "validation_failed", message)
-    return (users.email(email) if email else None), (users.phone(phone) if phone else None)
+    else:
+        hub.store.unit(tokens.current_key, algorithm)
 
 
 # -- signing up and in ------------------------------------------------------------------------------------
@@ -97,6 +64,7 @@ async def signup(request: web.Request, body: SignUpIn, redirect_to: Redirect = N
 async def sign_up(request: web.Request, body: SignUpIn, redirect_to: str | None = None) -> Granted | Account:
     """A new account. Raises Refusal, Weak, Invalid."""
     engine, here = Engine.of(request.hub), client(request, redirect_to)
+    await limited(request, "sign-ups")
     if not body.email and not body.phone:
         return await request.call(registering.anonymous, engine, body.data or {}, here)
     email, phone = named(
@@ -144,6 +112,7 @@ async def with_password(request: web.Request, email: str | None, phone: str | No
     """A session for a password. An unknown account takes as long, and is told the same. Raises Refusal."""
     engine = Engine.of(request.hub)
     signing.provider(engine.config, email, phone)
+    await limited(request, "sign-ins", email or phone)
     find = users.by_email if email else users.by_phone
     try:
         user = await accounts.verified(request, email or phone or "", password, find=find)
@@ -164,6 +133,7 @@ async def refreshed(request: web.Request, given: str | None) -> Granted:
     """The next tokens of a session. Raises Refusal."""
     if not given:
         raise Refusal(400, "validation_failed", "refresh_token required")
+    await limited(request, "refreshes")
     return settled(await request.call(refreshing.refresh, Engine.of(request.hub), given))
 
 
@@ -173,134 +143,6 @@ def logout(db: Db, request: web.Request, user: Holder, scope: Scope = None) -> N
     if scope not in (None, "", "global", "local", "others"):
         raise Refusal(400, "validation_failed", f'Unsupported logout scope "{scope}"')
     signing.sign_out(db, user.id, session_id(user), scope or "global")
-
-
-# -- links and codes --------------------------------------------------------------------------------------
-
-
-@router.post("/otp", open_query=True, statuses=(422, 429))
-def otp(db: Db, request: web.Request, body: OtpIn, redirect_to: Redirect = None) -> dict[str, str]:
-    """Send a link and a code that sign in. The answer is the same whether or not there is an account."""
-    email, phone = named(body.email, body.phone, "Only an email address or phone number should be provided")
-    if email and body.channel:
-        raise Refusal(400, "validation_failed", "Channel should only be specified with Phone OTP")
-    flow = sending.challenge(body.code_challenge, body.code_challenge_method)
-    engine, here, data = Engine.of(request.hub), client(request, redirect_to), body.data or {}
-    if email:
-        links.magic(db, engine, email, body.create_user, data, here, flow)
-    elif phone:
-        if body.channel not in (None, "", "sms"):
-            raise Refusal(400, "validation_failed", "Invalid channel, supported values are 'sms'.")
-        links.text(db, engine, phone, body.create_user, data, here)
-    else:
-        raise Refusal(400, "validation_failed", "One of email or phone must be set")
-    return {}
-
-
-@router.post("/magiclink", open_query=True, statuses=(422, 429))
-def magiclink(db: Db, request: web.Request, body: OtpIn, redirect_to: Redirect = None) -> dict[str, str]:
-    """Send a link that signs in: `/otp` with an address."""
-    if not body.email:
-        raise Refusal(422, "validation_failed", "Password recovery requires an email")
-    flow = sending.challenge(body.code_challenge, body.code_challenge_method)
-    here = client(request, redirect_to)
-    links.magic(
-        db, Engine.of(request.hub), users.email(body.email), body.create_user, body.data or {}, here, flow
-    )
-    return {}
-
-
-@router.post("/recover", open_query=True, statuses=(429,))
-def recover(db: Db, request: web.Request, body: RecoverIn, redirect_to: Redirect = None) -> dict[str, str]:
-    """Send a link with which a forgotten password can be set anew. Unknown addresses get the same answer."""
-    if not body.email:
-        raise Refusal(400, "validation_failed", "Password recovery requires an email")
-    flow = sending.challenge(body.code_challenge, body.code_challenge_method)
-    links.recover(db, Engine.of(request.hub), users.email(body.email), client(request, redirect_to), flow)
-    return {}
-
-
-@router.post("/resend", open_query=True, statuses=(429,))
-def resend(db: Db, request: web.Request, body: ResendIn, redirect_to: Redirect = None) -> dict[str, str]:
-    """Send again what waits for an answer."""
-    kinds = "signup, email_change, sms, phone_change"
-    if body.type not in kinds.split(", "):
-        raise Refusal(400, "validation_failed", f"Missing one of these types: {kinds}")
-    email, phone = named(body.email, body.phone, "Only an email address or phone number should be provided.")
-    if not email and not phone:
-        raise Refusal(400, "validation_failed", "Missing email address or phone number")
-    if body.type == "signup" and not email:
-        raise Refusal(400, "validation_failed", "Type provided requires an email address")
-    if body.type == "sms" and not phone:
-        raise Refusal(400, "validation_failed", "Type provided requires a phone number")
-    flow = sending.challenge(body.code_challenge, body.code_challenge_method)
-    links.resend(
-        db, Engine.of(request.hub), body.type or "", email, phone, client(request, redirect_to), flow
-    )
-    return {}
-
-
-@router.post("/verify", open_query=True, statuses=(403, 422, 429))
-async def verify(request: web.Request, body: VerifyIn) -> SessionOut | dict[str, str]:
-    """Answer with a code, or with the token of a link."""
-    if not body.type:
-        raise Refusal(400, "validation_failed", "Verify requires a verification type")
-    if bool(body.token) == bool(body.token_hash):
-        raise Refusal(400, "validation_failed", "Verify requires either a token or a token hash")
-    if body.type not in links.OF_CODE:
-        raise Refusal(400, "validation_failed", "Unsupported verification type")
-    engine, here = Engine.of(request.hub), client(request)
-    if body.token_hash:
-        if body.email or body.phone or body.redirect_to:
-            raise Refusal(400, "validation_failed", "Only the token_hash and type should be provided")
-        outcome = await request.call(links.by_token, engine, body.type, body.token_hash, here)
-    else:
-        message = "Only an email address or phone number should be provided on verify"
-        email, phone = named(body.email, body.phone, message)
-        if not email and not phone:
-            raise Refusal(400, "validation_failed", message)
-        outcome = await request.call(links.by_code, engine, body.type, email, phone, body.token or "", here)
-    if isinstance(outcome, Half):
-        return {"msg": links.HALF, "code": "200"}
-    return session_out(settled(outcome))
-
-
-@router.get("/verify", status=303, open_query=True, media_type="text/plain")
-async def follow(
-    request: web.Request, token: Text = None, type: Text = None, redirect_to: Redirect = None
-) -> web.Reply:
-    """Follow a link: back to where it leads, with a session in the fragment or a code in the query."""
-    if not type:
-        raise Refusal(400, "validation_failed", "Verify requires a verification type")
-    if not token:
-        raise Refusal(400, "validation_failed", "Verify requires a token or a token hash")
-    here = client(request, redirect_to)
-    try:
-        outcome = await request.call(links.by_link, Engine.of(request.hub), type, token, here)
-    except Refusal as error:
-        outcome = error
-    return web.Reply("", 303, {"Location": destination(here.redirect_to, type, outcome, token)})
-
-
-def destination(to: str, kind: str, outcome: Followed | Half | Refusal, token: str) -> str:
-    """Where a browser goes after a link."""
-    parts = urlsplit(to)
-    in_query: dict[str, str] = {}
-    if isinstance(outcome, Refusal):
-        error = {401: "unauthorized_client", 403: "access_denied"}.get(outcome.status, "invalid_request")
-        shown = {"error": error, "error_code": outcome.code, "error_description": outcome.message}
-        in_query = shown if token.startswith(sending.PKCE) else {}
-        fragment = urlencode(shown | {"sb": ""})
-    elif isinstance(outcome, Half):
-        fragment = urlencode({"message": links.HALF, "sb": ""})
-    elif outcome.granted is None:
-        in_query, fragment = {"code": outcome.code or ""}, parts.fragment
-    else:
-        session = session_out(outcome.granted)
-        shown = {n: str(session[n]) for n in ("access_token", "expires_at", "expires_in", "refresh_token")}
-        fragment = urlencode(shown | {"token_type": "bearer", "type": kind, "sb": ""})
-    query = "&".join(filter(None, (parts.query, urlencode(in_query))))
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, query, fragment))
 
 
 # -- the account ------------------------------------------------------------------------------------------
@@ -350,60 +192,8 @@ async def reauthenticate(request: web.Request, user: Holder) -> dict[str, str]:
     return {}
 
 
-# -- about this server ------------------------------------------------------------------------------------
-
-
-@router.get("/settings", open_query=True, public=True)
-def settings(request: web.Request) -> dict[str, Any]:
-    """What is switched on."""
-    config = Engine.of(request.hub).config
-    return {
-        "external": {"anonymous_users": config.anonymous, "email": config.email, "phone": config.phone},
-        "disable_signup": not config.signup,
-        "mailer_autoconfirm": config.autoconfirm,
-        "phone_autoconfirm": config.phone_autoconfirm,
-        "sms_provider": "outbox" if config.phone else "",
-        "saml_enabled": False,
-        "passkeys_enabled": config.passkeys,
-    }
-
-
-@router.get("/health", open_query=True, public=True)
-def health() -> dict[str, str]:
-    """That it is there, and which version."""
-    return {"name": "backendhub jwt-auth", "version": __version__, "description": "Accounts and tokens"}
-
-
-@router.get("/.well-known/jwks.json", open_query=True, public=True)
-def jwks(db: Db) -> dict[str, Any]:
-    """The public keys that verify access tokens (RFC 7517)."""
-    return web.reply(tokens.jwks(db), headers={"Cache-Control": "public, max-age=600"})
-
-
-@router.get("/authorize", open_query=True, public=True, statuses=(400,))
-def authorize() -> dict[str, str]:
-    """Sign in through another provider: none is set up here."""
-    raise Refusal(400, "validation_failed", "Unsupported provider: provider is not enabled")
-
-
-@router.post("/sso", open_query=True, public=True, statuses=(404,))
-async def sso(request: web.Request) -> dict[str, str]:
-    """Sign in by SAML: not here."""
-    raise Refusal(404, "saml_provider_disabled", "SAML 2.0 is disabled")
-
-
-@router.get("/user/identities/authorize", open_query=True, statuses=(404,))
-def link_identity(user: Holder) -> dict[str, str]:
-    """Link another provider's account by hand: not here."""
-    raise Refusal(404, "manual_linking_disabled", "Manual linking is disabled")
-
-
-@router.delete("/user/identities/{identity_id}", open_query=True)
-def unlink_identity(identity_id: str, user: Holder) -> None:
-    """Unlink another provider's account by hand: not here."""
-    raise Refusal(404, "manual_linking_disabled", "Manual linking is disabled")
-
-
+api_links.add(router)
+api_about.add(router)
 api_factors.add(router)
 api_passkeys.add(router)
 api_admin.add(router)
@@ -445,4 +235,4 @@ def me(db: Db, user: Holder) -> UserOut:
 
 
 # Where a Supabase client looks: `createClient("http://127.0.0.1:8000", …)` asks below /auth/v1.
-router.routes.extend([replace(r, path="/auth/v1" + r.path, in_schema=False) for r in router.routes])
+router.alias("/auth/v1")

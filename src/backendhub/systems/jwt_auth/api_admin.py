@@ -10,20 +10,12 @@ from backendhub.kit import web
 from backendhub.kit.accounts import factors, passkeys, users
 from backendhub.kit.db import Db
 
+from .bodies import AdminFactorIn, AdminIn, InviteIn, LinkIn
 from .gates import ADMIN, ADMINISTRATOR, client
 from .models import Refusal
 from .service import Engine, administration, multifactor
 from .service.engine import account
-from .wire import (
-    AdminFactorIn,
-    AdminIn,
-    InviteIn,
-    LinkIn,
-    UserOut,
-    factor_out,
-    passkey_out,
-    user_out,
-)
+from .wire import UserOut, factor_out, passkey_out, user_out
 
 PAGE, MOST = 50, 1000
 Number = Annotated[

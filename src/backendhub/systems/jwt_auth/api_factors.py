@@ -8,10 +8,12 @@ from backendhub.kit import web
 from backendhub.kit.accounts import users
 from backendhub.kit.db import Db
 
+from .bodies import AnswerIn, FactorIn
 from .gates import Holder, client, session, session_id
+from .limiting import limited
 from .models import Refusal
 from .service import Engine, multifactor
-from .wire import AnswerIn, FactorIn, SessionOut, session_out
+from .wire import SessionOut, session_out
 
 
 def add(router: web.Router) -> None:
@@ -71,6 +73,7 @@ def challenge(db: Db, request: web.Request, factor_id: str, user: Holder) -> dic
 
 async def verify(request: web.Request, factor_id: str, body: AnswerIn, user: Holder) -> SessionOut:
     """Answer a challenge: the session rises to two factors (`aal2`), and those with one end."""
+    await limited(request, "answers")
     credential = body.webauthn.credential_response if body.webauthn else None
     answer = multifactor.Answer(body.challenge_id or "", body.code or "", credential)
     outcome = await request.call(

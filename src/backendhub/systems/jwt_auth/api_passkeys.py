@@ -8,10 +8,12 @@ from backendhub.kit import web
 from backendhub.kit.accounts import passkeys
 from backendhub.kit.db import Db
 
+from .bodies import PasskeyIn, PasskeyNameIn
 from .gates import Holder, client, session, session_id
+from .limiting import limited
 from .models import Refusal
 from .service import Engine, keys
-from .wire import PasskeyIn, PasskeyNameIn, SessionOut, passkey_out, session_out
+from .wire import SessionOut, passkey_out, session_out
 
 
 def add(router: web.Router) -> None:
@@ -68,6 +70,7 @@ async def answer(request: web.Request, body: PasskeyIn) -> SessionOut:
     """Sign in with what the authenticator answered."""
     engine = Engine.of(request.hub)
     keys.enabled(engine.config)
+    await limited(request, "sign-ins")
     challenge_id, credential = _answer(body)
     outcome = await request.call(keys.sign_in, engine, challenge_id, credential, client(request))
     if isinstance(outcome, Refusal):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from fastapi import Query
+
 from backendhub.kit import accounts, clock, web
-from backendhub.kit.accounts import Session, sessions
+from backendhub.kit.accounts import Session, sessions, users
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Unauthenticated
 from backendhub.kit.identity import Principal
 
-from .models import Client, Refusal
+from .bodies import NO_NUL
+from .models import Client, Granted, Refusal
 from .service.engine import Engine, redirect
 
 SERVICES = ("service_role", "supabase_admin")
@@ -18,6 +21,12 @@ SERVICE_ID = "00000000-0000-0000-0000-000000000000"
 Holder = Annotated[Principal, web.require(scope="account")]
 """An account with a credential that may manage it: an unscoped one, or one with the scope `account`."""
 
+Redirect = Annotated[
+    str | None,
+    Query(
+        max_length=2048, pattern=NO_NUL, description="Where a link leads, if `jwt_auth.redirects` allows it"
+    ),
+]
 AUTH = web.Authenticator(accounts.authenticate, accounts.SCHEMES)
 
 
@@ -70,6 +79,20 @@ def session_id(user: Principal) -> str:
     if user.session is None:
         raise Refusal(403, "session_not_found", "Session from session_id claim in JWT does not exist")
     return user.session
+
+
+def settled(outcome: Granted | Refusal) -> Granted:
+    """The grant; raises a refusal now that what it has noticed is committed."""
+    if isinstance(outcome, Refusal):
+        raise outcome
+    return outcome
+
+
+def named(email: str | None, phone: str | None, message: str) -> tuple[str | None, str | None]:
+    """The address or the number, one of them, in the form that is kept. Raises Refusal, Invalid."""
+    if email and phone:
+        raise Refusal(400, "validation_failed", message)
+    return (users.email(email) if email else None), (users.phone(phone) if phone else None)
 
 
 def client(request: web.Request, redirect_to: str | None = None) -> Client:

@@ -24,6 +24,7 @@ from .reading import MAX_INTEGER
 Json = dict[str, Any]
 TEXT: Json = {"type": "string", "pattern": NO_NUL}
 ANY: Json = {
+    "title": "JSON",
     "description": "Any JSON value",
     "anyOf": [
         {"type": ["null", "boolean", "number"]},

@@ -38,8 +38,8 @@ def parse(pairs: Sequence[tuple[str, str]], known: Known, *, strict: bool) -> As
 
 
 def _sort(reader: Reader) -> list[tuple[str, bool]]:
-    names = [reading.path(name) for name in (reader.take("_sort") or "").split(",") if name]
-    ways = [way.strip().lower() for way in (reader.take("_order") or "").split(",")]
+    names = [reading.path(name) for name in reader.names("_sort") if name]
+    ways = [way.strip().lower() for way in reader.names("_order")]
     if reader.strict and (wrong := [way for way in ways if way not in ("", "asc", "desc")]):
         raise Malformed(f"_order is {wrong[0][:40]!r}, neither asc nor desc.")
     return [(name, i < len(ways) and ways[i] == "desc") for i, name in enumerate(names)]

@@ -29,11 +29,7 @@ def parse(pairs: Sequence[tuple[str, str]], known: Known, *, strict: bool) -> As
     """A list as asked for. Raises Malformed for what cannot be read, and where it is strict for operators and fields
     that do not exist; else conditions with an unknown operator are passed over."""
     reader = Reader(pairs, strict=strict)
-    sort = [
-        (reading.path(name.lstrip("-")), name.startswith("-"))
-        for name in (reader.take("_sort") or "").split(",")
-        if name
-    ]
+    sort = [(reading.path(name.lstrip("-")), name.startswith("-")) for name in reader.names("_sort") if name]
     embed = reader.take_all("_embed")
     cursor, limit = reader.cursor()
     part = _part(reader)

@@ -63,6 +63,10 @@ class Reader:
         """The first value of a parameter, which is read with this; None where it is absent or empty."""
         return self.values.pop(name, [""])[0] or None
 
+    def names(self, name: str) -> list[str]:
+        """Names that are separated by commas; some clients repeat the parameter instead."""
+        return ",".join(self.values.pop(name, [])).split(",")
+
     def take_all(self, name: str) -> tuple[str, ...]:
         """The values of a parameter that may be repeated. Raises Malformed for too many."""
         given = self.values.pop(name, [])

@@ -127,8 +127,7 @@ def document(request: web.Request, config: Config, content: str, **more: str) ->
     encoded = content.encode()
     if config.version == 0 and "callback=" in request.query and (name := _callback(request)):
         script = f"/**/ typeof {name} === 'function' && {name}({content});".encode()
-        fields = headers(config, X_Content_Type_Options="nosniff", **more)
-        return web.Reply(script, 200, fields, media_type="text/javascript; charset=utf-8")
+        return web.Reply(script, 200, headers(config, **more), media_type="text/javascript; charset=utf-8")
     tag = web.etag(blake2b(encoded, digest_size=12).hexdigest())
     return web.Reply(encoded, 200, headers(config, **more), tag)
 

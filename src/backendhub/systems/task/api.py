@@ -25,13 +25,15 @@ from backendhub.kit.web.fields import (
     sort_pattern,
 )
 
-from . import service
+from . import api_todos, service
 from .models import Note, Priority, RecurMode, Stats, Status, Task
+from .owners import owner
 from .service import Completed
 
 router = web.Router(
     "To-dos with due dates, priorities, tags, dependencies and recurrence: the tasks of `backendhub task`, over HTTP. "
-    "Lists are paged by cursor (`Link: rel=next`), changes may be guarded by `If-Match`."
+    "Lists are paged by cursor (`Link: rel=next`), changes may be guarded by `If-Match`. `/todos` is the plain form. "
+    "With `--auth token` every account has tasks of its own."
 )
 
 
@@ -84,6 +86,7 @@ class NoteIn(BaseModel):
 @router.get("/tasks", statuses=(404,))
 def list_tasks(
     db: Db,
+    user: web.MaybeUser,
     status: Annotated[tuple[Status, ...], Query(description="Any of these", max_length=3)] = (),
     tag: Search = None,
     project: Search = None,
@@ -106,80 +109,85 @@ def list_tasks(
         text=q,
         due_before=due_before,
         due_after=due_after,
+        owner=owner(user),
     )
     return service.find(db, wanted, sort=sort, limit=limit, cursor=cursor)
 
 
-@router.post("/tasks", status=201, statuses=(404,))
-def add_task(db: Db, request: web.Request, body: TaskIn) -> Task:
+@router.post("/tasks", status=201, statuses=(404,), idempotent=True)
+def add_task(db: Db, user: web.MaybeUser, request: web.Request, body: TaskIn) -> Task:
     """Add a task."""
-    task = service.add(db, **body.values())
+    task = service.add(db, **body.values(), owner=owner(user, write=True))
     headers = {"Location": f"{request.prefix}/tasks/{task.id}"}
     return web.reply(task, headers=headers, etag=web.etag(task.revision))
 
 
 @router.get("/tasks/{id}")
-def get_task(db: Db, id: Id) -> Task:
+def get_task(db: Db, user: web.MaybeUser, id: Id) -> Task:
     """Read a task."""
-    task = service.get(db, id)
+    task = service.get(db, id, owner=owner(user))
     return web.reply(task, etag=web.etag(task.revision))
 
 
 @router.patch("/tasks/{id}", statuses=(409, 412))
-def edit_task(db: Db, id: Id, body: TaskPatch, if_match: Match = None) -> Task:
+def edit_task(db: Db, user: web.MaybeUser, id: Id, body: TaskPatch, if_match: Match = None) -> Task:
     """Change a task (JSON Merge Patch); setting `status` to done follows its recurrence.
 
     `If-Match` with the ETag of an earlier answer makes it fail with 412 where somebody else was faster.
     """
-    task = service.edit(db, id, body.values(), if_revision=web.revision(if_match))
+    mine = owner(user, write=True)
+    task = service.edit(db, id, body.values(), if_revision=web.revision(if_match), owner=mine)
     return web.reply(task, etag=web.etag(task.revision))
 
 
 @router.delete("/tasks/{id}", statuses=(412,))
-def delete_task(db: Db, id: Id, if_match: Match = None) -> None:
+def delete_task(db: Db, user: web.MaybeUser, id: Id, if_match: Match = None) -> None:
     """Delete a task. `If-Match` guards it as it does a change."""
-    service.remove(db, id, if_revision=web.revision(if_match))
+    service.remove(db, id, if_revision=web.revision(if_match), owner=owner(user, write=True))
 
 
 @router.post("/tasks/{id}/done")
-def complete_task(db: Db, id: Id) -> Task:
+def complete_task(db: Db, user: web.MaybeUser, id: Id) -> Task:
     """Mark a task as done; a repeating one is added again for its next date (see Location)."""
-    result: Completed = service.complete(db, id)
+    result: Completed = service.complete(db, id, owner=owner(user, write=True))
     headers = {"Location": f"/tasks/{result.next.id}"} if result.next else {}
     return web.reply(result.task, headers=headers, etag=web.etag(result.task.revision))
 
 
 @router.post("/tasks/{id}/start")
-def start_task(db: Db, id: Id) -> Task:
+def start_task(db: Db, user: web.MaybeUser, id: Id) -> Task:
     """Start working on a task."""
-    return service.start(db, id)
+    return service.start(db, id, owner=owner(user, write=True))
 
 
 @router.post("/tasks/{id}/stop")
-def stop_task(db: Db, id: Id) -> Task:
+def stop_task(db: Db, user: web.MaybeUser, id: Id) -> Task:
     """Stop working on a task."""
-    return service.stop(db, id)
+    return service.stop(db, id, owner=owner(user, write=True))
 
 
 @router.get("/tasks/{id}/notes")
-def list_notes(db: Db, id: Id) -> list[Note]:
+def list_notes(db: Db, user: web.MaybeUser, id: Id) -> list[Note]:
     """Read a task's notes."""
-    return service.detail(db, id).notes
+    return service.detail(db, id, owner=owner(user)).notes
 
 
 @router.post("/tasks/{id}/notes", status=201)
-def add_note(db: Db, id: Id, body: NoteIn) -> Note:
+def add_note(db: Db, user: web.MaybeUser, id: Id, body: NoteIn) -> Note:
     """Add a note to a task."""
-    return service.add_note(db, id, body.text)
+    return service.add_note(db, id, body.text, owner=owner(user, write=True))
 
 
 @router.get("/tags")
-def list_tags(db: Db) -> dict[str, int]:
+def list_tags(db: Db, user: web.MaybeUser) -> dict[str, int]:
     """Every tag and how many tasks have it."""
-    return dict(service.tag_counts(db))
+    return dict(service.tag_counts(db, owner=owner(user)))
 
 
 @router.get("/stats")
-def stats(db: Db) -> Stats:
+def stats(db: Db, user: web.MaybeUser) -> Stats:
     """Counts over all tasks."""
-    return service.stats(db)
+    return service.stats(db, owner=owner(user))
+
+
+api_todos.add(router)

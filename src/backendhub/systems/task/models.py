@@ -81,7 +81,10 @@ class Interval:
 
 
 class Filter(NamedTuple):
-    """Which tasks to list; every part that is given must hold. `due_before` is exclusive."""
+    """Which tasks to list; every part that is given must hold. `due_before` is exclusive.
+
+    `owner` is an account's id; None means those of whoever sits at this machine.
+    """
 
     statuses: tuple[Status, ...] = ()
     tag: str | None = None
@@ -91,6 +94,7 @@ class Filter(NamedTuple):
     due_before: str | None = None
     due_after: str | None = None
     ids: tuple[int, ...] | None = None
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +108,13 @@ class Stats:
     overdue: int
     done_last_7_days: int
     seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """A task in the plain form of `/todos`."""
+
+    id: int
+    title: str
+    description: str
+    status: Status

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backendhub.kit import clock, ids, paging, when
 from backendhub.kit.db import Db, as_dict
-from backendhub.kit.errors import Invalid, NotFound, PreconditionFailed
+from backendhub.kit.errors import Denied, HubError, Invalid, NotFound, PreconditionFailed
 
 from . import store
 from .models import Filter, Interval, Note, Priority, RecurMode, Stats, Status, Task
@@ -62,6 +62,7 @@ def wanted(
     text: str | None = None,
     due_before: str | None = None,
     due_after: str | None = None,
+    owner: str | None = None,
 ) -> Filter:
     """A filter from what was typed. Raises Invalid for a value that no task can have."""
     return Filter(
@@ -72,23 +73,32 @@ def wanted(
         text=text,
         due_before=when.stored(when.parse(due_before)) if due_before else None,
         due_after=when.stored(when.parse(due_after)) if due_after else None,
+        owner=owner,
     )
 
 
 # -- reading ----------------------------------------------------------------------------------------------
 
 
-def get(db: Db, id: int) -> Task:
-    """One task. Raises NotFound."""
-    task = db.one(Task, store.WHOLE[db.dialect], id=id)
+def get(db: Db, id: int, *, owner: str | None = None) -> Task:
+    """One task. Raises NotFound, Denied."""
+    task = db.one(Task, store.WHOLE[db.dialect], id=id, owner=owner or "")
     if task is None:
-        raise NotFound(f"There is no task {id}.", hint="backendhub task list")
+        raise _absent(db, id, owner)
     return task
 
 
-def detail(db: Db, id: int) -> Detail:
-    """One task with notes, tracked time and urgency. Raises NotFound."""
-    task = get(db, id)
+def _absent(db: Db, id: int, owner: str | None) -> HubError:
+    """Why an owner has no such task. An account is told that it is somebody else's; this machine's person has no use
+    for knowing that."""
+    if owner is not None and db.value(store.OWNER, id=id) is not None:
+        return Denied("This task belongs to somebody else.")
+    return NotFound(f"There is no task {id}.", hint="backendhub task list")
+
+
+def detail(db: Db, id: int, *, owner: str | None = None) -> Detail:
+    """One task with notes, tracked time and urgency. Raises NotFound, Denied."""
+    task = get(db, id, owner=owner)
     ranked = None if task.status is Status.DONE else rank_all(db, [task])[0]
     notes = db.all(Note, store.NOTES, id=id)
     return Detail(task, notes, db.all(Interval, store.INTERVALS, id=id), ranked)
@@ -140,18 +150,20 @@ def due_within(db: Db, span: str) -> list[Task]:
     return find_all(db, Filter(statuses=PENDING, due_before=bound), sort="due")
 
 
-def stats(db: Db) -> Stats:
+def stats(db: Db, *, owner: str | None = None) -> Stats:
     """Counts over all tasks and the time tracked."""
     now = clock.now()
     week_ago = store.stamp(now - timedelta(days=7))
-    row = store.stats(db, now=clock.iso(now), today=clock.today().isoformat(), week_ago=week_ago)
-    spent = (((i.stopped_at or now) - i.started_at) for i in db.all(Interval, store.ALL_INTERVALS))
+    mine, today = owner or "", clock.today().isoformat()
+    row = store.stats(db, owner=mine, now=clock.iso(now), today=today, week_ago=week_ago)
+    tracked = db.all(Interval, store.ALL_INTERVALS, owner=mine)
+    spent = (((i.stopped_at or now) - i.started_at) for i in tracked)
     return replace(row, seconds=int(sum(spent, timedelta()).total_seconds()))
 
 
-def tag_counts(db: Db) -> list[tuple[str, int]]:
+def tag_counts(db: Db, *, owner: str | None = None) -> list[tuple[str, int]]:
     """Every tag and how many tasks have it."""
-    return [(row[0], row[1]) for row in db.fetch(store.ALL_TAGS, {})]
+    return [(row[0], row[1]) for row in db.fetch(store.ALL_TAGS, {"owner": owner or ""})]
 
 
 # -- writing ----------------------------------------------------------------------------------------------
@@ -169,6 +181,7 @@ def add(
     every: str | None = None,
     every_after: str | None = None,
     status: str = Status.TODO,
+    owner: str | None = None,
     **fixed: Any,
 ) -> Task:
     """Adds a task. `every` repeats it by the calendar, `every_after` so long after it was done.
@@ -187,23 +200,26 @@ def add(
         values["due"] = values["due"] or clock.today().isoformat()
         values |= _recurrence(rule, RecurMode.FIXED if every else RecurMode.AFTER, values["due"])
     values |= {"uuid": ids.uuid7(), "revision": 1, "created_at": now, "updated_at": now} | fixed
+    values |= {} if owner is None else {"owner": owner}
     if values["status"] is Status.DONE:
         values.setdefault("done_at", values["updated_at"])
     task = db.insert(Task, "task", **values)
     if not tags and not depends_on:
         return task
     _set_tags(db, task.id, tags)
-    _set_needs(db, task.id, depends_on)
+    _set_needs(db, task.id, depends_on, owner)
     return replace(task, tags=_clean_tags(tags), depends_on=tuple(sorted(set(depends_on))))
 
 
-def edit(db: Db, id: int, changes: Mapping[str, Any], *, if_revision: int | None = None) -> Task:
+def edit(
+    db: Db, id: int, changes: Mapping[str, Any], *, if_revision: int | None = None, owner: str | None = None
+) -> Task:
     """Changes fields of a task: a key that is missing stays, None clears.
 
-    `status` goes through the same rules as the verbs. Raises NotFound, Invalid, and PreconditionFailed where
+    `status` goes through the same rules as the verbs. Raises NotFound, Denied, Invalid, and PreconditionFailed where
     the task is no longer at `if_revision`.
     """
-    task = _stored(db, id)
+    task = _stored(db, id, owner)
     if if_revision is not None and task.revision != if_revision:
         raise PreconditionFailed(
             f"Task {id} was changed in the meantime.", hint="read it again, then change it"
@@ -220,29 +236,29 @@ def edit(db: Db, id: int, changes: Mapping[str, Any], *, if_revision: int | None
         _set_tags(db, id, changes["tags"] or ())
     if "depends_on" in changes:
         db.run(store.CLEAR_DEPS, task_id=id)
-        _set_needs(db, id, changes["depends_on"] or ())
+        _set_needs(db, id, changes["depends_on"] or (), owner)
     task = _touch(db, task, **values)
     if target is not task.status:
         moves = {
-            Status.DONE: lambda: complete(db, id).task,
-            Status.IN_PROGRESS: lambda: start(db, id, track=False),
+            Status.DONE: lambda: complete(db, id, owner=owner).task,
+            Status.IN_PROGRESS: lambda: start(db, id, track=False, owner=owner),
         }
-        return moves.get(target, lambda: stop(db, id))()
+        return moves.get(target, lambda: stop(db, id, owner=owner))()
     return _whole(db, task)
 
 
-def remove(db: Db, id: int, *, if_revision: int | None = None) -> Task:
-    """Deletes a task and what hangs on it. Raises NotFound, PreconditionFailed."""
-    task = get(db, id)
+def remove(db: Db, id: int, *, if_revision: int | None = None, owner: str | None = None) -> Task:
+    """Deletes a task and what hangs on it. Raises NotFound, Denied, PreconditionFailed."""
+    task = get(db, id, owner=owner)
     if if_revision is not None and task.revision != if_revision:
         raise PreconditionFailed(f"Task {id} was changed in the meantime.", hint="read it again")
     db.run(store.DELETE, id=id)
     return task
 
 
-def start(db: Db, id: int, *, track: bool = True) -> Task:
-    """Marks a task as in progress and, with `track`, starts its clock. Raises NotFound."""
-    task = _stored(db, id)
+def start(db: Db, id: int, *, track: bool = True, owner: str | None = None) -> Task:
+    """Marks a task as in progress and, with `track`, starts its clock. Raises NotFound, Denied."""
+    task = _stored(db, id, owner)
     running = any(i.stopped_at is None for i in db.all(Interval, store.INTERVALS, id=id))
     if track and not running:
         db.insert(Interval, "task_interval", task_id=id, started_at=clock.now())
@@ -251,30 +267,31 @@ def start(db: Db, id: int, *, track: bool = True) -> Task:
     return _whole(db, task)
 
 
-def stop(db: Db, id: int) -> Task:
-    """Puts a task back to todo and stops its clock. Raises NotFound."""
-    task = _stored(db, id)
+def stop(db: Db, id: int, *, owner: str | None = None) -> Task:
+    """Puts a task back to todo and stops its clock. Raises NotFound, Denied."""
+    task = _stored(db, id, owner)
     db.run(store.STOP, id=id, at=clock.now())
     if task.status is not Status.TODO:
         task = _touch(db, task, status=Status.TODO, done_at=None)
     return _whole(db, task)
 
 
-def complete(db: Db, id: int) -> Completed:
-    """Marks a task as done; a repeating one spawns exactly one successor. Raises NotFound."""
-    task = _stored(db, id)
+def complete(db: Db, id: int, *, owner: str | None = None) -> Completed:
+    """Marks a task as done; a repeating one spawns exactly one successor. Raises NotFound, Denied."""
+    task = _stored(db, id, owner)
     if task.status is Status.DONE:
         return Completed(_whole(db, task), already=True)
     db.run(store.STOP, id=id, at=clock.now())
     done = _whole(db, _touch(db, task, status=Status.DONE, done_at=clock.now()))
     if task.recur_rule is None or db.one(Task, store.SPAWNED, id=id) is not None:
         return Completed(done)
-    return Completed(done, next=_spawn(db, done))
+    return Completed(done, next=_spawn(db, done, owner))
 
 
-def require(db: Db, wanted: Sequence[int]) -> None:
-    """Raises NotFound that names every id that does not exist, before anything is changed."""
-    found = {t.id for t in store.select(db, Filter(ids=tuple(wanted)), _BY_ID, limit=len(wanted) + 1)}
+def require(db: Db, wanted: Sequence[int], *, owner: str | None = None) -> None:
+    """Raises NotFound that names every id that its owner does not have, before anything is changed."""
+    named = Filter(ids=tuple(wanted), owner=owner)
+    found = {t.id for t in store.select(db, named, _BY_ID, limit=len(wanted) + 1)}
     if missing := [str(i) for i in wanted if i not in found]:
         raise NotFound(
             f"There is no task {', '.join(missing)}."
@@ -284,9 +301,9 @@ def require(db: Db, wanted: Sequence[int]) -> None:
         )
 
 
-def add_note(db: Db, id: int, text: str) -> Note:
-    """Adds a remark to a task. Raises NotFound, Invalid."""
-    task = _stored(db, id)
+def add_note(db: Db, id: int, text: str, *, owner: str | None = None) -> Note:
+    """Adds a remark to a task. Raises NotFound, Denied, Invalid."""
+    task = _stored(db, id, owner)
     note = db.insert(Note, "task_note", task_id=id, text=_text(text, "note"), created_at=clock.now())
     _touch(db, task)
     return note
@@ -295,7 +312,7 @@ def add_note(db: Db, id: int, text: str) -> Note:
 _BY_ID = paging.order("id", store.SORTS)
 
 
-def _spawn(db: Db, done: Task) -> Task:
+def _spawn(db: Db, done: Task, owner: str | None) -> Task:
     """The successor of a repeating task that was just done."""
     now = clock.now()
     values = {n: getattr(done, n) for n in ("description", "priority", "project", "recur_rule", "recur_mode")}
@@ -306,16 +323,17 @@ def _spawn(db: Db, done: Task) -> Task:
         "revision": 1,
         "created_at": now,
         "updated_at": now,
+        "owner": owner,
     }
     task = db.insert(Task, "task", **values)
     _set_tags(db, task.id, done.tags)
     return replace(task, tags=done.tags)
 
 
-def _stored(db: Db, id: int) -> Task:
-    task = db.one(Task, store.ONE, id=id)
+def _stored(db: Db, id: int, owner: str | None) -> Task:
+    task = db.one(Task, store.ONE, id=id, owner=owner or "")
     if task is None:
-        raise NotFound(f"There is no task {id}.", hint="backendhub task list")
+        raise _absent(db, id, owner)
     return task
 
 
@@ -354,10 +372,10 @@ def _set_tags(db: Db, id: int, tags: Sequence[str]) -> None:
         db.run_many(store.ADD_TAG, [{"task_id": id, "tag": tag} for tag in _clean_tags(tags)])
 
 
-def _set_needs(db: Db, id: int, needs: Sequence[int]) -> None:
+def _set_needs(db: Db, id: int, needs: Sequence[int], owner: str | None = None) -> None:
     if not needs:
         return
-    require(db, list(needs))
+    require(db, list(needs), owner=owner)
     for need in needs:
         if need == id or db.value(store.CYCLE, task_id=id, needs_id=need):
             raise Invalid(f"Task {id} cannot wait for task {need}: that would be a circle.")

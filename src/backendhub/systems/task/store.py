@@ -24,26 +24,41 @@ SORTS = {
 
 SEARCH = search.Index("task_search", {"description": 4, "notes": 1})
 TASK = columns(Task)
-ONE = f"SELECT {TASK} FROM task WHERE id = :id"
+# Whose a task is: an account's, or ('') of whoever sits at this machine.
+MINE = "coalesce(owner, '') = :owner"
+ONE = f"SELECT {TASK} FROM task WHERE id = :id AND {MINE}"
+OWNER = "SELECT coalesce(owner, '') FROM task WHERE id = :id"
 # One task with its tags and dependencies in one statement.
 WHOLE = {
     "sqlite": (
         f"SELECT {TASK}, (SELECT json_group_array(tag) FROM (SELECT tag FROM task_tag WHERE task_id = :id ORDER BY tag)), "
         "(SELECT json_group_array(needs_id) FROM (SELECT needs_id FROM task_dep WHERE task_id = :id ORDER BY needs_id)) "
-        "FROM task WHERE id = :id"
+        f"FROM task WHERE id = :id AND {MINE}"
     ),
     "postgres": (
         f"SELECT {TASK}, coalesce((SELECT CAST(json_agg(tag ORDER BY tag) AS text) FROM task_tag WHERE task_id = :id), '[]'), "
         "coalesce((SELECT CAST(json_agg(needs_id ORDER BY needs_id) AS text) FROM task_dep WHERE task_id = :id), '[]') "
-        "FROM task WHERE id = :id"
+        f"FROM task WHERE id = :id AND {MINE}"
     ),
 }
+# In the plain form of /todos, whose pages have numbers: only the index is walked to the first row of one.
+_PLAIN = "id, description, coalesce(details, ''), status"
+_LISTED = f"{MINE} AND (CAST(:status AS text) IS NULL OR status = :status)"
+TODO = f"SELECT {_PLAIN} FROM task WHERE id = :id"
+TODOS = f"""
+SELECT {_PLAIN} FROM task WHERE id IN (SELECT id FROM task WHERE {_LISTED} ORDER BY id LIMIT :limit OFFSET :skip)
+ORDER BY id"""
+COUNT_TODOS = f"SELECT count(*) FROM task WHERE {_LISTED}"
+SET_DETAILS = "UPDATE task SET details = :details, updated_at = :now WHERE id = :id"
 DELETE = "DELETE FROM task WHERE id = :id"
 SPAWNED = f"SELECT {TASK} FROM task WHERE recur_from = :id"
 
 ADD_TAG = "INSERT INTO task_tag (task_id, tag) VALUES (:task_id, :tag) ON CONFLICT DO NOTHING"
 CLEAR_TAGS = "DELETE FROM task_tag WHERE task_id = :task_id"
-ALL_TAGS = "SELECT tag, count(*) FROM task_tag GROUP BY tag ORDER BY tag"
+ALL_TAGS = (
+    "SELECT g.tag, count(*) FROM task_tag g JOIN task t ON t.id = g.task_id "
+    f"WHERE {MINE} GROUP BY g.tag ORDER BY g.tag"
+)
 
 ADD_DEP = "INSERT INTO task_dep (task_id, needs_id) VALUES (:task_id, :needs_id) ON CONFLICT DO NOTHING"
 CLEAR_DEPS = "DELETE FROM task_dep WHERE task_id = :task_id"
@@ -65,9 +80,11 @@ BLOCKING = (
 NOTES = f"SELECT {columns(Note)} FROM task_note WHERE task_id = :id ORDER BY id"
 INTERVALS = f"SELECT {columns(Interval)} FROM task_interval WHERE task_id = :id ORDER BY id"
 STOP = "UPDATE task_interval SET stopped_at = :at WHERE task_id = :id AND stopped_at IS NULL"
-ALL_INTERVALS = f"SELECT {columns(Interval)} FROM task_interval"
+ALL_INTERVALS = (
+    f"SELECT {columns(Interval, 'i')} FROM task_interval i JOIN task t ON t.id = i.task_id WHERE {MINE}"
+)
 
-STATS = """
+STATS = f"""
 SELECT count(*),
   coalesce(sum(CASE WHEN status = 'todo' THEN 1 ELSE 0 END), 0),
   coalesce(sum(CASE WHEN status = 'in-progress' THEN 1 ELSE 0 END), 0),
@@ -75,7 +92,7 @@ SELECT count(*),
   coalesce(sum(CASE WHEN status <> 'done' AND ((length(due) = 10 AND due < :today) OR (length(due) > 10 AND due < :now)) THEN 1 ELSE 0 END), 0),
   coalesce(sum(CASE WHEN status = 'done' AND done_at >= :week_ago THEN 1 ELSE 0 END), 0),
   0
-FROM task"""
+FROM task WHERE {MINE}"""
 
 
 def stamp(moment: datetime) -> str:
@@ -86,7 +103,9 @@ def stamp(moment: datetime) -> str:
 def select_sql(db: Db, wanted: Filter, by: Order, cursor: str | None = None) -> tuple[str, dict[str, Any]]:
     """The listing for a filter, and its parameters apart from `:limit`."""
     after, params = by.after(cursor)
-    where = [] if cursor is None else [after]
+    where = ["t.owner IS NULL" if wanted.owner is None else "t.owner = :owner"]
+    where += [] if cursor is None else [after]
+    params |= {} if wanted.owner is None else {"owner": wanted.owner}
     if wanted.statuses:
         marks = ", ".join(f":status{i}" for i in range(len(wanted.statuses)))
         where.append(f"t.status IN ({marks})")
@@ -111,7 +130,7 @@ def select_sql(db: Db, wanted: Filter, by: Order, cursor: str | None = None) -> 
         condition, found = SEARCH.condition(db, wanted.text, "t.id")
         where.append(condition)
         params |= found
-    condition = " AND ".join(where) or "TRUE"
+    condition = " AND ".join(where)
     return f"SELECT {columns(Task, 't')} FROM task t WHERE {condition} ORDER BY {by.sql} LIMIT :limit", params
 
 
@@ -140,8 +159,8 @@ def needs(db: Db, ids: Iterable[int]) -> list[tuple[int, int]]:
     return [(row[0], row[1]) for row in db.fetch(sql, {"ids": list(ids)})]
 
 
-def stats(db: Db, *, now: str, today: str, week_ago: str) -> Stats:
+def stats(db: Db, *, owner: str, now: str, today: str, week_ago: str) -> Stats:
     """Counts over all tasks; a whole-day due is over when the day is, a time when it has come."""
-    row = db.one(Stats, STATS, now=now, today=today, week_ago=week_ago)
+    row = db.one(Stats, STATS, owner=owner, now=now, today=today, week_ago=week_ago)
     assert row is not None
     return row

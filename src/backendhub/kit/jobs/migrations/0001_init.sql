@@ -1,11 +1,11 @@
 -- A job is a row. `due_at` says when somebody may take it next: the time to run of one that is scheduled, the end of
--- the lease of one that is running. `attempts` only ever grows and so names one run of a job (a fencing token).
+-- the lease of one that is running. `attempts` only ever grows and so names one run of a job (a fencing token). One that waits has an older one of the same serial key before it.
 CREATE TABLE jobs_job (
   id {pk},
   name TEXT NOT NULL,
   queue TEXT NOT NULL,
   priority BIGINT NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ('scheduled', 'ready', 'running', 'done', 'dead', 'cancelled')),
+  state TEXT NOT NULL CHECK (state IN ('scheduled', 'waiting', 'ready', 'running', 'done', 'dead', 'cancelled')),
   unique_key TEXT,
   serial TEXT,
   payload TEXT NOT NULL,
@@ -28,7 +28,8 @@ CREATE TABLE jobs_job (
 
 -- One job waits under a key; while it runs, the next one may already wait. (SQLite finds a partial index by one of
 -- the terms of an OR, not by a member of an IN.)
-CREATE UNIQUE INDEX jobs_job_unique ON jobs_job (name, unique_key) WHERE state = 'scheduled' OR state = 'ready';
+CREATE UNIQUE INDEX jobs_job_unique ON jobs_job (name, unique_key)
+  WHERE state = 'scheduled' OR state = 'waiting' OR state = 'ready';
 CREATE INDEX jobs_job_ready ON jobs_job (queue, priority DESC, id) WHERE state = 'ready';
 CREATE INDEX jobs_job_due ON jobs_job (state, due_at) WHERE state = 'scheduled' OR state = 'running';
 CREATE INDEX jobs_job_serial ON jobs_job (serial, id) WHERE serial IS NOT NULL AND finished_at IS NULL;

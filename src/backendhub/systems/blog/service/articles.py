@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from backendhub.kit import clock, ids, jobs, paging
+from backendhub.kit import clock, ids, jobs, outbox, paging
 from backendhub.kit.db import Db
 from backendhub.kit.errors import PreconditionFailed, Unauthenticated
 from backendhub.kit.identity import Principal
@@ -42,7 +42,7 @@ MAX_TAGS_SHOWN = 1_000
 
 def get(db: Db, ref: Ref, *, who: Principal | None = None) -> Article:
     """One article. Those that are not out yet exist for their author and administrators only. Raises NotFound."""
-    article = _stored(db, ref, who.id if who else None)
+    article = _stored(db, ref)
     if article is None or not (_is_out(article) or owns(who, article.author_id)):
         raise missing("article", ref)
     return article
@@ -54,44 +54,44 @@ def find(
     *,
     who: Principal | None = None,
     limit: int = 20,
-    offset: int = 0,
-    whole: bool = False,
-) -> Listing:
-    """Articles by offset, the newest first, and how many there are (two statements). `limit` is cut to 100.
-
-    Raises Unauthenticated for drafts, scheduled articles or a feed of nobody.
-    """
-    wanted, viewer, now = _seen_by(wanted, who), who.id if who else None, clock.precise()
-    rows = store.select(
-        db,
-        wanted,
-        _order(wanted),
-        viewer=viewer,
-        now=now,
-        limit=min(limit, MAX_PAGE),
-        offset=offset,
-        whole=whole,
-    )
-    # A first page that is not full says itself how many there are.
-    full = bool(offset) or len(rows) == min(limit, MAX_PAGE)
-    return Listing(rows, store.count(db, wanted, viewer=viewer, now=now) if full else len(rows))
-
-
-def page(
-    db: Db,
-    wanted: Filter = Filter(),
-    *,
-    who: Principal | None = None,
-    limit: int = 20,
     cursor: str | None = None,
-) -> tuple[paging.Page[Article], int]:
-    """A page of articles with their texts by cursor, and how many there are. Raises as `find`, and NotFound."""
-    wanted, viewer, now = _seen_by(wanted, who), who.id if who else None, clock.precise()
-    by = _order(wanted)
-    rows = store.select(db, wanted, by, viewer=viewer, now=now, limit=limit + 1, cursor=cursor, whole=True)
-    full = cursor is not None or len(rows) > limit
-    count = store.count(db, wanted, viewer=viewer, now=now) if full else len(rows)
-    return paging.page(rows, limit, by), count
+) -> paging.Page[Article]:
+    """A page of articles, the newest first. Raises NotFound for a foreign cursor, and Unauthenticated for drafts,
+    scheduled articles or a feed of nobody."""
+    by, now = _order(wanted), clock.precise()
+    sql, params = store.select_sql(db, store.WHOLE, _seen_by(wanted, who), by, _id(who), now, cursor)
+    return paging.page(db.all(Article, sql, **params, limit=limit + 1, offset=0), limit, by)
+
+
+def count(db: Db, wanted: Filter = Filter(), *, who: Principal | None = None) -> int:
+    """How many articles match. Raises Unauthenticated as `find` does."""
+    return store.count(db, _seen_by(wanted, who), _id(who), clock.precise())
+
+
+def shown(db: Db, slug: str, *, who: Principal | None = None) -> str:
+    """One article as Conduit's JSON. Raises NotFound as `get` does."""
+    admin = who is not None and who.is_(ADMIN)
+    text: str | None = db.value(
+        store.SHOWN_TO[db.dialect], slug=slug, viewer=_id(who), admin=admin, now=clock.precise()
+    )
+    if text is None:
+        raise missing("article", slug)
+    return text
+
+
+def listed(
+    db: Db, wanted: Filter = Filter(), *, who: Principal | None = None, limit: int = 20, offset: int = 0
+) -> Listing:
+    """Articles by offset as Conduit's JSON, without their texts, the newest first (two statements).
+
+    `limit` is cut to 100. Raises Unauthenticated as `find` does.
+    """
+    wanted, now, limit = _seen_by(wanted, who), clock.precise(), min(limit, MAX_PAGE)
+    sql, params = store.select_sql(db, store.ENTRY[db.dialect], wanted, _order(wanted), _id(who), now)
+    rows = db.fetch(sql, {**params, "limit": limit, "offset": offset})
+    # A first page that is not full says itself how many there are.
+    full = bool(offset) or len(rows) == limit
+    return Listing([row[0] for row in rows], store.count(db, wanted, _id(who), now) if full else len(rows))
 
 
 def tags(db: Db) -> list[tuple[str, int]]:
@@ -125,9 +125,12 @@ def _is_out(article: Article) -> bool:
     return article.state(clock.precise()) is State.PUBLISHED
 
 
-def _stored(db: Db, ref: Ref, viewer: str | None) -> Article | None:
-    by = store.BY_SLUG if isinstance(ref, str) else store.BY_ID
-    return db.one(Article, by, ref=ref, viewer=viewer)
+def _id(who: Principal | None) -> str | None:
+    return who.id if who is not None else None
+
+
+def _stored(db: Db, ref: Ref) -> Article | None:
+    return db.one(Article, store.BY_SLUG if isinstance(ref, str) else store.BY_ID, ref=ref)
 
 
 # -- writing -----------------------------------------------------------------------------------------------
@@ -166,7 +169,7 @@ def add(
     )
     id = int(db.value(store.INSERT, slug=_free_slug(db, slugs.slug(title)), **values))
     announce(db, id)
-    return _whole(db, id, who)
+    return _whole(db, id)
 
 
 def edit(
@@ -188,7 +191,7 @@ def edit(
     db.update(Article, "blog_article", article.id, **values, updated_at=max(now, later))
     if "publish_at" in values:
         announce(db, article.id)
-    return _whole(db, article.id, who)
+    return _whole(db, article.id)
 
 
 def remove(db: Db, who: Principal, ref: Ref, *, if_revision: int | None = None) -> None:
@@ -199,12 +202,16 @@ def remove(db: Db, who: Principal, ref: Ref, *, if_revision: int | None = None) 
 
 
 def announce(db: Db, id: int) -> bool:
-    """Notes that an article is out, once; for one that is not yet, a job does it when it is due.
+    """Publishes the event `blog.published` of an article that is out, once; where it is not yet, a job does it then.
 
     No reader waits for this: an article is visible from its time on.
     """
     now = clock.precise()
-    if db.run(store.ANNOUNCE, id=id, now=now):
+    rows = db.fetch(store.ANNOUNCE, {"id": id, "now": now})
+    if rows:
+        uuid, slug, title, author, at = rows[0]
+        about = {"id": id, "uuid": uuid, "slug": slug, "title": title, "author": author, "publishAt": at}
+        outbox.publish(db, "blog.published", about, key=uuid)
         return True
     due = db.value(store.PUBLISH_AT, id=id)
     if due is not None and (at := clock.parse(due)) > now:
@@ -212,23 +219,20 @@ def announce(db: Db, id: int) -> bool:
     return False
 
 
-def favorite(db: Db, who: Principal, slug: str) -> Article:
+def favorite(db: Db, who: Principal, slug: str) -> None:
     """Marks an article as a favourite; once more changes nothing. Raises NotFound."""
     article = get(db, slug, who=who)
     with while_there("article", slug):
         db.run(store.FAVORITE, viewer=who.id, id=article.id, now=clock.precise())
-    return _whole(db, article.id, who)
 
 
-def unfavorite(db: Db, who: Principal, slug: str) -> Article:
+def unfavorite(db: Db, who: Principal, slug: str) -> None:
     """Takes the mark away again. Raises NotFound."""
-    article = get(db, slug, who=who)
-    db.run(store.UNFAVORITE, viewer=who.id, id=article.id)
-    return _whole(db, article.id, who)
+    db.run(store.UNFAVORITE, viewer=who.id, id=get(db, slug, who=who).id)
 
 
-def _whole(db: Db, id: int, who: Principal) -> Article:
-    article = _stored(db, id, who.id)
+def _whole(db: Db, id: int) -> Article:
+    article = _stored(db, id)
     if article is None:  # deleted by somebody else in between
         raise missing("article", id)
     return article
@@ -242,7 +246,7 @@ def _own(db: Db, who: Principal, ref: Ref) -> Article:
 
 
 def _stale(db: Db, article: Article) -> Exception:
-    if _stored(db, article.id, None) is None:
+    if _stored(db, article.id) is None:
         return missing("article", article.slug)
     return PreconditionFailed(
         "The article was changed in the meantime.", hint="read it again, then change it"
@@ -258,7 +262,7 @@ def _changes(article: Article, changes: Mapping[str, Any], now: datetime) -> dic
         elif field in changes and field != "description":
             raise bad(field, "blank", "can't be blank")
     if "description" in changes and changes["description"] is None:
-        values["description"] = markdown.excerpt(values.get("body") or article.body or "")
+        values["description"] = markdown.excerpt(values.get("body") or article.body)
     if "category" in changes:
         values["category"] = word("category", changes["category"])
     if "tags" in changes:

@@ -1,0 +1,2 @@
+-- needs: audit
+-- Changes of accounts are noted in the audit log. There is nothing to change here: this says what has to be there.

@@ -1,0 +1,86 @@
+"""Signatures of webhooks: Standard Webhooks (https://www.standardwebhooks.com), and a place for others.
+
+`webhook-id` names the message (the same for every attempt), `webhook-timestamp` the attempt in Unix seconds, and
+`webhook-signature` is a list of `v1,<base64 of HMAC-SHA256>` over `id.timestamp.body`, one for each secret that holds.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Protocol
+
+from backendhub.kit import clock
+from backendhub.kit.errors import Invalid, Unauthenticated
+
+PREFIX = "whsec_"
+TOLERANCE_S = 300
+"""How far the timestamp of a received message may be off."""
+
+
+class Signer(Protocol):
+    """How messages to an endpoint are signed."""
+
+    def secret(self) -> str:
+        """A new secret."""
+
+    def headers(self, secrets: Sequence[str], id: str, at: datetime, body: bytes) -> dict[str, str]:
+        """The headers of one attempt, signed with every secret."""
+
+
+class Standard:
+    """Standard Webhooks, symmetric (`v1`)."""
+
+    def secret(self) -> str:
+        """`whsec_` and 32 random bytes."""
+        return PREFIX + b64encode(os.urandom(32)).decode()
+
+    def headers(self, secrets: Sequence[str], id: str, at: datetime, body: bytes) -> dict[str, str]:
+        """`webhook-id`, `webhook-timestamp` and `webhook-signature`."""
+        stamp = str(int(at.timestamp()))
+        signatures = " ".join("v1," + b64encode(_mac(secret, id, stamp, body)).decode() for secret in secrets)
+        return {"webhook-id": id, "webhook-timestamp": stamp, "webhook-signature": signatures}
+
+
+SIGNERS: dict[str, Signer] = {"standard": Standard()}
+"""The ways to sign, by name; a part that speaks another dialect adds its own."""
+
+
+def verify(secret: str, headers: Mapping[str, str], body: bytes, *, tolerance: float = TOLERANCE_S) -> str:
+    """The id of a received message (lower-case header names) whose signature and time are right.
+
+    Raises Unauthenticated otherwise. Ask `outbox.once` whether it comes for the first time.
+    """
+    id, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    if not id or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
+        raise Unauthenticated("The message is not signed.")
+    if abs(clock.precise().timestamp() - int(stamp)) > tolerance:
+        raise Unauthenticated("The message is too old, or a clock is wrong.")
+    expected = b64encode(_mac(secret, id, stamp, body)).decode()
+    for signature in headers.get("webhook-signature", "").split():
+        version, _, value = signature.partition(",")
+        if version == "v1" and hmac.compare_digest(value.encode(), expected.encode()):
+            return id
+    raise Unauthenticated("The signature of the message is wrong.")
+
+
+def _mac(secret: str, id: str, stamp: str, body: bytes) -> bytes:
+    return hmac.new(key(secret), f"{id}.{stamp}.".encode() + body, sha256).digest()
+
+
+def key(secret: str) -> bytes:
+    """The bytes of a secret. Raises Invalid unless it is `whsec_` and the base64 of 24 to 64 bytes."""
+    text = secret.removeprefix(PREFIX)
+    try:
+        found = b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except ValueError:
+        found = b""
+    if not 24 <= len(found) <= 64:
+        raise Invalid(
+            "A secret is `whsec_` and the base64 of 24 to 64 bytes.", hint="leave it out to have one made"
+        )
+    return found

@@ -1,0 +1,2 @@
+-- Articles that are out are told to whoever listens.
+-- needs: outbox
