@@ -27,7 +27,8 @@ FLAGS = {
 class Spot:
     """Something of a plan that can be had: a seat, a table, a booth, or an area with so many places.
 
-    `row` names the line of seats that it stands in, `place` its number there; neighbours are in the same row.
+    `row` names the line of seats that it stands in, `place` its number there; neighbours are in the same row. `whole`:
+    the table (also that of a seat) or area is drawn to be had as a whole.
     """
 
     label: str
@@ -150,7 +151,8 @@ def _chart(chart: Mapping[str, Any], place: _Place) -> Iterator[Spot]:
             seats=len(table.get("seats") or ()),
             **place.common(first, center["x"], center["y"]),
         )
-        yield from _line(table.get("seats") or (), table["label"], "table", place)
+        whole = bool(table.get("bookAsAWhole"))
+        yield from _line(table.get("seats") or (), table["label"], "table", place, whole)
     for booth in chart.get("booths") or ():
         center = booth.get("center") or {"x": 0.0, "y": 0.0}
         yield Spot(
@@ -171,7 +173,9 @@ def _chart(chart: Mapping[str, Any], place: _Place) -> Iterator[Spot]:
         )
 
 
-def _line(seats: Sequence[Mapping[str, Any]], parent: str, kind: str, place: _Place) -> Iterator[Spot]:
+def _line(
+    seats: Sequence[Mapping[str, Any]], parent: str, kind: str, place: _Place, whole: bool | None = None
+) -> Iterator[Spot]:
     labels = [place.label(parent, str(seat["label"])) for seat in seats]
     for n, seat in enumerate(seats):
         yield Spot(
@@ -180,6 +184,7 @@ def _line(seats: Sequence[Mapping[str, Any]], parent: str, kind: str, place: _Pl
             str(seat["label"]),
             parent,
             kind,
+            whole=whole,
             row=place.label(parent),
             place=n,
             left=labels[n - 1] if n else None,

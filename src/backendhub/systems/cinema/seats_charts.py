@@ -27,12 +27,11 @@ from .seats_shapes import (
     checked,
     workspace_shape,
 )
-from .service import charts, reports
+from .service import charts
 from .wire import (
     basic_user,
     chart_routes,
     public_routes,
-    report_routes,
     system_routes,
     workspace,
     workspace_routes,
@@ -110,6 +109,13 @@ def update_workspace(db: Db, user: web.CurrentUser, key: str, body: WorkspaceIn)
     """Rename a workspace."""
     found = charts.workspace(db, key, workspace(db, user).company)
     return workspace_shape(charts.change_workspace(db, found, name=body.name))
+
+
+@workspace_routes.post("/actions/set-default/{key}", status=204)
+def set_default_workspace(db: Db, user: web.CurrentUser, key: str) -> None:
+    """Make a workspace the company's default."""
+    found = charts.workspace(db, key, workspace(db, user).company)
+    charts.change_workspace(db, found, is_default=True)
 
 
 @workspace_routes.post("/{key}/actions/{action}")
@@ -333,44 +339,6 @@ def remove_category(db: Db, user: web.CurrentUser, key: str, category: str) -> N
     found = _one(db, user, key)
     listed = plan.categories(charts.drawing(db, found))
     charts.update(db, found, listed=[c for c in listed if str(c["key"]) != category])
-
-
-# -- reports -----------------------------------------------------------------------------------------------
-
-Whole = Annotated[str, Query(alias="bookWholeTables", max_length=10)]
-Version = Annotated[str, Query(max_length=10)]
-
-
-def _items(db: Db, user: web.CurrentUser, key: str, side: str, whole: str, version: str) -> list[Some]:
-    if side not in reports.OF_CHART:
-        raise Gone("REPORT_NOT_FOUND", f"There is no report {side}.")
-    found = _one(db, user, key)
-    drawing = charts.drawing(db, found, version)
-    tables = whole in ("true", "True")
-    labels = {str(c["key"]): str(c["label"]) for c in plan.categories(drawing)}
-    spots = [
-        s
-        for s in plan.spots(drawing)
-        if (s.kind != plan.TABLE or tables) and not (tables and s.parent_kind == "table")
-    ]
-    return reports.items_of_chart(spots, labels)
-
-
-@report_routes.get("/charts/{key}/{side}", statuses=(404,))
-def chart_report(
-    db: Db, user: web.CurrentUser, key: str, side: str, whole: Whole = "", version: Version = "published"
-) -> Some:
-    """What a chart holds, `byLabel`, `byObjectType`, `byCategoryKey`, `byCategoryLabel`, `bySection`, `byZone`."""
-    return reports.grouped(_items(db, user, key, side, whole, version), side)
-
-
-@report_routes.get("/charts/{key}/{side}/summary", statuses=(404,))
-def chart_summary(
-    db: Db, user: web.CurrentUser, key: str, side: str, whole: Whole = "", version: Version = "published"
-) -> Some:
-    """How many that is."""
-    found = reports.weighed_chart(_items(db, user, key, side, whole, version))
-    return reports.summary(found, side, [s for s in reports.OF_CHART if s != "byLabel"])
 
 
 def _png(spots: list[plan.Spot]) -> bytes:

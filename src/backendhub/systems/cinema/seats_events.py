@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import date, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import Body, Query
+from fastapi import Query
 
-from backendhub.kit import clock, web
+from backendhub.kit import web
 from backendhub.kit.db import Db
 
 from .models import Event, Gone, Refused
@@ -18,24 +16,19 @@ from .seats_shapes import (
     ANY_TYPE,
     BatchIn,
     BestStatusIn,
-    ChannelIn,
-    ChannelsIn,
-    EditForSaleIn,
     EventIn,
     EventsIn,
     ExtraIn,
-    ForSaleIn,
     ObjectsIn,
     Some,
     TokenIn,
     change_shape,
     event_shape,
     object_shapes,
-    stamp,
     token_shape,
 )
-from .service import charts, events, reports, seats, tokens
-from .wire import event_routes, report_routes, token_routes, workspace
+from .service import charts, events, seats, tokens
+from .wire import event_routes, token_routes, workspace
 
 SORTS = {
     "objectLabel": lambda s: s["objectLabel"],
@@ -291,115 +284,6 @@ def _placed(shapes: list[Some], after: int | None, before: int | None, limit: in
     return page
 
 
-# -- for sale ----------------------------------------------------------------------------------------------
-
-
-@event_routes.post("/{key}/actions/mark-as-for-sale", status=204, consumes=ANY_TYPE, statuses=(404,))
-def mark_for_sale(db: Db, user: web.CurrentUser, key: str, body: ForSaleIn) -> None:
-    """These are for sale, and nothing else."""
-    _mark(db, user, key, True, body)
-
-
-@event_routes.post("/{key}/actions/mark-as-not-for-sale", status=204, consumes=ANY_TYPE, statuses=(404,))
-def mark_not_for_sale(db: Db, user: web.CurrentUser, key: str, body: ForSaleIn) -> None:
-    """These are not for sale, everything else is."""
-    _mark(db, user, key, False, body)
-
-
-@event_routes.post("/{key}/actions/mark-everything-as-for-sale", status=204, statuses=(404,))
-def mark_everything(db: Db, user: web.CurrentUser, key: str) -> None:
-    """Everything is for sale."""
-    events.change(db, _one(db, user, key), for_sale=None)
-
-
-@event_routes.post("/{key}/actions/edit-for-sale-config", consumes=ANY_TYPE, statuses=(404,))
-def edit_for_sale(db: Db, user: web.CurrentUser, key: str, body: EditForSaleIn) -> Some:
-    """Put some objects up for sale and take others from it."""
-    return _edited(db, user, key, body)
-
-
-@event_routes.post("/actions/edit-for-sale-config", consumes=ANY_TYPE, statuses=(404,))
-def edit_for_sale_of_events(db: Db, user: web.CurrentUser, body: Annotated[Some, Body()]) -> Some:
-    """The same for several events."""
-    found = body.get("events")
-    if not isinstance(found, dict):
-        raise Refused("GENERAL_ERROR", "#: required key [events] not found")
-    return {key: _edited(db, user, key, EditForSaleIn.model_validate(each)) for key, each in found.items()}
-
-
-def _edited(db: Db, user: web.CurrentUser, key: str, body: EditForSaleIn) -> Some:
-    changed = events.edit_for_sale(
-        db,
-        _one(db, user, key),
-        add=[i.model_dump() for i in body.forSale or ()],
-        remove=[i.model_dump() for i in body.notForSale or ()],
-    )
-    limits = {
-        "rateLimitRemainingCalls": 9,
-        "rateLimitResetDate": stamp(clock.precise() + timedelta(minutes=1)),
-    }
-    return {"forSaleConfig": changed.for_sale, "rateLimitInfo": limits}
-
-
-def _mark(db: Db, user: web.CurrentUser, key: str, for_sale: bool, body: ForSaleIn) -> None:
-    events.set_for_sale(
-        db,
-        _one(db, user, key),
-        for_sale,
-        objects=body.objects,
-        area_places=body.areaPlaces,
-        categories=body.categories,
-    )
-
-
-# -- channels ----------------------------------------------------------------------------------------------
-
-
-@event_routes.post("/{key}/channels", status=204, consumes=ANY_TYPE, statuses=(400, 404))
-def add_channels(
-    db: Db, user: web.CurrentUser, key: str, body: Annotated[ChannelIn | list[ChannelIn], Body()]
-) -> None:
-    """Add a channel, or several."""
-    given = body if isinstance(body, list) else [body]
-    events.add_channels(db, _one(db, user, key), [_channel(c) for c in given])
-
-
-@event_routes.post("/{key}/channels/replace", status=204, consumes=ANY_TYPE, statuses=(404,))
-def replace_channels(db: Db, user: web.CurrentUser, key: str, body: ChannelsIn) -> None:
-    """These channels and no others."""
-    events.replace_channels(db, _one(db, user, key), [_channel(c) for c in body.channels])
-
-
-@event_routes.post("/{key}/channels/{channel}", status=204, consumes=ANY_TYPE, statuses=(404,))
-def update_channel(db: Db, user: web.CurrentUser, key: str, channel: str, body: ChannelIn) -> None:
-    """Change a channel."""
-    events.update_channel(db, _one(db, user, key), channel, body.model_dump(exclude_unset=True))
-
-
-@event_routes.delete("/{key}/channels/{channel}", statuses=(404,))
-def remove_channel(db: Db, user: web.CurrentUser, key: str, channel: str) -> None:
-    """Remove a channel."""
-    events.remove_channel(db, _one(db, user, key), channel)
-
-
-@event_routes.post("/{key}/channels/{channel}/objects", status=204, consumes=ANY_TYPE, statuses=(404,))
-def add_to_channel(db: Db, user: web.CurrentUser, key: str, channel: str, body: ChannelIn) -> None:
-    """Sell these objects through a channel."""
-    events.channel_objects(db, _one(db, user, key), channel, body.model_dump(), there=True)
-
-
-@event_routes.delete("/{key}/channels/{channel}/objects", consumes=ANY_TYPE, statuses=(404,))
-def remove_from_channel(db: Db, user: web.CurrentUser, key: str, channel: str, body: ChannelIn) -> None:
-    """Sell them through it no longer."""
-    events.channel_objects(db, _one(db, user, key), channel, body.model_dump(), there=False)
-
-
-def _channel(body: ChannelIn) -> Some:
-    if body.key is None:
-        raise Refused("GENERAL_ERROR", "#: required key [key] not found")
-    return body.model_dump()
-
-
 # -- baskets -----------------------------------------------------------------------------------------------
 
 
@@ -425,68 +309,3 @@ def extend_token(db: Db, user: web.CurrentUser, token: str, body: TokenIn) -> So
     own = workspace(db, user)
     ttl = timedelta(minutes=15 if body.expiresInMinutes is None else max(0, body.expiresInMinutes))
     return token_shape(tokens.extend(db, tokens.get(db, own, token), ttl), own)
-
-
-# -- reports -----------------------------------------------------------------------------------------------
-
-
-@report_routes.get("/events/{key}", statuses=(404,))
-def event_list(db: Db, user: web.CurrentUser, key: str) -> Any:
-    """Every object of an event by label; as CSV for a name that ends in `.csv`."""
-    if key.endswith(".csv"):
-        return _csv(_items(db, user, key.removesuffix(".csv")))
-    return _items(db, user, key)
-
-
-@report_routes.get("/events/{key}/{side}", statuses=(404,))
-def event_report(db: Db, user: web.CurrentUser, key: str, side: str) -> Some:
-    """How an event stands, by any side: `byStatus`, `byObjectType`, `byCategoryKey`, `byLabel`, `byOrderId`, …"""
-    _known(side)
-    return reports.grouped(_items(db, user, key), side)
-
-
-@report_routes.get("/events/{key}/{side}/summary", statuses=(404,))
-def event_summary(db: Db, user: web.CurrentUser, key: str, side: str) -> Some:
-    """How many that is."""
-    _known(side)
-    seen = seats.view(db, _one(db, user, key))
-    found = reports.weighed(seen, reports.items_of_event(seen))
-    return reports.summary(found, side, reports.SUMMED)
-
-
-@report_routes.get("/events/{key}/{side}/summary/deep", statuses=(404,))
-def event_deep_summary(db: Db, user: web.CurrentUser, key: str, side: str) -> Some:
-    """The same a storey deeper."""
-    _known(side)
-    seen = seats.view(db, _one(db, user, key))
-    found = reports.weighed(seen, reports.items_of_event(seen))
-    return reports.deep_summary(found, side, reports.SUMMED)
-
-
-@report_routes.get("/events/{key}/{side}/{value:path}", statuses=(404,))
-def event_report_of(db: Db, user: web.CurrentUser, key: str, side: str, value: str) -> Some:
-    """One group of a report."""
-    _known(side)
-    found = reports.grouped(_items(db, user, key), side)
-    return {value: found[value]} if value in found else {}
-
-
-def _known(side: str) -> None:
-    if side not in reports.SIDES:
-        raise Gone("REPORT_NOT_FOUND", f"There is no report {side}.")
-
-
-def _items(db: Db, user: web.CurrentUser, key: str) -> list[Some]:
-    found = reports.items_of_event(seats.view(db, _one(db, user, key)))
-    return sorted(found, key=lambda item: item["label"])
-
-
-def _csv(items: list[Some]) -> web.Reply:
-    names = [
-        name for name in (items[0] if items else {"label": None}) if name not in ("labels", "ids", "holds")
-    ]
-    out = io.StringIO()
-    writer = csv.DictWriter(out, names, extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(items)
-    return web.Reply(out.getvalue(), media_type="text/csv")

@@ -141,7 +141,7 @@ def counts(event: Event, spot: Spot) -> bool:
     if spot.kind == TABLE:
         return _whole(event, spot.label, bool(spot.whole))
     if spot.kind == SEAT and spot.parent_kind == "table":
-        return not _whole(event, spot.row, False)
+        return not _whole(event, spot.row, bool(spot.whole))
     return True
 
 

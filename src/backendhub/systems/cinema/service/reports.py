@@ -142,6 +142,8 @@ def value(item: Item, side: str) -> str:
 def grouped(items: Sequence[Item], side: str) -> dict[str, list[Item]]:
     """The items of a report, by a side."""
     groups: dict[str, list[Item]] = {kind: [] for kind in TYPES} if side == "byObjectType" else {}
+    if side == "byZone":
+        groups["NO_ZONE"] = []
     for item in items:
         groups.setdefault(value(item, side), []).append(item)
     return groups

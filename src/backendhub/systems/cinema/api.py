@@ -1,8 +1,0 @@
-"""`backendhub serve cinema`: films, shows and bookings, and the wire of seats.io's clients."""
-
-from __future__ import annotations
-
-from . import seats_charts, seats_events
-from .wire import router
-
-__all__ = ["router", "seats_charts", "seats_events"]
