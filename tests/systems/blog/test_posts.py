@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from backendhub.kit import accounts
+from backendhub import registry
+from backendhub.kit import accounts, web
 from backendhub.kit.db.sqlite import SqliteDb
 from backendhub.systems.blog import demo
 
@@ -120,6 +121,26 @@ def test_guests_write_and_change_what_is_theirs_alone(http: Any, hub: Any) -> No
     hub.settings.flags["blog.guests"] = "false"
     assert http.post("/posts", json=POST).status_code == 401
     assert http.get("/posts").status_code == 200
+
+
+def test_no_guest_writes_where_everybody_is_asked_who_they_are(http: Any, hub: Any) -> None:
+    theirs = http.post(
+        "/posts", json=POST
+    ).json()  # from before: `serve blog`, and now `serve blog --auth token`
+    hub.settings.flags |= {"auth": "token", "blog.guests": "true"}
+    known = web.Authenticator(accounts.authenticate, accounts.SCHEMES)
+    application: Any = web.build_app([registry.find("blog")], hub, single=True, log_format="none", auth=known)
+    with type(http)(application, raise_server_exceptions=False) as asking:
+        for method, path, body in (
+            ("POST", "/posts", POST),
+            ("PUT", f"/posts/{theirs['id']}", POST),
+            ("PATCH", f"/posts/{theirs['id']}", {"title": "x"}),
+            ("DELETE", f"/posts/{theirs['id']}", None),
+        ):
+            answer = asking.request(method, path, json=body)
+            assert answer.status_code == 401 and "www-authenticate" in answer.headers, method
+        assert asking.get("/posts").json() == [theirs]
+        assert asking.post("/posts", json=POST, headers=token(asking)).json()["author"] == "amira"
 
 
 def test_nobody_is_taken_for_the_guest(http: Any) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from html import unescape
 from typing import Any
 
 import pytest
 
 from backendhub import registry
-from backendhub.kit import web
+from backendhub.kit import mail, web
 from backendhub.kit.accounts import users
 from backendhub.kit.accounts.passwords import Passwords
 from backendhub.kit.db import Db, Store, connect
 from backendhub.kit.hub import Hub
+from backendhub.kit.mail.read import Opened, opened
 from backendhub.kit.settings import Settings
 from backendhub.systems.jwt_auth import store as statements
 
@@ -59,7 +62,10 @@ class Auth:
         return self.post("/token?grant_type=refresh_token", refresh_token=token)
 
     def sent(self, to: str = "ada@example.com") -> list[dict[str, Any]]:
-        """Messages to an address, the newest first."""
+        """Mails to an address or text messages to a number, the newest first, with the link and code in them."""
+        if "@" in to:
+            mails = self.hub.read(lambda db: mail.find(db, limit=200))
+            return [_read(opened(m)) for m in mails if m.recipients == [to]]
         rows = self.hub.read(lambda db: db.fetch(statements.MESSAGES, {"recipient": to}))
         return [{"template": t, **json.loads(data)} for t, data in rows]
 
@@ -74,6 +80,32 @@ class Auth:
             return api_keys.make(db, user.id, name="test")[1]
 
         return self.hub.unit(make)
+
+
+SUBJECTS = {
+    "Confirm your address": "signup",
+    "Your link to sign in": "magiclink",
+    "Set a new password": "recovery",
+    "You are invited": "invite",
+    "Confirm the change of your address": "email_change_current",
+    "Confirm your new address": "email_change_new",
+    "Your code": "reauthentication",
+}
+
+
+def _read(found: Opened) -> dict[str, Any]:
+    """What somebody who reads a mail finds in it. Its HTML has to say the same."""
+    link, code = re.search(r"http\S+/verify\?\S+", found.text), re.search(r"\b\d{6,10}$", found.text, re.M)
+    assert code is not None
+    html = unescape(found.html or "")
+    assert f">{code[0]}<" in html
+    assert (f'href="{link[0]}"' in html) if link is not None else ("href" not in html)
+    return {
+        "template": SUBJECTS[found.subject],
+        "link": link[0] if link is not None else None,
+        "code": code[0],
+        "text": found.text,
+    }
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +129,14 @@ def store(engine: str, request: pytest.FixtureRequest) -> Iterator[Store]:
 
 
 def _empty(db: Db) -> None:
-    for table in ("accounts_user", "accounts_signing_key", "accounts_challenge", "jwt_auth_message"):
+    for table in (
+        "accounts_user",
+        "accounts_signing_key",
+        "accounts_challenge",
+        "jwt_auth_message",
+        "mail_message",
+        "jobs_job",
+    ):
         db.run(f"DELETE FROM {table}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from backendhub.kit import mail
+from backendhub.kit.accounts import users
+from backendhub.kit.errors import Invalid
+from backendhub.kit.mail.read import opened
+from backendhub.systems.jwt_auth.models import Client
+from backendhub.systems.jwt_auth.service import Engine, registering
 
 VERIFIER = "v" * 50
 CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
@@ -40,14 +48,62 @@ def test_an_address_is_confirmed_by_its_link(careful: Any) -> None:
     assert "access_token" not in pending
     assert "email_confirmed_at" not in pending
     assert careful.sign_in().json()["error_code"] == "email_not_confirmed"
-    mail = careful.sent()[0]
-    assert mail["template"] == "signup"
-    assert mail["link"].startswith("http://127.0.0.1:8000/verify?token=")
-    session = fragment(careful.get(path(mail["link"])))
+    told = careful.sent()[0]
+    assert told["template"] == "signup"
+    assert told["link"].startswith("http://127.0.0.1:8000/verify?token=")
+    session = fragment(careful.get(path(told["link"])))
     assert careful.get("/user", session["access_token"]).json()["email_confirmed_at"]
     assert session["type"] == "signup"
-    assert fragment(careful.get(path(mail["link"])))["error_code"] == "otp_expired"
+    assert fragment(careful.get(path(told["link"])))["error_code"] == "otp_expired"
     assert careful.sign_in().status_code == 200
+
+
+def test_what_confirms_is_in_the_outbox_with_the_account(careful: Any) -> None:
+    careful.sign_up()
+    (sent,) = careful.hub.read(mail.find)
+    assert (sent.state, sent.recipients, sent.subject) == (
+        "queued",
+        ["ada@example.com"],
+        "Confirm your address",
+    )
+    found = opened(sent)
+    assert "http://localhost:3000" in found.text and found.html is not None
+    waiting = careful.hub.read(lambda db: db.fetch("SELECT name, queue, payload FROM jobs_job", {}))
+    assert [(name, queue, json.loads(payload)) for name, queue, payload in waiting] == [
+        ("mail.send", "mail", {"message": sent.id})
+    ]
+    session = fragment(careful.get(path(careful.sent()[0]["link"])))
+    assert careful.get("/user", session["access_token"]).json()["email_confirmed_at"]
+
+
+def test_the_mail_goes_with_its_commit(careful: Any) -> None:
+    engine = Engine.of(careful.hub)
+
+    def torn(db: Any) -> None:
+        here = Client(None, None, "http://localhost:3000")
+        registering.sign_up(db, engine, registering.NewUser("ada@example.com", None, None, {}), here)
+        assert len(mail.find(db)) == 1
+        raise Invalid("Something else went wrong.")
+
+    with pytest.raises(Invalid):
+        careful.hub.unit(torn)
+    assert careful.sent() == []
+
+
+@pytest.mark.parametrize("email", ["jörg@example.com", ".ada@example.com", "ada@exa_mple.com"])
+def test_addresses_that_get_no_mail_are_refused_alike(careful: Any, email: str) -> None:
+    careful.hub.unit(lambda db: users.add(db, email=email, email_confirmed=True))
+    for route, more in (
+        ("/recover", {}),
+        ("/otp", {}),
+        ("/magiclink", {}),
+        ("/resend", {"type": "signup"}),
+        ("/signup", {"password": "correct horse battery"}),
+    ):
+        known = careful.post(route, email=email, **more)
+        unknown = careful.post(route, email=f"x{email}" if email[0] != "." else f".x{email[1:]}", **more)
+        assert (known.status_code, known.json()["error_code"]) == (400, "validation_failed"), route
+        assert (unknown.status_code, unknown.json()["error_code"]) == (400, "validation_failed"), route
 
 
 def test_or_by_its_code(careful: Any) -> None:
@@ -62,14 +118,14 @@ def test_or_by_its_code(careful: Any) -> None:
 
 def test_a_few_wrong_guesses_burn_a_code_and_not_its_link(careful: Any) -> None:
     careful.sign_up()
-    mail = careful.sent()[0]
+    told = careful.sent()[0]
     for n in range(5):
-        guess = f"{(int(mail['code']) + 1 + n) % 1_000_000:06}"
+        guess = f"{(int(told['code']) + 1 + n) % 1_000_000:06}"
         assert careful.post("/verify", type="signup", email="ada@example.com", token=guess).status_code == 403
     assert (
-        careful.post("/verify", type="signup", email="ada@example.com", token=mail["code"]).status_code == 403
+        careful.post("/verify", type="signup", email="ada@example.com", token=told["code"]).status_code == 403
     )
-    assert fragment(careful.get(path(mail["link"])))["access_token"]
+    assert fragment(careful.get(path(told["link"])))["access_token"]
 
 
 def test_the_newest_link_replaces_the_others(careful: Any) -> None:
@@ -82,11 +138,11 @@ def test_the_newest_link_replaces_the_others(careful: Any) -> None:
 
 def test_links_and_codes_run_out(careful: Any, frozen: Callable[[str], None]) -> None:
     careful.sign_up()
-    mail = careful.sent()[0]
+    told = careful.sent()[0]
     frozen("2026-01-05T10:00:01Z")
-    assert fragment(careful.get(path(mail["link"])))["error_code"] == "otp_expired"
+    assert fragment(careful.get(path(told["link"])))["error_code"] == "otp_expired"
     assert (
-        careful.post("/verify", type="email", email="ada@example.com", token=mail["code"]).status_code == 403
+        careful.post("/verify", type="email", email="ada@example.com", token=told["code"]).status_code == 403
     )
 
 
@@ -171,6 +227,9 @@ def test_a_change_of_address_needs_both(careful: Any) -> None:
     asked = careful.put("/user", token, email="lovelace@example.com").json()
     assert (asked["email"], asked["new_email"]) == ("ada@example.com", "lovelace@example.com")
     old, new = careful.sent("ada@example.com")[0], careful.sent("lovelace@example.com")[0]
+    assert (
+        all("lovelace@example.com" in m["text"] for m in (old, new)) and "ada@example.com" not in new["text"]
+    )
     half = careful.get(path(new["link"]))
     assert "confirm" in fragment(half)["message"]
     assert careful.get("/user", token).json()["email"] == "ada@example.com"
@@ -265,6 +324,7 @@ def test_a_new_password_may_need_a_code(served: Callable[..., Any], frozen: Call
     needs = auth.put("/user", token, password="and one more of them")
     assert needs.json()["error_code"] == "reauthentication_needed"
     assert auth.get("/reauthenticate", token).status_code == 200
+    assert (auth.sent()[0]["template"], auth.sent()[0]["link"]) == ("reauthentication", None)
     code = auth.sent()[0]["code"]
     bad = auth.put("/user", token, password="and one more of them", nonce="x")
     assert bad.json()["error_code"] == "reauthentication_not_valid"

@@ -17,6 +17,7 @@ from backendhub.kit.errors import Denied, Unauthenticated
 from backendhub.kit.identity import Principal
 from backendhub.kit.output import camel
 from backendhub.kit.paging import Page
+from backendhub.kit.settings import Settings
 from backendhub.kit.web.fields import Cursor, Id, Limit, Match, When
 
 from . import feeds
@@ -116,9 +117,14 @@ def _writer(db: Db, request: web.Request, user: Principal | None) -> Principal:
     """Who writes: the user, or the guest where guests are welcome. Raises Unauthenticated."""
     if user is not None:
         return user
-    if not request.hub.settings.flag("blog.guests") or _from_elsewhere(request):
+    if not _welcome(request.hub.settings) or _from_elsewhere(request):
         raise Unauthenticated("This needs credentials.", hint="send Authorization: Bearer TOKEN")
     return guests.ensure(db)
+
+
+def _welcome(settings: Settings) -> bool:
+    """Whether guests may write: never where the server asks everybody who they are (`--auth token`)."""
+    return settings.get("auth") != "token" and settings.flag("blog.guests")
 
 
 def _from_elsewhere(request: web.Request) -> bool:

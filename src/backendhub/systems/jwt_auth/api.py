@@ -16,7 +16,7 @@ from backendhub.kit.hub import Hub
 from . import api_about, api_admin, api_factors, api_links, api_passkeys
 from .bodies import NO_NUL, SignUpIn, TokenIn, UserIn
 from .dialect import GOTRUE
-from .gates import AUTH, Holder, Redirect, client, named, session, session_id, settled
+from .gates import AUTH, Holder, Redirect, client, mailbox, named, session, session_id, settled
 from .limiting import limited
 from .models import Account, Granted, Refusal
 from .service import Engine, changing, refreshing, registering, sending, signing
@@ -161,7 +161,7 @@ async def update_user(
     """Change metadata and password at once, address and number once they have agreed."""
     engine, here = Engine.of(request.hub), client(request, redirect_to)
     held = await request.read(session, user)
-    email = users.email(body.email) if body.email else None
+    email = mailbox(body.email) if body.email else None
     phone = users.phone(body.phone) if body.phone else None
     if body.app_metadata is not None:
         raise Refusal(403, "not_admin", "Updating app_metadata requires admin privileges")

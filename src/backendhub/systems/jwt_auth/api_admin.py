@@ -11,7 +11,7 @@ from backendhub.kit.accounts import factors, passkeys, users
 from backendhub.kit.db import Db
 
 from .bodies import AdminFactorIn, AdminIn, InviteIn, LinkIn
-from .gates import ADMIN, ADMINISTRATOR, client
+from .gates import ADMIN, ADMINISTRATOR, client, mailbox
 from .models import Refusal
 from .service import Engine, administration, multifactor
 from .service.engine import account
@@ -143,7 +143,7 @@ def delete_passkey(db: Db, user_id: str, passkey_id: str) -> None:
 
 def invite(db: Db, request: web.Request, body: InviteIn) -> UserOut:
     """Add an account for an address and send it the link that confirms."""
-    email = users.email(body.email or "")
+    email = mailbox(body.email or "")
     return user_out(
         administration.invite(db, Engine.of(request.hub), email, body.data or {}, client(request))
     )

@@ -8,11 +8,10 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from fastapi import Query
 
 from backendhub.kit import web
-from backendhub.kit.accounts import users
 from backendhub.kit.db import Db
 
 from .bodies import NO_NUL, OtpIn, RecoverIn, ResendIn, VerifyIn
-from .gates import Redirect, client, named, settled
+from .gates import Redirect, client, mailbox, named, settled
 from .limiting import limited, slow
 from .models import Refusal
 from .service import Engine, links, sending
@@ -59,7 +58,7 @@ def magiclink(db: Db, request: web.Request, body: OtpIn, redirect_to: Redirect =
     flow = sending.challenge(body.code_challenge, body.code_challenge_method)
     here = client(request, redirect_to)
     links.magic(
-        db, Engine.of(request.hub), users.email(body.email), body.create_user, body.data or {}, here, flow
+        db, Engine.of(request.hub), mailbox(body.email), body.create_user, body.data or {}, here, flow
     )
     return {}
 
@@ -70,7 +69,7 @@ def recover(db: Db, request: web.Request, body: RecoverIn, redirect_to: Redirect
     if not body.email:
         raise Refusal(400, "validation_failed", "Password recovery requires an email")
     flow = sending.challenge(body.code_challenge, body.code_challenge_method)
-    links.recover(db, Engine.of(request.hub), users.email(body.email), client(request, redirect_to), flow)
+    links.recover(db, Engine.of(request.hub), mailbox(body.email), client(request, redirect_to), flow)
     return {}
 
 

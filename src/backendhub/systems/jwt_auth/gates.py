@@ -11,6 +11,7 @@ from backendhub.kit.accounts import Session, sessions, users
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Unauthenticated
 from backendhub.kit.identity import Principal
+from backendhub.kit.mail import compose
 
 from .bodies import NO_NUL
 from .models import Client, Granted, Refusal
@@ -92,7 +93,15 @@ def named(email: str | None, phone: str | None, message: str) -> tuple[str | Non
     """The address or the number, one of them, in the form that is kept. Raises Refusal, Invalid."""
     if email and phone:
         raise Refusal(400, "validation_failed", message)
-    return (users.email(email) if email else None), (users.phone(phone) if phone else None)
+    return (mailbox(email) if email else None), (users.phone(phone) if phone else None)
+
+
+def mailbox(text: str) -> str:
+    """An address that mail can be sent to, in the form that is kept. Raises Invalid, before anybody looks whether there is
+    such an account: else the refusal to write to it would tell."""
+    kept = users.email(text)
+    compose.address(kept)
+    return kept
 
 
 def client(request: web.Request, redirect_to: str | None = None) -> Client:

@@ -1,4 +1,4 @@
-"""Every SQL statement of flows and messages."""
+"""Every SQL statement of flows and text messages."""
 
 from __future__ import annotations
 
@@ -22,11 +22,9 @@ USE_FLOW = "DELETE FROM jwt_auth_flow WHERE id = :id"
 SWEEP_FLOWS = "DELETE FROM jwt_auth_flow WHERE expires_at < :before"
 
 INSERT_MESSAGE = """
-INSERT INTO jwt_auth_message (id, channel, recipient, template, data, created_at)
-VALUES (:id, :channel, :recipient, :template, :data, :now)"""
-MESSAGES = (
-    "SELECT template, data FROM jwt_auth_message WHERE recipient = :recipient ORDER BY id DESC LIMIT 20"
-)
+INSERT INTO jwt_auth_message (id, recipient, purpose, data, created_at)
+VALUES (:id, :recipient, :purpose, :data, :now)"""
+MESSAGES = "SELECT purpose, data FROM jwt_auth_message WHERE recipient = :recipient ORDER BY id DESC LIMIT 20"
 
 USER = columns(User)
 COUNT = "SELECT count(*) FROM accounts_user WHERE deleted_at IS NULL"

@@ -1,4 +1,4 @@
--- needs: accounts
+-- needs: accounts mail
 -- Flows with a code challenge (PKCE, RFC 7636): begun where a mail is asked for, ended where its link was followed.
 CREATE TABLE jwt_auth_flow (
   id TEXT PRIMARY KEY,
@@ -13,12 +13,11 @@ CREATE TABLE jwt_auth_flow (
 CREATE INDEX jwt_auth_flow_user ON jwt_auth_flow (user_id, purpose, created_at);
 CREATE INDEX jwt_auth_flow_expires ON jwt_auth_flow (expires_at);
 
--- Text messages: written in the commit that asks for them.
+-- Text messages to phones: written in the commit that asks for them. Mail is in the outbox of kit/mail.
 CREATE TABLE jwt_auth_message (
   id TEXT PRIMARY KEY,
-  channel TEXT NOT NULL CHECK (channel IN ('email', 'sms')),
   recipient TEXT NOT NULL,
-  template TEXT NOT NULL,
+  purpose TEXT NOT NULL,
   data TEXT NOT NULL, -- JSON object
   created_at TEXT NOT NULL
 );

@@ -102,7 +102,7 @@ def challenge(db: Db, engine: Engine, user_id: str, factor_id: str, client: Clie
             429, "over_sms_send_rate_limit", "For security purposes, you can only request this later."
         )
     code = factors.digits(engine.config.otp_digits)
-    sending.message(db, "sms", factor.phone or "", "mfa", {"code": code})
+    sending.message(db, factor.phone or "", "mfa", {"code": code})
     hashed = factors.hashed(factor.id, code)
     return Questioned(factor, factors.challenge(db, "phone", factor=factor, data=hashed, ip=client.ip))
 

@@ -1,4 +1,8 @@
-"""What is sent by mail and text message, written in the commit of the change that it belongs to."""
+"""What is sent by mail and text message, in the commit of the change that it belongs to.
+
+Mail goes through `kit/mail`. Text messages are only written down (table `jwt_auth_message`): there is no gateway to hand
+them to.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from backendhub.kit import clock
+from backendhub.kit import mail as outbox
 from backendhub.kit.accounts import User, one_time
 from backendhub.kit.accounts.secret import digest, opaque
 from backendhub.kit.db import Db
@@ -55,19 +60,23 @@ def mail(
     flow: Challenge | None = None,
     data: dict[str, Any] | None = None,
 ) -> bool:
-    """Sends a link and a code to an account's address; False where the last ones were sent too recently."""
+    """Sends a link and a code to an account's address; False where the last ones were sent too recently.
+
+    Raises Invalid where the address can get no mail.
+    """
     target = to or user.email or ""
     made = make(db, config, user, kind, target, flow=flow, data=data, interval_s=config.interval_s)
     if made is None:
         return False
-    link = action_link(config, made.token, kind, client.redirect_to)
-    message(
-        db,
-        "email",
-        target,
-        kind,
-        {"code": made.code, "link": link, "site": config.site_url, "new": (data or {}).get("email")},
-    )
+    context = {
+        "code": made.code,
+        "link": action_link(config, made.token, kind, client.redirect_to),
+        "site": config.site_url,
+        "minutes": max(1, config.otp_s // 60),
+        "old": user.email,
+        "new": (data or {}).get("email"),
+    }
+    outbox.send(db, to=target, template=f"jwt-auth/{kind}", context=context)
     return True
 
 
@@ -113,13 +122,13 @@ def text(db: Db, config: Config, user: User, purpose: Purpose, number: str) -> b
     )
     if made is None:
         return False
-    message(db, "sms", number, purpose, {"code": made.code})
+    message(db, number, purpose, {"code": made.code})
     return True
 
 
-def message(db: Db, channel: str, recipient: str, template: str, data: dict[str, Any]) -> None:
-    """Writes a message to be sent."""
-    values = {"channel": channel, "recipient": recipient, "template": template, "data": data}
+def message(db: Db, number: str, purpose: str, data: dict[str, Any]) -> None:
+    """Writes down a text message to a phone."""
+    values = {"recipient": number, "purpose": purpose, "data": data}
     db.run(store.INSERT_MESSAGE, id=uuid7(), now=clock.precise(), **values)
 
 
