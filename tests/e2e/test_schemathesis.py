@@ -19,6 +19,7 @@ SERVED = {
 EXAMPLES = "12"  # `--max-examples 100` by hand before a release
 
 
+@pytest.mark.timeout(900)  # thousands of requests: minutes on a busy machine
 @pytest.mark.parametrize("name", APIS)
 def test_all_checks(name: str, serve: Callable[..., Any], tmp_path: Path, root: Path) -> None:
     server = serve(name, *SERVED.get(name, ()), "--log-format", "none")
