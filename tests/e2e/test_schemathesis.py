@@ -43,7 +43,7 @@ def test_all_checks(name: str, serve: Callable[..., Any], tmp_path: Path, root: 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=840,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:]
