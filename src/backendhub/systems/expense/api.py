@@ -10,12 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from backendhub.kit import money, rates, web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import UnsupportedMediaType
+from backendhub.kit.identity import Principal
 from backendhub.kit.output import camel, plain
 from backendhub.kit.paging import Page
 from backendhub.kit.web.fields import VISIBLE, Cursor, Id, Limit, Match, Search, Span, When, sort_pattern
 
 from . import budgets, periods, recurring, rules, service, store
 from .models import Expense
+from .owners import owner, shared
 from .periods import Period
 from .rules import Rule
 from .shapes import (
@@ -33,7 +35,8 @@ from .summary import summarise
 
 router = web.Router(
     "Spending and income with exact amounts: entries, summaries, budgets, recurring entries, rules, rates, import "
-    "and export; the books of `backendhub expense`, over HTTP. Amounts are decimal text, never floats."
+    "and export; the books of `backendhub expense`, over HTTP. Amounts are decimal text, never floats. "
+    "With `--auth token` every account has books of its own."
 )
 
 CODES = sorted(" ".join(money.EXPONENTS.values()).split())
@@ -138,6 +141,7 @@ def _default(request: web.Request) -> str:
 @router.get("/expenses", statuses=(404,))
 def list_expenses(
     db: Db,
+    user: web.MaybeUser,
     past: Past = None,
     since: From = None,
     until: To = None,
@@ -154,15 +158,15 @@ def list_expenses(
     """List entries, a page at a time: of the past week, month or three months, or of a custom range."""
     period = _period(past, since, until, None, None)
     given = {"category": category, "kind": kind, "currency": currency, "text": q}
-    wanted = service.wanted(since=period.start, until=period.end, **given)  # type: ignore[arg-type]
+    wanted = service.wanted(owner=owner(user), since=period.start, until=period.end, **given)  # type: ignore[arg-type]
     page = service.find(db, wanted, sort=sort, limit=limit, cursor=cursor)
     return Page([plain(entry) for entry in page.items], page.next)
 
 
 @router.post("/expenses", status=201, idempotent=True)
-def add_expense(db: Db, request: web.Request, body: ExpenseIn) -> Added:
+def add_expense(db: Db, user: web.MaybeUser, request: web.Request, body: ExpenseIn) -> Added:
     """Add an entry; `alerts` names each budget that it takes over its limit, once."""
-    entry = service.add(db, **body.sent(), default=_default(request))
+    entry = service.add(db, **body.sent(), default=_default(request), owner=owner(user, write=True))
     alerts = [s.warning for s in budgets.crossed_by(db, entry)]
     headers = {"Location": f"{request.prefix}/expenses/{entry.id}"}
     value: Added = plain(entry) | {"reason": entry.reason, "alerts": alerts}
@@ -170,33 +174,37 @@ def add_expense(db: Db, request: web.Request, body: ExpenseIn) -> Added:
 
 
 @router.get("/expenses/{id}")
-def get_expense(db: Db, id: Id) -> ExpenseOut:
+def get_expense(db: Db, user: web.MaybeUser, id: Id) -> ExpenseOut:
     """Read an entry."""
-    return _one(service.get(db, id))
+    return _one(service.get(db, id, owner=owner(user)))
 
 
 @router.patch("/expenses/{id}", statuses=(412,))
-def edit_expense(db: Db, id: Id, body: ExpensePatch, if_match: Match = None) -> ExpenseOut:
+def edit_expense(
+    db: Db, user: web.MaybeUser, id: Id, body: ExpensePatch, if_match: Match = None
+) -> ExpenseOut:
     """Change an entry (JSON Merge Patch). `If-Match` guards it against a change in the meantime."""
-    entry = service.edit(db, id, body.sent(), if_revision=web.revision(if_match))
+    mine = owner(user, write=True)
+    entry = service.edit(db, id, body.sent(), if_revision=web.revision(if_match), owner=mine)
     return _one(entry)
 
 
 @router.delete("/expenses/{id}", statuses=(412,))
-def delete_expense(db: Db, id: Id, if_match: Match = None) -> None:
+def delete_expense(db: Db, user: web.MaybeUser, id: Id, if_match: Match = None) -> None:
     """Delete an entry."""
-    service.remove(db, id, if_revision=web.revision(if_match))
+    service.remove(db, id, if_revision=web.revision(if_match), owner=owner(user, write=True))
 
 
 @router.get("/categories")
-def list_categories(db: Db) -> dict[str, int]:
+def list_categories(db: Db, user: web.MaybeUser) -> dict[str, int]:
     """Every category in use and its number of entries."""
-    return dict(service.categories(db))
+    return dict(service.categories(db, owner=owner(user)))
 
 
 @router.get("/summary", statuses=(404,))
 def summary(
     db: Db,
+    user: web.MaybeUser,
     past: Past = None,
     since: From = None,
     until: To = None,
@@ -208,7 +216,9 @@ def summary(
 ) -> SummaryOut:
     """Add up a period by category and by month, with the budgets: all of it in one snapshot."""
     period = _period(past, since, until, month, year)
-    result = summarise(db, service.wanted(category=category), period, by="month", into=into, value=value)
+    result = summarise(
+        db, service.wanted(owner=owner(user), category=category), period, by="month", into=into, value=value
+    )
     document: dict[str, Any] = plain(result)
     document.pop("valuation", None)
     shaped: SummaryOut = {**document, "rates": plain(result.rates)}  # type: ignore[typeddict-item]
@@ -219,88 +229,93 @@ def summary(
 
 
 @router.get("/budgets")
-def list_budgets(db: Db) -> list[BudgetOut]:
+def list_budgets(db: Db, user: web.MaybeUser) -> list[BudgetOut]:
     """Every budget."""
-    found: list[BudgetOut] = plain(budgets.find_all(db))
+    found: list[BudgetOut] = plain(budgets.find_all(db, owner=owner(user)))
     return found
 
 
 @router.post("/budgets", status=201)
-def set_budget(db: Db, request: web.Request, body: BudgetIn) -> BudgetOut:
+def set_budget(db: Db, user: web.MaybeUser, request: web.Request, body: BudgetIn) -> BudgetOut:
     """Set a budget; the one of the same category, period and currency is replaced."""
-    row: BudgetOut = plain(budgets.put(db, **body.sent(), default=_default(request)))
+    row: BudgetOut = plain(
+        budgets.put(db, **body.sent(), default=_default(request), owner=owner(user, write=True))
+    )
     return row
 
 
 @router.get("/budgets/status")
-def budget_status(db: Db, date: Day = None) -> list[BudgetStatus]:
+def budget_status(db: Db, user: web.MaybeUser, date: Day = None) -> list[BudgetStatus]:
     """How much of each budget is spent in the period that holds a day."""
-    found: list[BudgetStatus] = plain(budgets.statuses(db, service.day_of(date)))
+    found: list[BudgetStatus] = plain(budgets.statuses(db, service.day_of(date), owner=owner(user)))
     return found
 
 
 @router.delete("/budgets/{id}")
-def delete_budget(db: Db, id: Id) -> None:
+def delete_budget(db: Db, user: web.MaybeUser, id: Id) -> None:
     """Delete a budget."""
-    budgets.remove(db, id)
+    budgets.remove(db, id, owner=owner(user, write=True))
 
 
 @router.get("/recurring")
-def list_recurring(db: Db) -> list[RecurOut]:
+def list_recurring(db: Db, user: web.MaybeUser) -> list[RecurOut]:
     """Every recurring entry and its next date."""
-    found: list[RecurOut] = plain(recurring.planned(db))
+    found: list[RecurOut] = plain(recurring.planned(db, owner=owner(user)))
     return found
 
 
 @router.post("/recurring", status=201)
-def add_recurring(db: Db, request: web.Request, body: RecurIn) -> RecurOut:
+def add_recurring(db: Db, user: web.MaybeUser, request: web.Request, body: RecurIn) -> RecurOut:
     """Add a recurring entry."""
-    values = {"every": "1m", "default": _default(request)} | body.sent()
+    mine = {"owner": owner(user, write=True)}
+    values = {"every": "1m", "default": _default(request)} | body.sent() | mine
     row: RecurOut = plain(recurring.add(db, start=values.pop("date", None), **values))
     return row
 
 
 @router.post("/recurring/run")
-def run_recurring(db: Db) -> list[ExpenseOut]:
+def run_recurring(db: Db, user: web.MaybeUser) -> list[ExpenseOut]:
     """Enter what is due up to today; running it again enters nothing twice."""
-    made: list[ExpenseOut] = plain(recurring.run(db))
+    made: list[ExpenseOut] = plain(recurring.run(db, owner=owner(user, write=True)))
     return made
 
 
 @router.delete("/recurring/{id}")
-def delete_recurring(db: Db, id: Id) -> None:
+def delete_recurring(db: Db, user: web.MaybeUser, id: Id) -> None:
     """End a recurring entry; what was entered stays."""
-    recurring.remove(db, id)
+    recurring.remove(db, id, owner=owner(user, write=True))
 
 
 @router.get("/rules")
-def list_rules(db: Db) -> list[Rule]:
+def list_rules(db: Db, user: web.MaybeUser) -> list[Rule]:
     """The rules in the order in which they are asked."""
-    return rules.find_all(db)
+    return rules.find_all(db, owner=owner(user))
 
 
 @router.post("/rules", status=201)
-def add_rule(db: Db, body: RuleIn) -> Rule:
+def add_rule(db: Db, user: web.MaybeUser, body: RuleIn) -> Rule:
     """Add a rule."""
-    return rules.add(db, pattern=body.pattern, category=body.category)
+    return rules.add(db, pattern=body.pattern, category=body.category, owner=owner(user, write=True))
 
 
 @router.delete("/rules/{id}")
-def delete_rule(db: Db, id: Id) -> None:
+def delete_rule(db: Db, user: web.MaybeUser, id: Id) -> None:
     """Delete a rule; what it decided stays."""
-    rules.remove(db, id)
+    rules.remove(db, id, owner=owner(user, write=True))
 
 
 @router.get("/rates")
-def list_rates(db: Db, base: CodeQuery = None, quote: CodeQuery = None) -> list[RateOut]:
-    """Every recorded rate."""
+def list_rates(db: Db, user: web.MaybeUser, base: CodeQuery = None, quote: CodeQuery = None) -> list[RateOut]:
+    """Every recorded rate, those of all accounts."""
+    owner(user)
     found: list[RateOut] = plain(rates.find_all(db, base=base, quote=quote))
     return found
 
 
 @router.post("/rates", status=201)
-def add_rate(db: Db, body: RateIn) -> RateOut:
-    """Record a rate."""
+def add_rate(db: Db, user: web.MaybeUser, body: RateIn) -> RateOut:
+    """Record a rate; all accounts share them."""
+    shared(user)
     on = service.day_of(body.date)
     row: RateOut = plain(rates.add(db, base=body.base, quote=body.quote, rate=body.rate, on=on))
     return row
@@ -314,6 +329,7 @@ IMPORTS = {"text/csv": "csv", "application/json": "json", "application/x-ofx": "
 @router.post("/import", statuses=(413, 415, 422))
 async def import_file(
     request: web.Request,
+    user: web.MaybeUser,
     currency: CodeQuery = None,
     map: Annotated[str | None, Query(max_length=500, examples=["date=Datum,amount=Betrag"])] = None,
     dry_run: Annotated[bool, Query(alias="dryRun")] = False,
@@ -324,6 +340,7 @@ async def import_file(
 
     from . import importing, transfer
 
+    mine = owner(user, write=True)
     media = (request.header("content-type") or "").partition(";")[0].strip().lower()
     if media not in IMPORTS:
         raise UnsupportedMediaType(
@@ -333,18 +350,20 @@ async def import_file(
     def run(db: Db) -> importing.Imported:
         code = currency or _default(request)
         drafts = transfer.drafts_of(request.body, IMPORTS[media], "body", {"map": map}, code)
-        return importing.add_drafts(db, drafts)
+        return importing.add_drafts(db, drafts, owner=mine)
 
     work = importing.rehearsed(request.hub.store, run) if dry_run else lambda: request.hub.store.unit(run)
     done = await asyncio.to_thread(work)  # a hundred thousand rows would hold up every other request
     return {"added": done.added, "skipped": done.skipped}
 
 
-def _export(db: Db, format: str, past: str | None, since: str | None, until: str | None) -> web.Reply:
+def _export(
+    db: Db, user: Principal | None, format: str, past: str | None, since: str | None, until: str | None
+) -> web.Reply:
     from . import transfer
 
     period = _period(past, since, until, None, None)
-    wanted = service.wanted(since=period.start, until=period.end)
+    wanted = service.wanted(owner=owner(user), since=period.start, until=period.end)
     text = "".join(transfer.export_text(db, wanted, format))
     name = {"csv": "csv", "json": "json", "beancount": "beancount"}.get(format, "journal")
     return web.Reply(
@@ -353,24 +372,27 @@ def _export(db: Db, format: str, past: str | None, since: str | None, until: str
 
 
 @router.get("/export.csv", heavy=True, media_type="text/csv; charset=utf-8")
-def export_csv(db: Db, past: Past = None, since: From = None, until: To = None) -> Any:
+def export_csv(db: Db, user: web.MaybeUser, past: Past = None, since: From = None, until: To = None) -> Any:
     """Entries as CSV; imported again they change nothing."""
-    return _export(db, "csv", past, since, until)
+    return _export(db, user, "csv", past, since, until)
 
 
 @router.get("/export.json", heavy=True)
-def export_json(db: Db, past: Past = None, since: From = None, until: To = None) -> list[ExpenseOut]:
+def export_json(
+    db: Db, user: web.MaybeUser, past: Past = None, since: From = None, until: To = None
+) -> list[ExpenseOut]:
     """Entries as JSON, all of them at once; imported again they change nothing."""
-    return _export(db, "json", past, since, until)  # type: ignore[return-value]
+    return _export(db, user, "json", past, since, until)  # type: ignore[return-value]
 
 
 @router.get("/export.journal", heavy=True, media_type="text/plain; charset=utf-8")
 def export_journal(
     db: Db,
+    user: web.MaybeUser,
     format: Annotated[Literal["hledger", "ledger", "beancount"], Query()] = "hledger",
     past: Past = None,
     since: From = None,
     until: To = None,
 ) -> Any:
     """Entries as a journal for plain-text accounting."""
-    return _export(db, format, past, since, until)
+    return _export(db, user, format, past, since, until)
