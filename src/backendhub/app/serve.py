@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import logging
 import os
 import socket
 import threading
@@ -148,8 +147,6 @@ def serve(
         "console": _console(console, host),
     }
     gc.enable()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
-    logging.getLogger("backendhub").setLevel(logging.INFO)
     if options["single"]:
         current.use(*options["names"])
     current.read(
@@ -227,13 +224,16 @@ def fill(systems: Sequence[registry.System]) -> None:
 
 def build(options: dict[str, Any]) -> Application:
     """The ASGI application of a process."""
-    from backendhub.kit import web
+    from backendhub.app import jobs
+    from backendhub.kit import telemetry, web
 
     current = hub.current()
     current.settings.flags |= options["settings"]
     current.settings.flags |= {name: options[name] for name in ("database", "redis", "auth")}
     current.workers = options["workers"]
     systems = chosen(options["names"])
+    telemetry.logs(options["log_format"])
+    jobs.traced(current)
     application = web.build_app(
         systems,
         current,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 import time
+import traceback
 from bisect import bisect_left
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from os import urandom
 from typing import IO, TYPE_CHECKING
 
@@ -15,6 +18,10 @@ from backendhub.kit import clock
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
+    from collections.abc import Iterable
+    from logging import LogRecord
+
+    from backendhub.kit.figures import Family
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the duration histogram in seconds."""
@@ -74,8 +81,8 @@ class Metrics:
         label = f'route="{_label(route)}"'
         gauge[label] = gauge.get(label, 0) + by
 
-    def render(self) -> str:
-        """The OpenMetrics exposition."""
+    def render(self, more: Iterable[Family] = ()) -> str:
+        """The OpenMetrics exposition, with further families."""
         lines = ["# TYPE http_requests counter", "# HELP http_requests Requests answered."]
         for (method, route, status), hits in sorted(self.requests.items()):
             lines.append(
@@ -101,6 +108,13 @@ class Metrics:
         for name, rows in self.gauges.items():
             lines.append(f"# TYPE {name} gauge")
             lines += [f"{name}{{{labels}}} {value:g}" for labels, value in rows.items()]
+        for family in more:
+            lines.append(f"# TYPE {family.name} {family.kind}")
+            lines += [f"# UNIT {family.name} {family.unit}"] if family.unit else []
+            lines.append(f"# HELP {family.name} {family.help}")
+            name = family.name + ("_total" if family.kind == "counter" else "")
+            for labels, value in family.samples.items():
+                lines.append(f"{name}{{{labels}}} {_number(value)}" if labels else f"{name} {_number(value)}")
         lines += [
             "# TYPE process_start_time_seconds gauge",
             "# UNIT process_start_time_seconds seconds",
@@ -110,8 +124,53 @@ class Metrics:
         return "\n".join(lines) + "\n"
 
 
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) else f"{value:.6f}"
+
+
 def _label(text: str) -> str:
     return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+class JsonLines(logging.Formatter):
+    """Log records as JSON, one a line, with the trace that they belong to."""
+
+    def format(self, record: LogRecord) -> str:
+        """One line."""
+        at = (
+            datetime.fromtimestamp(record.created, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z")
+        )
+        row = {
+            "time": at,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if (trace := traceparent.get()) is not None:
+            row |= {"traceId": trace[3:35], "spanId": trace[36:52]}
+        if record.exc_info:
+            row["error"] = self.formatException(record.exc_info)
+        return json.dumps(row, separators=(",", ":"))
+
+
+def logs(format: str) -> None:
+    """Sends log records to stderr, as lines of text or of JSON: what the kit notes, and warnings of everybody else."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        JsonLines() if format == "json" else logging.Formatter("%(asctime)s %(name)s: %(message)s")
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("backendhub").setLevel(logging.INFO)
+
+
+def crashed(what: str, error: BaseException) -> None:
+    """Writes down what nobody expected, with all its details."""
+    if any(isinstance(handler.formatter, JsonLines) for handler in logging.getLogger().handlers):
+        logging.getLogger("backendhub").error(what, exc_info=error)
+    else:
+        traceback.print_exception(error, file=sys.stderr)
 
 
 class AccessLog:
@@ -150,7 +209,7 @@ class AccessLog:
             }
             row |= {"bytes": size, "client": client, "requestId": id}
             if trace:
-                row["traceId"] = trace[3:35]
+                row |= {"traceId": trace[3:35], "spanId": trace[36:52]}
             line = json.dumps(row, separators=(",", ":"))
         else:
             safe = target if target.isascii() and target.isprintable() else ascii(target)[1:-1]
