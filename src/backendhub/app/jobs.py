@@ -64,7 +64,6 @@ def worker(
     from backendhub.kit.outbox.relay import Relay
 
     systems = {s.name: f"{s.package}.jobs" for s in registry.SYSTEMS if s.has("jobs")}
-    traced(current)
     lease = current.settings.number("jobs.lease")
     if lease < 1:
         raise Invalid(f"The setting jobs.lease is {lease:g}.", hint="give at least one second")
@@ -82,16 +81,19 @@ def worker(
 def traced(current: hub.Hub) -> None:
     """Switches traces and metrics of OpenTelemetry on where the standard variables ask for them. Without the extra a
     warning is all: such variables may be there for all programs of a machine."""
-    from backendhub.kit import tracing
+    from backendhub.kit import telemetry
 
-    if current.tracing is None and tracing.wanted():
-        try:
-            current.tracing = tracing.Tracing()
-        except MissingExtra as error:
-            current.output.warn(f"{error.message} ({error.hint})")
-            return
-        store = current.store
-        current.tracing.watch_jobs(lambda: store.read(jobs.depths) if "jobs" in store.systems else ())
+    if not telemetry.wanted():
+        return
+    from backendhub.kit.tracing import Tracing
+
+    try:
+        current.tracing = Tracing()
+    except MissingExtra as error:
+        current.output.warn(f"{error.message} ({error.hint})")
+        return
+    store = current.store
+    current.tracing.watch_jobs(lambda: store.read(jobs.depths) if "jobs" in store.systems else ())
 
 
 def _store() -> hub.Hub:
@@ -257,6 +259,7 @@ def run(
     gc.enable()
     telemetry.logs(log_format)
     current = _store()
+    traced(current)
     made = worker(current, queues=queue, concurrency=concurrency, once=once)
     current.read(lambda db: db.value("SELECT 1"))  # a store that cannot be used ends here
     asyncio.run(_until_signalled(made))

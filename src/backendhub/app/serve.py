@@ -15,7 +15,7 @@ from typer import Argument, Context, Option
 
 from backendhub import registry
 from backendhub.app import serve_options
-from backendhub.kit import cli, hub
+from backendhub.kit import cli, hub, telemetry
 from backendhub.kit.errors import Conflict, Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -147,6 +147,7 @@ def serve(
         "console": _console(console, host),
     }
     gc.enable()
+    telemetry.logs(log_format)
     if options["single"]:
         current.use(*options["names"])
     current.read(
@@ -225,14 +226,13 @@ def fill(systems: Sequence[registry.System]) -> None:
 def build(options: dict[str, Any]) -> Application:
     """The ASGI application of a process."""
     from backendhub.app import jobs
-    from backendhub.kit import telemetry, web
+    from backendhub.kit import web
 
     current = hub.current()
     current.settings.flags |= options["settings"]
     current.settings.flags |= {name: options[name] for name in ("database", "redis", "auth")}
     current.workers = options["workers"]
     systems = chosen(options["names"])
-    telemetry.logs(options["log_format"])
     jobs.traced(current)
     application = web.build_app(
         systems,
@@ -394,5 +394,6 @@ def worker() -> Application:
     from backendhub.kit.settings import Settings
 
     options = json.loads(os.environ["_BACKENDHUB_SERVE"])
+    telemetry.logs(options["log_format"])
     hub.install(hub.Hub(Settings(declared=[o for s in registry.SYSTEMS for o in s.settings])))
     return build(options)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from backendhub.kit import jobs
+from backendhub.kit import jobs, telemetry
 from backendhub.kit.db import Db, Store
 from backendhub.kit.errors import HubError
 
@@ -25,6 +25,11 @@ class Family(NamedTuple):
     unit: str
     help: str
     samples: dict[str, float]
+
+
+def gathered(store: Store) -> list[Family]:
+    """All of them."""
+    return [*process(), *stored(store)]
 
 
 def process() -> list[Family]:
@@ -61,7 +66,10 @@ def stored(store: Store) -> list[Family]:
         size = {"": float(store.read(store_bytes))}
         found.append(Family("backendhub_store_bytes", "gauge", "bytes", "Size of the store.", size))
         if "jobs" in store.systems:
-            counts = {f'queue="{d.queue}",state="{d.state}"': float(d.jobs) for d in store.read(jobs.depths)}
+            counts = {
+                f'queue="{telemetry.label(d.queue)}",state="{d.state}"': float(d.jobs)
+                for d in store.read(jobs.depths)
+            }
             found.append(
                 Family(
                     "backendhub_jobs",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
 import time
@@ -11,14 +12,13 @@ import traceback
 from bisect import bisect_left
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from os import urandom
 from typing import IO, TYPE_CHECKING
 
 from backendhub.kit import clock
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from logging import LogRecord
 
     from backendhub.kit.figures import Family
@@ -29,7 +29,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 """The trace context of the request being served; the HTTP client sends it on."""
 
-_prefix = urandom(6).hex()
+_prefix = os.urandom(6).hex()
 _count = 0
 
 
@@ -47,12 +47,26 @@ def trace(given: bytes | None) -> str | None:
     match = re.fullmatch(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})", given or b"")
     if match is None or set(match[1]) == {48} or set(match[2]) == {48}:
         return None
-    return f"00-{match[1].decode()}-{urandom(8).hex()}-{match[3].decode()}"
+    return f"00-{match[1].decode()}-{os.urandom(8).hex()}-{match[3].decode()}"
 
 
 def masked(query: bytes) -> bytes:
     """A query as it may be logged: whoever reads a signature could use the address that it is of."""
     return re.sub(rb"(^|&)(signature=)[^&]*", rb"\1\2***", query) if b"signature=" in query else query
+
+
+def wanted(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the standard variables ask for OpenTelemetry."""
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    return exports(environ, "TRACES") or exports(environ, "METRICS")
+
+
+def exports(environ: Mapping[str, str], what: str) -> bool:
+    """Whether `TRACES` or `METRICS` are to be sent: an address is given, or the exporter is named."""
+    exporter = environ.get(f"OTEL_{what}_EXPORTER", "").strip().lower()
+    names = (f"OTEL_EXPORTER_OTLP_{what}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    return exporter == "otlp" or (not exporter and any(environ.get(name) for name in names))
 
 
 class Metrics:
@@ -78,15 +92,15 @@ class Metrics:
     def move(self, name: str, route: str, by: int) -> None:
         """Moves a gauge of what is open, for instance streams."""
         gauge = self.gauges.setdefault(name, {})
-        label = f'route="{_label(route)}"'
-        gauge[label] = gauge.get(label, 0) + by
+        labels = f'route="{label(route)}"'
+        gauge[labels] = gauge.get(labels, 0) + by
 
     def render(self, more: Iterable[Family] = ()) -> str:
         """The OpenMetrics exposition, with further families."""
         lines = ["# TYPE http_requests counter", "# HELP http_requests Requests answered."]
         for (method, route, status), hits in sorted(self.requests.items()):
             lines.append(
-                f'http_requests_total{{method="{method}",route="{_label(route)}",status="{status}"}} {hits}'
+                f'http_requests_total{{method="{method}",route="{label(route)}",status="{status}"}} {hits}'
             )
         lines += [
             "# TYPE http_request_duration_seconds histogram",
@@ -94,7 +108,7 @@ class Metrics:
             "# HELP http_request_duration_seconds Time from the request's head to the response's end (of a stream: to its head).",
         ]
         for (method, route), row in sorted(self.durations.items()):
-            labels = f'method="{method}",route="{_label(route)}"'
+            labels = f'method="{method}",route="{label(route)}"'
             total: float = 0
             for bound, count in zip((*map(str, BUCKETS), "+Inf"), row, strict=False):
                 total += count
@@ -128,7 +142,8 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value == int(value) else f"{value:.6f}"
 
 
-def _label(text: str) -> str:
+def label(text: str) -> str:
+    """A label's value as it may stand between quotes."""
     return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 

@@ -9,9 +9,12 @@ headers, sampler, intervals.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
 
 from backendhub import __version__
 from backendhub.kit import telemetry
@@ -19,6 +22,8 @@ from backendhub.kit.errors import Invalid, MissingExtra
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.metrics import CallbackOptions, Observation
     from opentelemetry.trace import Span
 
@@ -29,6 +34,8 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "QUERY"}
 Depths = Callable[[], Iterable[tuple[str, str, int]]]
 """Queue, state and number of jobs."""
+PATIENCE_S = 4
+"""How long the end of a process waits for a collector."""
 
 
 class Asked(NamedTuple):
@@ -67,17 +74,16 @@ class Tracing:
         except ImportError:
             raise MissingExtra("OpenTelemetry", "otel") from None
         _check_protocol(environ)
-        named = environ.get("OTEL_SERVICE_NAME") or "service.name=" in environ.get(
-            "OTEL_RESOURCE_ATTRIBUTES", ""
-        )
-        about = {"service.version": __version__} | ({} if named else {"service.name": "backendhub"})
-        resource = Resource.create(about)
+        resource = Resource.create(_about(environ))
+        self._exporters: list[OTLPSpanExporter | OTLPMetricExporter] = []
         self._traces = TracerProvider(resource=resource)
-        if _exports(environ, "TRACES"):
+        if telemetry.exports(environ, "TRACES"):
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-            self._traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+            spans = OTLPSpanExporter()
+            self._exporters.append(spans)
+            self._traces.add_span_processor(BatchSpanProcessor(spans))
         self._tracer = self._traces.get_tracer("backendhub", __version__)
         self._propagator = TraceContextTextMapPropagator()
         self._measure(resource, environ)
@@ -86,11 +92,13 @@ class Tracing:
         from opentelemetry.sdk.metrics import MeterProvider
 
         readers = []
-        if _exports(environ, "METRICS"):
+        if telemetry.exports(environ, "METRICS"):
             from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
             from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
-            readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
+            points = OTLPMetricExporter()
+            self._exporters.append(points)
+            readers.append(PeriodicExportingMetricReader(points))
         self._metrics = MeterProvider(readers, resource=resource)
         self._meter = self._metrics.get_meter("backendhub", __version__)
         self._duration = self._meter.create_histogram(
@@ -159,14 +167,14 @@ class Tracing:
             about["error.type"] = str(status) if status else "disconnected"
             span.set_status(Status(StatusCode.ERROR))
         span.set_attributes(about)
-        self._duration.record(seconds, labels | about, context=_in(span))
+        self._duration.record(seconds, {**labels, **about}, context=_in(span))
         span.end()
 
     # -- jobs ------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def job(self, job: Job) -> Iterator[None]:
-        """The span of one run of a job, in the trace that it was put in with."""
+    def job(self, job: Job, expected: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+        """The span of one run of a job, in the trace that it was put in with; what is `expected` is no failure."""
         from opentelemetry.trace import SpanKind, Status, StatusCode
 
         about: dict[str, str | int] = {
@@ -182,9 +190,10 @@ class Tracing:
         try:
             yield
         except Exception as error:
-            span.record_exception(error)
-            span.set_attribute("error.type", type(error).__qualname__)
-            span.set_status(Status(StatusCode.ERROR, str(error)))
+            if not isinstance(error, expected):
+                span.record_exception(error)
+                span.set_attribute("error.type", type(error).__qualname__)
+                span.set_status(Status(StatusCode.ERROR, str(error)))
             raise
         finally:
             telemetry.traceparent.reset(before)
@@ -200,22 +209,32 @@ class Tracing:
 
     def close(self) -> None:
         """Sends what is left, for a few seconds at most, and ends the threads."""
-        self._traces.shutdown()
-        self._metrics.shutdown(timeout_millis=5000)
+        ends = [
+            Thread(target=provider.shutdown, name="otel-end", daemon=True)
+            for provider in (self._traces, self._metrics)
+        ]
+        for end in ends:
+            end.start()
+        until = time.monotonic() + PATIENCE_S
+        for end in ends:
+            end.join(max(0.0, until - time.monotonic()))
+        if any(end.is_alive() for end in ends):  # the collector is away: the exporters would go on trying
+            for exporter in self._exporters:
+                exporter.shutdown()
+            for end in ends:
+                end.join(1)
 
 
-def wanted(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the standard variables ask for it."""
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return False
-    return _exports(environ, "TRACES") or _exports(environ, "METRICS")
-
-
-def _exports(environ: Mapping[str, str], what: str) -> bool:
-    if environ.get(f"OTEL_{what}_EXPORTER", "").strip().lower() == "none":
-        return False
-    names = (f"OTEL_EXPORTER_OTLP_{what}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-    return any(environ.get(name) for name in names)
+def _about(environ: Mapping[str, str]) -> dict[str, str]:
+    """What is said of this process where the variables do not say it. Several workers are told apart by their ids: the
+    counts of one must not be taken for those of another."""
+    given = environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    about = {"service.version": __version__}
+    if not environ.get("OTEL_SERVICE_NAME") and "service.name=" not in given:
+        about["service.name"] = "backendhub"
+    if "service.instance.id=" not in given:
+        about["service.instance.id"] = str(uuid4())
+    return about
 
 
 def _check_protocol(environ: Mapping[str, str]) -> None:

@@ -264,7 +264,7 @@ class Worker:
         telemetry.traceparent.set(job.traceparent)
         try:
             tracing = self.hub.tracing
-            with contextlib.nullcontext() if tracing is None else tracing.job(job):
+            with contextlib.nullcontext() if tracing is None else tracing.job(job, (Cancelled, Later)):
                 value = await self._within(kind, run)
             if not run.finished:
                 await self._settle(queue.finish, job, value, keep=kind.keep, anyway=True)
