@@ -137,6 +137,17 @@ def test_a_caller_that_does_not_sample_is_heeded(serve: Callable[..., Any], coll
     assert [p.count for name, _, _, p in collector.points if name == "http.server.request.duration"] == [1]
 
 
+def test_a_worker_sends_how_many_jobs_there_are(collector: Collector, process: Callable[..., Any]) -> None:
+    assert process("jobs", "add", "nobody.knows", "--at", "2099-01-01T00:00Z").code == 0
+    assert process("jobs", "run", "--once").code == 0
+    told = {
+        (at["queue"], at["state"]): p.as_int
+        for name, _, at, p in collector.points
+        if name == "backendhub.jobs"
+    }
+    assert told == {("default", "scheduled"): 1}
+
+
 def test_a_collector_that_is_away_costs_a_warning_and_no_request(
     serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
