@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from backendhub import registry
 from backendhub.kit import cli, clock, hub, jobs
-from backendhub.kit.errors import Invalid
+from backendhub.kit.errors import Invalid, MissingExtra
 
 if TYPE_CHECKING:
     from backendhub.kit.jobs.worker import Worker
@@ -76,6 +76,24 @@ def worker(
         lease=lease,
         once=once,
     )
+
+
+def traced(current: hub.Hub) -> None:
+    """Switches traces and metrics of OpenTelemetry on where the standard variables ask for them. Without the extra a
+    warning is all: such variables may be there for all programs of a machine."""
+    from backendhub.kit import telemetry
+
+    if not telemetry.wanted():
+        return
+    from backendhub.kit.tracing import Tracing
+
+    try:
+        current.tracing = Tracing()
+    except MissingExtra as error:
+        current.output.warn(f"{error.message} ({error.hint})")
+        return
+    store = current.store
+    current.tracing.watch_jobs(lambda: store.read(jobs.depths) if "jobs" in store.systems else ())
 
 
 def _store() -> hub.Hub:
@@ -228,15 +246,20 @@ def run(
         int | None, Option(min=1, max=1000, help="Jobs of one queue at a time (setting jobs.concurrency).")
     ] = None,
     once: Annotated[bool, Option("--once", help="Stop when nothing is due, as cron wants it.")] = False,
+    log_format: Annotated[str, Option(help="text or json.")] = "text",
 ) -> int | None:
     """Run background work until Ctrl-C; what runs then has eight seconds to end, the rest is given back."""
     import asyncio
     import gc
-    import logging
 
+    from backendhub.kit import telemetry
+
+    if log_format not in ("text", "json"):
+        raise Invalid(f"There is no log format {log_format!r}.", hint="choose from text, json")
     gc.enable()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+    telemetry.logs(log_format)
     current = _store()
+    traced(current)
     made = worker(current, queues=queue, concurrency=concurrency, once=once)
     current.read(lambda db: db.value("SELECT 1"))  # a store that cannot be used ends here
     asyncio.run(_until_signalled(made))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import logging
 import os
 import socket
 import threading
@@ -16,7 +15,7 @@ from typer import Argument, Context, Option
 
 from backendhub import registry
 from backendhub.app import serve_options
-from backendhub.kit import cli, hub
+from backendhub.kit import cli, hub, telemetry
 from backendhub.kit.errors import Conflict, Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -148,8 +147,7 @@ def serve(
         "console": _console(console, host),
     }
     gc.enable()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
-    logging.getLogger("backendhub").setLevel(logging.INFO)
+    telemetry.logs(log_format)
     if options["single"]:
         current.use(*options["names"])
     current.read(
@@ -227,6 +225,7 @@ def fill(systems: Sequence[registry.System]) -> None:
 
 def build(options: dict[str, Any]) -> Application:
     """The ASGI application of a process."""
+    from backendhub.app import jobs
     from backendhub.kit import web
 
     current = hub.current()
@@ -234,6 +233,7 @@ def build(options: dict[str, Any]) -> Application:
     current.settings.flags |= {name: options[name] for name in ("database", "redis", "auth")}
     current.workers = options["workers"]
     systems = chosen(options["names"])
+    jobs.traced(current)
     application = web.build_app(
         systems,
         current,
@@ -394,5 +394,6 @@ def worker() -> Application:
     from backendhub.kit.settings import Settings
 
     options = json.loads(os.environ["_BACKENDHUB_SERVE"])
+    telemetry.logs(options["log_format"])
     hub.install(hub.Hub(Settings(declared=[o for s in registry.SYSTEMS for o in s.settings])))
     return build(options)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backendhub.kit.limits import Limits
     from backendhub.kit.redis import Redis
     from backendhub.kit.telemetry import Metrics
+    from backendhub.kit.tracing import Tracing
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -37,6 +38,7 @@ class Hub:
         self.workers = 1
         """How many processes serve beside each other, this one included."""
         self.metrics: Metrics | None = None
+        self.tracing: Tracing | None = None
         self._memory: dict[str, Any] = {}
         if store is not None:
             self.store = store
@@ -167,7 +169,7 @@ class Hub:
         for kept in self._memory.values():
             if (close := getattr(kept, "close", None)) is not None:
                 close()
-        for part in ("events", "cache", "redis", "passwords", "http", "files", "store"):
+        for part in ("tracing", "events", "cache", "redis", "passwords", "http", "files", "store"):
             if (opened := self.__dict__.get(part)) is not None:
                 opened.close()
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import re
 import sys
 import time
+import traceback
 from bisect import bisect_left
 from contextvars import ContextVar
-from os import urandom
+from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 
 from backendhub.kit import clock
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle
+    from collections.abc import Iterable, Mapping
+    from logging import LogRecord
+
+    from backendhub.kit.figures import Family
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the duration histogram in seconds."""
@@ -22,7 +29,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 """The trace context of the request being served; the HTTP client sends it on."""
 
-_prefix = urandom(6).hex()
+_prefix = os.urandom(6).hex()
 _count = 0
 
 
@@ -40,12 +47,26 @@ def trace(given: bytes | None) -> str | None:
     match = re.fullmatch(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})", given or b"")
     if match is None or set(match[1]) == {48} or set(match[2]) == {48}:
         return None
-    return f"00-{match[1].decode()}-{urandom(8).hex()}-{match[3].decode()}"
+    return f"00-{match[1].decode()}-{os.urandom(8).hex()}-{match[3].decode()}"
 
 
 def masked(query: bytes) -> bytes:
     """A query as it may be logged: whoever reads a signature could use the address that it is of."""
     return re.sub(rb"(^|&)(signature=)[^&]*", rb"\1\2***", query) if b"signature=" in query else query
+
+
+def wanted(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the standard variables ask for OpenTelemetry."""
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    return exports(environ, "TRACES") or exports(environ, "METRICS")
+
+
+def exports(environ: Mapping[str, str], what: str) -> bool:
+    """Whether `TRACES` or `METRICS` are to be sent: an address is given, or the exporter is named."""
+    exporter = environ.get(f"OTEL_{what}_EXPORTER", "").strip().lower()
+    names = (f"OTEL_EXPORTER_OTLP_{what}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    return exporter == "otlp" or (not exporter and any(environ.get(name) for name in names))
 
 
 class Metrics:
@@ -71,15 +92,15 @@ class Metrics:
     def move(self, name: str, route: str, by: int) -> None:
         """Moves a gauge of what is open, for instance streams."""
         gauge = self.gauges.setdefault(name, {})
-        label = f'route="{_label(route)}"'
-        gauge[label] = gauge.get(label, 0) + by
+        labels = f'route="{label(route)}"'
+        gauge[labels] = gauge.get(labels, 0) + by
 
-    def render(self) -> str:
-        """The OpenMetrics exposition."""
+    def render(self, more: Iterable[Family] = ()) -> str:
+        """The OpenMetrics exposition, with further families."""
         lines = ["# TYPE http_requests counter", "# HELP http_requests Requests answered."]
         for (method, route, status), hits in sorted(self.requests.items()):
             lines.append(
-                f'http_requests_total{{method="{method}",route="{_label(route)}",status="{status}"}} {hits}'
+                f'http_requests_total{{method="{method}",route="{label(route)}",status="{status}"}} {hits}'
             )
         lines += [
             "# TYPE http_request_duration_seconds histogram",
@@ -87,7 +108,7 @@ class Metrics:
             "# HELP http_request_duration_seconds Time from the request's head to the response's end (of a stream: to its head).",
         ]
         for (method, route), row in sorted(self.durations.items()):
-            labels = f'method="{method}",route="{_label(route)}"'
+            labels = f'method="{method}",route="{label(route)}"'
             total: float = 0
             for bound, count in zip((*map(str, BUCKETS), "+Inf"), row, strict=False):
                 total += count
@@ -101,6 +122,13 @@ class Metrics:
         for name, rows in self.gauges.items():
             lines.append(f"# TYPE {name} gauge")
             lines += [f"{name}{{{labels}}} {value:g}" for labels, value in rows.items()]
+        for family in more:
+            lines.append(f"# TYPE {family.name} {family.kind}")
+            lines += [f"# UNIT {family.name} {family.unit}"] if family.unit else []
+            lines.append(f"# HELP {family.name} {family.help}")
+            name = family.name + ("_total" if family.kind == "counter" else "")
+            for labels, value in family.samples.items():
+                lines.append(f"{name}{{{labels}}} {_number(value)}" if labels else f"{name} {_number(value)}")
         lines += [
             "# TYPE process_start_time_seconds gauge",
             "# UNIT process_start_time_seconds seconds",
@@ -110,8 +138,54 @@ class Metrics:
         return "\n".join(lines) + "\n"
 
 
-def _label(text: str) -> str:
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) else f"{value:.6f}"
+
+
+def label(text: str) -> str:
+    """A label's value as it may stand between quotes."""
     return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+class JsonLines(logging.Formatter):
+    """Log records as JSON, one a line, with the trace that they belong to."""
+
+    def format(self, record: LogRecord) -> str:
+        """One line."""
+        at = (
+            datetime.fromtimestamp(record.created, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z")
+        )
+        row = {
+            "time": at,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if (trace := traceparent.get()) is not None:
+            row |= {"traceId": trace[3:35], "spanId": trace[36:52]}
+        if record.exc_info:
+            row["error"] = self.formatException(record.exc_info)
+        return json.dumps(row, separators=(",", ":"))
+
+
+def logs(format: str) -> None:
+    """Sends log records to stderr, as lines of text or of JSON: what the kit notes, and warnings of everybody else."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        JsonLines() if format == "json" else logging.Formatter("%(asctime)s %(name)s: %(message)s")
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("backendhub").setLevel(logging.INFO)
+
+
+def crashed(what: str, error: BaseException) -> None:
+    """Writes down what nobody expected, with all its details."""
+    if any(isinstance(handler.formatter, JsonLines) for handler in logging.getLogger().handlers):
+        logging.getLogger("backendhub").error(what, exc_info=error)
+    else:
+        traceback.print_exception(error, file=sys.stderr)
 
 
 class AccessLog:
@@ -150,7 +224,7 @@ class AccessLog:
             }
             row |= {"bytes": size, "client": client, "requestId": id}
             if trace:
-                row["traceId"] = trace[3:35]
+                row |= {"traceId": trace[3:35], "spanId": trace[36:52]}
             line = json.dumps(row, separators=(",", ":"))
         else:
             safe = target if target.isascii() and target.isprintable() else ascii(target)[1:-1]

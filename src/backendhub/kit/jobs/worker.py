@@ -263,7 +263,9 @@ class Worker:
         run = self.running[key] = Run(self.hub, job, kind, self._units)
         telemetry.traceparent.set(job.traceparent)
         try:
-            value = await self._within(kind, run)
+            tracing = self.hub.tracing
+            with contextlib.nullcontext() if tracing is None else tracing.job(job, (Cancelled, Later)):
+                value = await self._within(kind, run)
             if not run.finished:
                 await self._settle(queue.finish, job, value, keep=kind.keep, anyway=True)
         except asyncio.CancelledError:

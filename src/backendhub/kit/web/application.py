@@ -175,7 +175,7 @@ class Application:
         start = time.perf_counter()
         self.metrics.in_flight += 1
         request, trace = self.begin(scope)
-        method = request.method
+        method, status = request.method, 0
         try:
             try:
                 sent = await self._answer(request, receive)
@@ -193,11 +193,14 @@ class Application:
                 size = len(body)
                 await send({"type": "http.response.body", "body": body})
                 seconds = time.perf_counter() - start
+            status = sent.status
             known = method if method in METHODS else "OTHER"
             self.metrics.observe(known, request.route, sent.status, seconds)
             self.note(method, scope, sent.status, seconds, size, request.id, trace)
         finally:
             self.metrics.in_flight -= 1
+            if request.traced is not None and self.hub.tracing is not None:
+                self.hub.tracing.end(request.traced, request.route, status, time.perf_counter() - start)
             if request.form is not None:
                 request.form.close()
 
@@ -211,7 +214,14 @@ class Application:
             trace = telemetry.trace(given)
             telemetry.traceparent.set(trace)
         id = telemetry.request_id(headers.get(b"x-request-id"))
-        return Request(scope, headers, self.hub, id), trace
+        request = Request(scope, headers, self.hub, id)
+        if self.hub.tracing is not None and scope["type"] == "http":
+            from . import traces
+
+            request.traced = traces.begin(self.hub.tracing, request)
+            trace = request.traced.traceparent
+            telemetry.traceparent.set(trace)
+        return request, trace
 
     def note(
         self, method: str, scope: Scope, status: int, seconds: float, size: int, id: str, trace: str | None
@@ -339,7 +349,10 @@ class Application:
             return Sent(status, [], text.encode(), PLAIN)
         if path == "/metrics":
             media = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
-            return Sent(200, [], self.metrics.render().encode(), media)
+            from backendhub.kit import figures  # brings the jobs along, which not every server has
+
+            found = await asyncio.to_thread(figures.gathered, self.hub.store)
+            return Sent(200, [], self.metrics.render(found).encode(), media)
         return None
 
     # -- other origins ------------------------------------------------------------------------------------

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
-
+from backendhub.kit import telemetry
 from backendhub.kit.errors import HubError
 from backendhub.kit.output import dumps
 
@@ -24,13 +22,13 @@ def failure(request: Request, mounted: Mounted | None, error: HubError) -> Sent:
     try:
         return _told(dialect, dialect.problem(error, request), error)
     except Exception as broken:  # a dialect that fails must not hide what it was to tell
-        traceback.print_exception(broken, file=sys.stderr)
+        telemetry.crashed(f"the dialect of request {request.id} failed", broken)
         return _told(PROBLEMS, PROBLEMS.problem(error, request), error)
 
 
 def crash(request: Request, mounted: Mounted | None, error: Exception) -> Sent:
     """What nobody expected: told without a detail, written to stderr with all of them."""
-    traceback.print_exception(error, file=sys.stderr)
+    telemetry.crashed(f"request {request.id} failed", error)
     hidden = HubError("An unexpected failure; it was logged.", hint=f"quote {request.id}")
     return failure(request, mounted, hidden)
 

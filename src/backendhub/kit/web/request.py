@@ -15,6 +15,8 @@ from backendhub.kit.hub import Hub
 from backendhub.kit.identity import Principal
 
 if TYPE_CHECKING:
+    from backendhub.kit.tracing import Requested
+
     from .forms import Form
 
 T = TypeVar("T")
@@ -24,6 +26,8 @@ MAX_PAIRS = 200
 class Request:
     """A request as it came, and the way to the store for async endpoints."""
 
+    traced: Requested | None = None
+    """Its span, where somebody wants traces."""
     route = "-"
     """The pattern of the route that answers, once it is found: what metrics count by."""
     prefix = ""

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Any
 
 from backendhub.kit.errors import StoreBusy
 from backendhub.kit.hub import Hub
+from backendhub.kit.telemetry import traceparent
 
 from .endpoint import Endpoint
 from .request import Request
@@ -41,13 +43,13 @@ class Units:
         """The result of an endpoint's function; raises what it raises."""
         blocking = endpoint.needs_store and self._hub.store.blocking
         if endpoint.route.heavy or (blocking and endpoint.writes):
-            return await self._others.run(partial(endpoint.execute, request, args))
+            return await self._others.run(_traced(partial(endpoint.execute, request, args)))
         if not endpoint.needs_store:
             return endpoint.call(None, request, args)
         if blocking:
-            return await self._readers.run(partial(endpoint.execute, request, args))
+            return await self._readers.run(_traced(partial(endpoint.execute, request, args)))
         if endpoint.writes:
-            return await self._queued(partial(endpoint.call, request=request, args=args))
+            return await self._queued(_traced(partial(endpoint.call, request=request, args=args)))
         return endpoint.execute(request, args)
 
     async def admit(self, endpoint: Endpoint, request: Request) -> None:
@@ -70,7 +72,7 @@ class Units:
         future: asyncio.Future[Any] = loop.create_future()
         self._queue.append((fn, future))
         if len(self._queue) == 1:
-            loop.call_soon(self._flush)
+            loop.call_soon(self._flush, context=Context())  # in no request's trace: each unit brings its own
         return future
 
     def _flush(self) -> None:
@@ -86,6 +88,11 @@ class Units:
             results = [error] * len(queue)
         for (_, future), result in zip(queue, results, strict=True):
             settle(future, result)
+
+
+def _traced(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A unit that is run elsewhere, in the context of its request where that belongs to a trace."""
+    return fn if traceparent.get() is None else partial(copy_context().run, fn)
 
 
 def _share_out(queue: list[Job], done: asyncio.Future[list[Any]]) -> None:
