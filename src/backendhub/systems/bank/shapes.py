@@ -97,8 +97,8 @@ class Mandate(BaseModel):
     Classification: str = ""
     CategoryPurposeCode: str = ""
     FirstPaymentDateTime: Moment
-    RecurringPaymentDateTime: Moment = ""
-    FinalPaymentDateTime: Moment = ""
+    RecurringPaymentDateTime: Moment = Field(default_factory=str)
+    FinalPaymentDateTime: Moment = Field(default_factory=str)
     Frequency: Rhythm
     Reason: str = ""
 
