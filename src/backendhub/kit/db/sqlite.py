@@ -17,6 +17,8 @@ from .base import Db, Store, encoded, log_if_slow
 from .migrate import migrate, pending
 
 BUSY_MS = 5000
+CLOSE_S = 5.0
+"""How long the end of a store waits for a thread that still uses it."""
 SERVER_CHECKPOINT_PAGES = 4000  # 16 MB of log between two checkpoints, which are what waits for the disk
 WAL_LIMIT = 20 << 20
 TRIM_AFTER = 1000  # changed rows between two looks at the log's size: a look costs as much as a statement
@@ -41,6 +43,8 @@ class SqliteDb(Db):
         self.connection = connection
         self._path = path
         self._depth = 0
+        self.busy = threading.RLock()
+        """Held while a unit runs, so that nobody closes the connection under it."""
         self.trimmed = -TRIM_AFTER
         """`total_changes` when the log was last looked at: with the first commit, and then after many changes."""
         self.signals = set()
@@ -111,7 +115,7 @@ class SqliteStore(Store):
         self._local = threading.local()
         self._lock = threading.RLock()
         self._shared: SqliteDb | None = None
-        self._all: list[sqlite3.Connection] = []
+        self._all: list[tuple[threading.RLock, sqlite3.Connection]] = []
 
     # A memory database exists in one connection only, so threads take turns on it.
     @contextmanager
@@ -129,20 +133,21 @@ class SqliteStore(Store):
             with db.savepoint():
                 yield db
             return
-        self._migrate(db)
-        db.actor = None
-        self._begin(db, "BEGIN IMMEDIATE" if write else "BEGIN")
-        try:
-            unit = _begin_unit(db, label) if write and label else None
-            yield db
-            if unit is not None:
-                _end_unit(db, unit)
-            self._commit(db)
-        except BaseException:
-            db.signals.clear()
-            if db.connection.in_transaction:
-                db.connection.execute("ROLLBACK")
-            raise
+        with db.busy:
+            self._migrate(db)
+            db.actor = None
+            self._begin(db, "BEGIN IMMEDIATE" if write else "BEGIN")
+            try:
+                unit = _begin_unit(db, label) if write and label else None
+                yield db
+                if unit is not None:
+                    _end_unit(db, unit)
+                self._commit(db)
+            except BaseException:
+                db.signals.clear()
+                if db.connection.in_transaction:
+                    db.connection.execute("ROLLBACK")
+                raise
         if db.signals:
             self._announce(db)
 
@@ -164,12 +169,17 @@ class SqliteStore(Store):
     def _db(self) -> SqliteDb:
         if self.memory:
             if self._shared is None:
-                self._shared = SqliteDb(self._open(), self.path)
+                self._shared = self._opened()
             return self._shared
         db: SqliteDb | None = getattr(self._local, "db", None)
         if db is None or getattr(self._local, "pid", 0) != os.getpid():
-            self._local.db = db = SqliteDb(self._open(), self.path)
+            self._local.db = db = self._opened()
             self._local.pid = os.getpid()  # a connection must not cross a fork
+        return db
+
+    def _opened(self) -> SqliteDb:
+        db = SqliteDb(self._open(), self.path)
+        self._all.append((db.busy, db.connection))
         return db
 
     def _open(self) -> sqlite3.Connection:
@@ -195,7 +205,6 @@ class SqliteStore(Store):
                 raise
         except (OSError, sqlite3.Error) as error:
             raise explain(error, self.path) from error
-        self._all.append(connection)
         return connection
 
     def _migrate(self, db: SqliteDb) -> None:
@@ -255,12 +264,12 @@ class SqliteStore(Store):
             target.close()
 
     def close(self) -> None:
-        """Ends every connection that was opened here, except those in whose transactions other threads still are:
-        SQLite would crash, and what is not committed is rolled back with the process."""
-        own = getattr(self._local, "db", None) or self._shared
-        for connection in self._all:
-            if not connection.in_transaction or (own is not None and own.connection is connection):
+        """Ends every connection that was opened here. One in use by another thread is waited for, because SQLite would
+        crash; one that is not given back in time is left to the end of the process, which rolls it back."""
+        for busy, connection in self._all:
+            if busy.acquire(timeout=CLOSE_S):
                 connection.close()
+                busy.release()
         self._all.clear()
         self._local = threading.local()
         self._shared = None
