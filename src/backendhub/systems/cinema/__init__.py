@@ -1,1 +1,0 @@
-"""A cinema: films, halls, shows, seats that are sold once, tickets that are scanned once; speaks the seats.io wire."""

@@ -1,1 +1,0 @@
-"""The rules of the cinema, by what they are about."""
