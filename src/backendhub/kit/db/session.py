@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import psycopg
@@ -38,7 +38,7 @@ class Statement(NamedTuple):
     formats: list[PyFormat]
 
 
-@cache
+@lru_cache(maxsize=2048)  # some SQL is made of what clients ask for
 def numbered(sql: str) -> Statement:
     """`:name` parameters as PostgreSQL numbers them; text in quotes and `::casts` stay as they are."""
     names: dict[str, int] = {}
