@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import io
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -26,6 +27,9 @@ from backendhub.kit import hub as hubs
 from backendhub.kit.db import Db, Store, connect
 from backendhub.kit.settings import Settings
 
+# A run that was started in the background ignores Ctrl-C and hands that on to every process it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["TZ"] = "UTC"
 if hasattr(time, "tzset"):
     time.tzset()
