@@ -253,7 +253,7 @@ def advance(db: Db) -> None:
 
 def _fire(db: Db, entry: Schedule, now: datetime) -> None:
     """Puts in the job of a cron entry, once however many workers look, and once however often it was missed."""
-    from .schedule import next_after
+    from backendhub.kit.cron import next_after
 
     assert entry.cron is not None and entry.zone is not None and entry.next_at is not None
     following = next_after(entry.cron, max(now, entry.next_at), entry.zone)
