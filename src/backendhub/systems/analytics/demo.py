@@ -84,7 +84,6 @@ def _visit(db: Db, chance: random.Random) -> int:
             "u": f"https://{DOMAIN}{path}",
             "d": DOMAIN,
             "r": referrer,
-            "w": 1600,
         }
         event["timestamp"] = (now + timedelta(seconds=40 * step)).isoformat()
         with clock.traveling(now + timedelta(seconds=40 * step)):

@@ -160,6 +160,17 @@ class Visit(NamedTuple):
     device: str | None = None
 
 
+class Arrival(NamedTuple):
+    """What an event says of how somebody came, as it says it; it is looked at where it begins a visit."""
+
+    query: str = ""
+    referrer: str | None = None
+    host: str | None = None
+    agent: str | None = None
+    width: Any = None
+    campaign: Any = None
+
+
 class Seen(NamedTuple):
     """An event that is well-formed, before anybody knows whether it is new.
 
@@ -176,7 +187,7 @@ class Seen(NamedTuple):
     at: datetime
     hostname: str | None
     path: str | None
-    visit: Visit
+    arrival: Arrival
     properties: dict[str, Any]
     traits: dict[str, Any] | None = None
     revenue: int | None = None

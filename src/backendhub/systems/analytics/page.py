@@ -40,9 +40,9 @@ nav a[aria-current]{font-weight:700;text-decoration:none}
 .figures dd{margin:0;font-size:1.35rem;font-variant-numeric:tabular-nums}
 .lists{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,17rem),1fr));gap:0 2rem}
 .lists section{border:0}.lists td:first-child,.lists th:first-child{overflow-wrap:anywhere}
-td:last-child,th:last-child{text-align:right;padding-right:0;font-variant-numeric:tabular-nums;white-space:nowrap}
-.bar{display:block;height:3px;background:#0b57d0;border-radius:2px;margin-top:2px}
-svg{width:100%;height:auto;display:block}svg rect{fill:#0b57d0}svg text{font:11px system-ui,sans-serif;fill:currentColor}
+td:not(:first-child),th:not(:first-child){text-align:right;padding-right:0;font-variant-numeric:tabular-nums;white-space:nowrap}
+.bar{display:block;height:3px;background:light-dark(#0b57d0,#8ab4f8);border-radius:2px;margin-top:2px}
+svg{width:100%;height:auto;display:block}svg rect{fill:light-dark(#0b57d0,#8ab4f8)}svg text{font:11px system-ui,sans-serif;fill:currentColor}
 svg line{stroke:currentColor;opacity:.25}form{display:flex;flex-wrap:wrap;gap:.5rem;align-items:end;margin:.6rem 0}
 select,button{font:inherit;padding:.35rem .6rem;border:1px solid color-mix(in srgb,currentColor 55%,transparent);border-radius:6px;background:Field;color:FieldText}
 :focus-visible{outline:3px solid Highlight;outline-offset:2px}#live ol{list-style:none;padding:0;margin:.4rem 0}

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,10 +18,11 @@ from backendhub.systems.analytics.models import Door, Parcel, Seen, Source, Unus
 
 from . import reading, sources, visits
 
-PARCELS, BYTES = 200, 256 * 1024
+PARCELS, BYTES = 200, 64 * 1024
 """How many requests, and how much of them, one transaction digests: long ones would keep others from writing."""
 SHOWN = 2000
 """Characters of a refused event that are kept."""
+WRITE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 TALLIES = ("received", "stored", "duplicates", "rejected")
 
 
@@ -95,6 +97,7 @@ def _read(parcel: Parcel, group: _Group) -> list[dict[str, Any]]:
     body = _clean(json.loads(parcel.body)) if b"\\u0000" in parcel.body else json.loads(parcel.body)
     day = parcel.received_at.date().isoformat()
     rejects = []
+    large = len(parcel.body) > reading.MAX_EVENT
     if parcel.door is Door.SEGMENT:
         read, events = reading.segment, reading.segment_events(parcel.kind, body)
     else:
@@ -103,7 +106,8 @@ def _read(parcel: Parcel, group: _Group) -> list[dict[str, Any]]:
         group.tallies[day, "received"] += 1
         try:
             seen = read(event, parcel.received_at, f"{parcel.no}:{number}")
-            _size(event)
+            if large:
+                _size(event)
         except Unusable as error:
             group.tallies[day, "rejected"] += 1
             rejects.append(_reject(parcel, event, error))
@@ -113,14 +117,9 @@ def _read(parcel: Parcel, group: _Group) -> list[dict[str, Any]]:
 
 
 def _size(event: dict[str, Any]) -> None:
-    properties = event.get("properties")
-    if len(event) <= 30 and not properties and not event.get("traits"):
-        return
-    size = len(json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode())
+    size = len(WRITE(event).encode())
     if size > reading.MAX_EVENT:
-        raise Unusable(
-            "too_large", f"An event has at most {reading.MAX_EVENT // 1024} KiB; this one has {size} bytes."
-        )
+        raise Unusable("too_large", f"An event has at most {reading.MAX_EVENT} bytes; this one has {size}.")
 
 
 def _clean(value: Any) -> Any:
@@ -212,14 +211,20 @@ def _row(
         "user_id": seen.user_id,
         "session_id": session,
         "at": seen.at,
-        "hour": seen.at.astimezone(zone).strftime("%Y-%m-%dT%H"),
+        "hour": _hour(zone, int(seen.at.timestamp()) // 900),
         "received_at": received,
         "hostname": seen.hostname,
         "path": seen.path,
         "revenue": seen.revenue,
         "currency": seen.currency,
-        "properties": json.dumps(seen.properties, ensure_ascii=False, separators=(",", ":")),
+        "properties": WRITE(seen.properties) if seen.properties else "{}",
     }
+
+
+@lru_cache(maxsize=4096)
+def _hour(zone: ZoneInfo, quarter: int) -> str:
+    """The hour that it was by a clock; offsets are whole quarters of an hour."""
+    return datetime.fromtimestamp(quarter * 900, zone).strftime("%Y-%m-%dT%H")
 
 
 def _people(db: Db, source: Source, events: Iterable[Seen]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ QUIET_S = 30.0
 """Seconds after which a live view looks again although nothing has come."""
 IDLE_S = 2.0
 """Seconds after which the inbox is looked at even if nobody has said anything: another process may have put it in."""
+YIELD = 4.0
+"""How long digesting rests while events come in, as a multiple of the time that it has taken."""
 SHOWN = 10
 
 
@@ -77,7 +80,7 @@ async def keep_digesting(hub: Hub) -> None:
         while True:
             wake.clear()
             try:
-                await _once(hub)
+                await _once(hub, wake)
             except HubError as error:  # a store that is away or full: what waits is safe, and tried again
                 logging.getLogger("backendhub.analytics").warning("cannot digest: %s", error.message)
                 await asyncio.sleep(IDLE_S)
@@ -89,7 +92,14 @@ async def keep_digesting(hub: Hub) -> None:
         hub.store.listeners.remove(told)
 
 
-async def _once(hub: Hub) -> None:
+async def _once(hub: Hub, wake: asyncio.Event) -> None:
+    """Digests until nothing waits. While more comes in it takes only a part of the time: whoever sends goes first, and
+    what waits is safe."""
+    start = time.monotonic()
     while (done := await asyncio.to_thread(hub.store.unit, digest)).parcels:
         for source in done.sources:
             await hub.events.publish(f"analytics.{source}", {"stored": done.stored})
+        if wake.is_set():
+            wake.clear()
+            await asyncio.sleep(min((time.monotonic() - start) * YIELD, 1.0))
+        start = time.monotonic()

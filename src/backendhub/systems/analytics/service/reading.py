@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from backendhub.kit import money
 from backendhub.kit.errors import HubError
-from backendhub.systems.analytics.models import Seen, Unusable, Visit
+from backendhub.systems.analytics.models import Arrival, Seen, Unusable, Visit
 
 from . import agents
 
@@ -75,7 +75,9 @@ def segment(event: dict[str, Any], received_at: datetime, number: str) -> Seen:
         at=moment(event, received_at),
         hostname=host,
         path=path,
-        visit=visit(query, referrer, host, _text(context.get("userAgent")), campaign=context.get("campaign")),
+        arrival=Arrival(
+            query, referrer, host, _text(context.get("userAgent")), campaign=context.get("campaign")
+        ),
         properties=properties,
         traits=_object(said) if type_ == "identify" else None,
         revenue=revenue,
@@ -162,7 +164,7 @@ def plausible(event: dict[str, Any], received_at: datetime, number: str) -> Seen
         at=at,
         hostname=host,
         path=f"{path}#{fragment}" if fragment else path,
-        visit=visit(
+        arrival=Arrival(
             query,
             _text(_either(event, "r", "referrer")),
             host,
@@ -202,40 +204,37 @@ def _spelt(value: Any) -> str:
 # -- both ----------------------------------------------------------------------------------------------------
 
 
-def visit(
-    query: dict[str, str],
-    referrer: str | None,
-    host: str | None,
-    agent: str | None,
-    *,
-    width: Any = None,
-    campaign: Any = None,
-) -> Visit:
+def visit(arrival: Arrival) -> Visit:
     """Where a visit came from and by what."""
-    said = _object(campaign)
+    try:
+        query = dict(parse_qsl(arrival.query, max_num_fields=100))
+    except ValueError:
+        query = {}
+    said = _object(arrival.campaign)
     marks = {f"utm_{name}": query.get(f"utm_{name}") for name in UTM}
     if not any(marks.values()):
         marks = {f"utm_{name}": _text(said.get("name" if name == "campaign" else name)) for name in UTM}
-    shown, source = agents.referrer(referrer, host)
+    shown, source = agents.referrer(arrival.referrer, arrival.host)
     named = marks["utm_source"] or query.get("ref") or query.get("source")
-    browser, system, device = agents.agent(agent)
+    browser, system, device = agents.agent(arrival.agent)
+    width = arrival.width
     if isinstance(width, (int, float)) and not isinstance(width, bool) and width > 0:
         device = agents.by_width(width)
     return Visit(named or source, shown, browser=browser, os=system, device=device, **marks)
 
 
-def _address(address: str | None) -> tuple[str | None, str | None, dict[str, str]]:
+def _address(address: str | None) -> tuple[str | None, str | None, str]:
+    """The host, path and query of a URL."""
     if not address:
-        return None, None, {}
+        return None, None, ""
     try:
         parts = urlsplit(address)
         host = parts.hostname
-        query = dict(parse_qsl(parts.query, max_num_fields=100))
     except ValueError:
         raise Unusable("bad_url", f"{address[:80]!r} is no URL.") from None
     if host is None:
-        return None, None, query
-    return host.removeprefix("www."), parts.path or "/", query
+        return None, None, parts.query
+    return host.removeprefix("www."), parts.path or "/", parts.query
 
 
 def _money(amount: Any, currency: Any) -> tuple[int | None, str | None]:

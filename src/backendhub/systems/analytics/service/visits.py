@@ -13,6 +13,8 @@ from backendhub.kit.db import Db
 from backendhub.systems.analytics import store
 from backendhub.systems.analytics.models import Seen, Session, Source, Visit
 
+from . import reading
+
 PAUSE = timedelta(minutes=30)
 """After this long without an event, the next one begins another visit."""
 
@@ -45,7 +47,7 @@ class Open:
         if page and (self.exit_page is None or seen.at >= self.ended_at):
             self.exit_page = seen.path
         if seen.at < self.started_at and seen.interactive:
-            self.visit = seen.visit
+            self.visit = reading.visit(seen.arrival)
         self.started_at, self.ended_at = min(self.started_at, seen.at), max(self.ended_at, seen.at)
         self.pageviews += page
         self.events += seen.interactive
@@ -62,7 +64,9 @@ def assign(db: Db, source: Source, events: Sequence[tuple[str, Seen]]) -> list[i
     for visitor, seen in events:
         visit = next((v for v in reversed(found[visitor]) if v.takes(seen.at)), None)
         if visit is None:
-            visit = Open(following, visitor, seen.at, seen.at, 0, 0, None, None, seen.visit, new=True)
+            visit = Open(
+                following, visitor, seen.at, seen.at, 0, 0, None, None, reading.visit(seen.arrival), new=True
+            )
             following += 1
             found[visitor].append(visit)
             found[visitor].sort(key=lambda v: v.started_at)

@@ -71,11 +71,17 @@ ALIASES = _listed(
 TRAITS = _listed(
     "SELECT user_id, traits FROM analytics_person WHERE source_id = :source_id AND user_id IN ", "ids"
 )
-SESSIONS_NEAR = _listed(
-    f"SELECT {columns(Session)} FROM analytics_session WHERE source_id = :source_id AND ended_at >= :since "
-    "AND started_at <= :until AND visitor IN ",
-    "visitors",
+# The visitors lead: SQLite would rather walk through all the visits of the time.
+_SESSIONS_NEAR = (
+    f"SELECT {columns(Session, 's')} FROM {{values}} CROSS JOIN analytics_session s WHERE s.source_id = :source_id "
+    "AND s.visitor = v.value AND s.ended_at >= :since AND s.started_at <= :until"
 )
+SESSIONS_NEAR = {
+    "sqlite": _SESSIONS_NEAR.replace("{values}", "json_each(:visitors) v"),
+    "postgres": _SESSIONS_NEAR.replace(
+        "{values}", "json_array_elements_text(CAST(:visitors AS json)) AS v (value)"
+    ),
+}
 LAST_EVENT = "SELECT max(id) FROM analytics_event"
 LAST_SESSION = "SELECT max(id) FROM analytics_session"
 INSERT_EVENT = (
