@@ -34,6 +34,12 @@ def precise() -> datetime:
     return _traveling.get() or _frozen or datetime.now(UTC)
 
 
+def wall() -> datetime:
+    """The present outside of every `traveling` block: for what other processes and other people's servers judge by their
+    own clocks (when a job may run, leases, signatures, how long something is kept)."""
+    return _frozen or datetime.now(UTC)
+
+
 def now() -> datetime:
     """The present in UTC, whole seconds: what people are shown and rows are stamped with."""
     return precise().replace(microsecond=0)
@@ -93,7 +99,8 @@ def frozen(at: datetime | str) -> Iterator[None]:
 def traveling(to: datetime | str | None) -> Iterator[None]:
     """Another present for the block, in this thread or task alone: what it does happens at that time.
 
-    None changes nothing, so that a caller need not ask whether a tenant has a clock of its own.
+    None changes nothing, so that a caller need not ask whether a tenant has a clock of its own. Jobs, events, mail, keys
+    of idempotency, the audit log and files go by `wall()` all the same; see `kit.clocks` for what is due on such a clock.
     """
     if to is None:
         yield
