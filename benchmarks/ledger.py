@@ -197,6 +197,7 @@ def as_it_grows(folder: Path, rounds: int, sizes: list[int], accounts: int = 200
     for turn in range(rounds):
         for size in sizes:
             ours = lasting.get(size) or filled(size, f"of{size}-{turn}.db")
+            cost(ours.transfer, ours.ids, count // 2)  # a small one was just made, so all of them begin warm
             costs[size].append(1e6 * cost(ours.transfer, ours.ids, count)[1])
     first = statistics.median(costs[sizes[0]])
     for size in sizes:

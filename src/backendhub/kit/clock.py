@@ -25,7 +25,10 @@ def _start() -> datetime | None:
 
 def parse(text: str) -> datetime:
     """Reads an ISO 8601 time; one without an offset is UTC. Raises ValueError."""
-    moment = datetime.fromisoformat(text)
+    return _utc(datetime.fromisoformat(text))
+
+
+def _utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -88,7 +91,7 @@ def frozen(at: datetime | str) -> Iterator[None]:
     """Holds the clock at a time for the length of a block."""
     global _frozen
     before = _frozen
-    _frozen = parse(at) if isinstance(at, str) else at.astimezone(UTC)
+    _frozen = parse(at) if isinstance(at, str) else _utc(at)
     try:
         yield
     finally:
@@ -105,7 +108,7 @@ def traveling(to: datetime | str | None) -> Iterator[None]:
     if to is None:
         yield
         return
-    token = _traveling.set(parse(to) if isinstance(to, str) else to.astimezone(UTC))
+    token = _traveling.set(parse(to) if isinstance(to, str) else _utc(to))
     try:
         yield
     finally:

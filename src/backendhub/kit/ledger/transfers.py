@@ -204,13 +204,18 @@ def _check(move: Move) -> None:
         raise Invalid(
             f"Id, code and memo of a transfer have at most {MAX_TEXT} characters, an id at least one."
         )
+    resolves = move.kind is Kind.POST or move.kind is Kind.VOID
     if move.amount is None:
-        if not move.pending:
+        if not resolves:
             raise Invalid("A transfer has an amount.")
+    elif move.kind is Kind.VOID:
+        raise Invalid("A void releases all that is pending: it has no amount.")
     elif not 0 < move.amount.minor <= LIMIT:
         raise Invalid(f"An amount is at least 1 and at most {LIMIT} minor units, not {move.amount.minor}.")
-    if move.debit == move.credit and not move.pending:
+    if move.debit == move.credit and not resolves:
         raise SameAccount("A transfer needs two accounts, not the same one twice.")
+    if move.timeout is not None and move.kind is not Kind.PENDING:
+        raise Invalid("Only what is pending has a timeout.")
     if move.timeout is not None and not _MS <= move.timeout <= MAX_TIMEOUT:
         raise Invalid(f"A timeout is between a millisecond and {MAX_TIMEOUT.days} days.")
 
