@@ -220,7 +220,8 @@ def main() -> None:
         folder = Path(name)
         beside_bare(folder, args.accounts, args.rounds, args.count)
         sizes = [s for s in (1000, 10_000, 100_000, 1_000_000) if s <= args.postings]
-        as_it_grows(folder, 3 * args.rounds, sizes)
+        if sizes:
+            as_it_grows(folder, 3 * args.rounds, sizes)
     if args.postgres:
         ours = Ours(args.postgres, args.accounts)
         print(f"PostgreSQL, one client: {1 / cost(ours.transfer, ours.ids, args.count)[0]:.0f} transfers/s")
