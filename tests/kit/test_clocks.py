@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
 from backendhub.kit import clock, clocks, idempotency, jobs, outbox
+from backendhub.kit import hub as hubs
 from backendhub.kit.db import Db, Store
 from backendhub.kit.errors import Conflict, Invalid, NotFound
-from backendhub.kit.jobs import declared
+from backendhub.kit.jobs import Run, declared
+from backendhub.kit.jobs.worker import Worker
+from backendhub.kit.settings import Settings
 
 THEN = clock.parse("2030-01-31T00:00:00Z")
 WEEK = timedelta(days=7)
@@ -109,6 +114,38 @@ def test_a_step_that_fails_leaves_everything_for_the_next_try(made: Store) -> No
     broken[0] = False
     assert walk(made) == 1
     assert noted(made) == [("tried", "2030-02-07")]
+
+
+def test_two_who_walk_one_clock_do_everything_once(made: Store) -> None:
+    jobs.job("t.note")(note)
+    with made.transaction() as db:
+        for day in range(20):
+            clocks.schedule(db, "c", "t.note", at=THEN + timedelta(days=day), what=f"{day:02}")
+        clocks.advance(db, "c", THEN + 4 * WEEK)
+    with ThreadPoolExecutor(3) as pool:
+        assert sum(pool.map(lambda _: walk(made), range(3))) == 20
+    assert [what for what, _ in noted(made)] == [f"{day:02}" for day in range(20)]
+
+
+def test_a_job_takes_a_clock_to_where_it_was_sent(made: Store) -> None:
+    """As a system does it: the request says where to and puts the job in, a worker walks."""
+    jobs.job("t.note")(note)
+
+    @jobs.job("t.advance")
+    def advance(run: Run, clock_id: str) -> None:
+        while run.hub.store.unit(clocks.step, clock_id):
+            run.check()
+
+    with made.transaction() as db:
+        clocks.schedule(db, "c", "t.note", at=THEN + WEEK, what="on the way")
+        clocks.schedule(db, None, "t.note", at=clock.now(), what="by the wall")
+        clocks.advance(db, "c", THEN + 2 * WEEK)
+        with clocks.within(db, "c"):
+            jobs.enqueue(db, "t.advance", clock_id="c")
+    worker = Worker(hubs.Hub(Settings({}), store=made), declared.Modules({}), once=True)
+    asyncio.run(asyncio.wait_for(worker.run(), 30))
+    assert noted(made) == [("by the wall", "2026-01-05"), ("on the way", "2030-02-07")]
+    assert made.read(clocks.get, "c").at == THEN + 2 * WEEK
 
 
 def test_of_one_name_and_key_the_earlier_time_wins(made: Store) -> None:
