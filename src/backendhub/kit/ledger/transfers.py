@@ -204,6 +204,8 @@ def _check(move: Move) -> None:
         raise Invalid(
             f"Id, code and memo of a transfer have at most {MAX_TEXT} characters, an id at least one."
         )
+    if "\x00" in move.id or "\x00" in move.code or "\x00" in move.memo:
+        raise Invalid("Id, code and memo of a transfer hold no NUL.")
     resolves = move.kind is Kind.POST or move.kind is Kind.VOID
     if move.amount is None:
         if not resolves:
