@@ -109,6 +109,14 @@ def job(
     return register
 
 
+def unit(name: str) -> Callable[..., Any]:
+    """The function of a declared unit of work, its system imported before. Raises NotFound."""
+    kind = _kinds.get(name)
+    if kind is None or kind.style != "unit":
+        raise NotFound(f"No imported system has a unit of work {name!r}.")
+    return kind.fn
+
+
 class Modules:
     """Where the handlers of each system are: `{"blog": "backendhub.systems.blog.jobs"}`, imported when needed."""
 
