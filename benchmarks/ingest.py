@@ -74,9 +74,13 @@ class Bare(asyncio.Protocol):
     def commit(cls) -> None:
         waiting, cls.waiting = cls.waiting, []
         cls.db.execute("BEGIN IMMEDIATE")
-        cls.db.executemany("INSERT INTO inbox (at, body) VALUES (?, ?)", [(time.time(), body) for _, body in waiting])
+        cls.db.executemany(
+            "INSERT INTO inbox (at, body) VALUES (?, ?)", [(time.time(), body) for _, body in waiting]
+        )
         cls.db.execute("COMMIT")
-        answer = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n{"success":true}'
+        answer = (
+            b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n{"success":true}'
+        )
         for one, _ in waiting:
             one.transport.write(answer)  # type: ignore[attr-defined]
 
@@ -137,14 +141,18 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ceiling = measure([sys.executable, __file__, "--bare", "{port}", str(folder / "bare.db")], folder, given, {})
+        ceiling = measure(
+            [sys.executable, __file__, "--bare", "{port}", str(folder / "bare.db")], folder, given, {}
+        )
         env = {"BACKENDHUB_DATABASE": str(folder / "hub.db")}
         command = [PROGRAM, "serve", "analytics", "--port", "{port}", "--log-format", "none"]
         ours = measure(command, folder, given, env, drain=True)
     print(f"acknowledged: ours {ours:,.0f} events/s, bare {ceiling:,.0f}: {ours / ceiling:.2f}")
 
 
-def measure(command: list[str], folder: Path, given: argparse.Namespace, env: dict[str, str], *, drain: bool = False) -> float:
+def measure(
+    command: list[str], folder: Path, given: argparse.Namespace, env: dict[str, str], *, drain: bool = False
+) -> float:
     port = free()
     process = subprocess.Popen([c.replace("{port}", str(port)) for c in command], env={**os.environ, **env})
     try:
@@ -172,8 +180,12 @@ def digested(port: int) -> None:
         still, last = (still + 1 if now == last else 0), now
     spent = time.perf_counter() - start - still
     state = tally()
-    print(f"digested meanwhile {first:,}; then {last - first:,} in {spent:.1f} s: {(last - first) / max(spent, 1):,.0f} events/s")
-    print(f"received {state['received']:,} = stored {state['stored']:,} + duplicates {state['duplicates']:,} + rejected {state['rejected']:,}")
+    print(
+        f"digested meanwhile {first:,}; then {last - first:,} in {spent:.1f} s: {(last - first) / max(spent, 1):,.0f} events/s"
+    )
+    print(
+        f"received {state['received']:,} = stored {state['stored']:,} + duplicates {state['duplicates']:,} + rejected {state['rejected']:,}"
+    )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
-from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import Path, Query
@@ -17,7 +16,7 @@ from backendhub.kit.db import Db
 from backendhub.kit.hub import Hub
 from backendhub.kit.output import camel
 from backendhub.kit.paging import Page
-from backendhub.kit.web.fields import NO_NUL, Cursor, Id, Limit, Text
+from backendhub.kit.web.fields import NO_NUL, Cursor, Id, Limit, Text, When
 
 from . import page, plausible, segment, store
 from .models import Door, Goal, GoalKind, Person, Reject, Source, Tally
@@ -33,8 +32,13 @@ router = web.Router(
 )
 ingesting = router.family("/v1", dialect=segment.Refusal())
 api = router.family("/api", dialect=plausible.Refusal(invalid=400))
+Day = Annotated[str, Query(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="A day, `2026-01-31`")]
 SourceId = Annotated[str, Path(max_length=300, pattern=NO_NUL, description="Its id, domain or write key")]
-Range = Annotated[str, Query(max_length=40, description="`day`, `7d`, `30d`, `month`, `12mo`, `year`, `all`")]
+Range = Annotated[
+    str,
+    Query(pattern=f"^({'|'.join(stats.NAMES)})$", description="`day`, `7d`, `30d`, `month`, `12mo`, `all`"),
+]
+Moment = Annotated[When | None, Query(description="A day, or a time with an offset")]
 
 
 class _Body(BaseModel):
@@ -71,12 +75,6 @@ class FunnelIn(_Body):
     steps: list[Text] = Field(min_length=2, max_length=10)
     date_range: str | list[str] = "30d"
     window_seconds: int = Field(default=7 * 86_400, ge=1, le=365 * 86_400)
-
-
-class Lists(BaseModel):
-    """Goals of a source."""
-
-    goals: list[Goal]
 
 
 # -- coming in -----------------------------------------------------------------------------------------------
@@ -160,15 +158,15 @@ def remove_source(db: Db, source: SourceId) -> None:
 
 
 @router.delete("/sources/{source}/events", status=200, statuses=(404,))
-def forget(db: Db, source: SourceId, before: Annotated[date, Query()]) -> dict[str, int]:
+def forget(db: Db, source: SourceId, before: Day) -> dict[str, int]:
     """Remove the visits that ended before a day."""
-    return {"removed": sources.forget(db, source, before)}
+    return {"removed": sources.forget(db, source, sources.day(before))}
 
 
 @router.get("/sources/{source}/goals", statuses=(404,))
-def list_goals(db: Db, source: SourceId) -> Lists:
+def list_goals(db: Db, source: SourceId) -> list[Goal]:
     """List its goals."""
-    return Lists(goals=sources.goals(db, source))
+    return sources.goals(db, source)
 
 
 @router.post("/sources/{source}/goals", status=201, statuses=(404, 409))
@@ -225,16 +223,20 @@ def rejects(
 
 @router.get("/sources/{source}/export", media_type="application/x-ndjson", statuses=(404,))
 async def export(
-    request: web.Request,
-    source: SourceId,
-    since: Annotated[datetime | None, Query()] = None,
-    until: Annotated[datetime | None, Query()] = None,
-    format: Annotated[str, Query(pattern="^(ndjson|csv)$")] = "ndjson",
+    request: web.Request, source: SourceId, since: Moment = None, until: Moment = None
 ) -> web.Stream:
-    """Every event, the oldest first, as lines of JSON or as CSV."""
+    """Every event, the oldest first, as lines of JSON."""
     found = await request.read(sources.get, source)
-    media = "text/csv; charset=utf-8" if format == "csv" else "application/x-ndjson"
-    return web.Stream(exporting.lines(request.read, found, since, until, format), media)
+    return web.Stream(exporting.ndjson(request.read, found, since, until), "application/x-ndjson")
+
+
+@router.get("/sources/{source}/export.csv", media_type="text/csv", statuses=(404,))
+async def export_csv(
+    request: web.Request, source: SourceId, since: Moment = None, until: Moment = None
+) -> web.Stream:
+    """Every event, the oldest first, as CSV (RFC 4180)."""
+    found = await request.read(sources.get, source)
+    return web.Stream(exporting.csv(request.read, found, since, until), "text/csv; charset=utf-8")
 
 
 # -- live ----------------------------------------------------------------------------------------------------

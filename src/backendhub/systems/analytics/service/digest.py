@@ -47,7 +47,7 @@ class _Group:
 
 def digest(db: Db) -> Digested:
     """Digests the oldest parcels. Where another process is at it (PostgreSQL), this does nothing."""
-    if db.dialect == "postgres" and not db.value(store.LOCK):
+    if not db.value(store.LOCK[db.dialect]):
         return Digested()
     parcels = _oldest(db)
     if not parcels:
@@ -67,7 +67,7 @@ def digest(db: Db) -> Digested:
             done.sources.add(source.id)
         _count(db, group)
     db.run_many(store.INSERT_REJECT, rejects)
-    db.run(f"{store.TAKEN} {db.among('nos')}", nos=[parcel.no for parcel in parcels])
+    db.run(store.TAKEN.format(nos=db.among("nos")), nos=[parcel.no for parcel in parcels])
     return done
 
 
@@ -79,7 +79,7 @@ def _oldest(db: Db) -> list[Parcel]:
         if nos and size > BYTES:
             break
         nos.append(no)
-    return db.all(Parcel, f"{store.PARCELS} {db.among('nos')} ORDER BY no", nos=nos) if nos else []
+    return db.all(Parcel, store.PARCELS.format(nos=db.among("nos")), nos=nos) if nos else []
 
 
 def _orphans(group: _Group) -> list[dict[str, Any]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from csv import writer
 from dataclasses import fields
-from datetime import UTC, datetime
 from typing import Any
 
 from backendhub.kit.db import Db
@@ -16,36 +15,35 @@ from backendhub.systems.analytics.models import Event, Source
 
 PAGE = 1000
 NAMES = [f.name for f in fields(Event) if f.name not in ("source_id", "hour")]
-BEGIN, END = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+END = "9999"
+Read = Callable[..., Awaitable[Any]]
 
 
-def after(db: Db, source: Source, *, at: datetime, id: int, until: datetime) -> list[Event]:
-    """The next events behind a place in time."""
+def after(db: Db, source: Source, *, at: str, id: int, until: str) -> list[Event]:
+    """The next events behind a place in time; times are as they are stored, or days."""
     return db.all(Event, store.EVENTS, source_id=source.id, at=at, id=id, until=until, limit=PAGE)
 
 
-async def lines(
-    read: Callable[..., Awaitable[Any]],
-    source: Source,
-    since: datetime | None,
-    until: datetime | None,
-    form: str,
-) -> AsyncIterator[bytes]:
-    """A file of events, in parts. Times without an offset are UTC."""
-    at, id = _utc(since, BEGIN), -1
-    end = _utc(until, END)
-    if form == "csv":
-        yield _csv([NAMES])
-    while events := await read(after, source, at=at, id=id, until=end):
-        rows = [_row(event) for event in events]
-        yield _csv([[row[n] for n in NAMES] for row in rows]) if form == "csv" else _ndjson(rows)
-        at, id = events[-1].at, events[-1].id
+async def ndjson(read: Read, source: Source, since: str | None, until: str | None) -> AsyncIterator[bytes]:
+    """Events from `since` (inclusive) to `until` (exclusive) as lines of JSON, in parts."""
+    async for rows in _pages(read, source, since, until):
+        yield "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
-def _utc(moment: datetime | None, default: datetime) -> datetime:
-    if moment is None:
-        return default
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+async def csv(read: Read, source: Source, since: str | None, until: str | None) -> AsyncIterator[bytes]:
+    """The same as CSV with a line of names; properties are JSON."""
+    yield _csv([NAMES])
+    async for rows in _pages(read, source, since, until):
+        yield _csv([list(row.values()) for row in rows])
+
+
+async def _pages(
+    read: Read, source: Source, since: str | None, until: str | None
+) -> AsyncIterator[list[dict[str, Any]]]:
+    at, id = since or "", -1
+    while events := await read(after, source, at=at, id=id, until=until or END):
+        yield [_row(event) for event in events]
+        at, id = store.stamp(events[-1].at), events[-1].id
 
 
 def _row(event: Event) -> dict[str, Any]:
@@ -53,13 +51,9 @@ def _row(event: Event) -> dict[str, Any]:
     return row | {"at": store.stamp(event.at), "received_at": store.stamp(event.received_at)}
 
 
-def _ndjson(rows: Sequence[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-
-
 def _csv(rows: Sequence[Sequence[Any]]) -> bytes:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
+    out = writer(text, lineterminator="\r\n")
     for row in rows:
-        writer.writerow([json.dumps(v, ensure_ascii=False) if isinstance(v, dict) else v for v in row])
+        out.writerow([json.dumps(v, ensure_ascii=False) if isinstance(v, dict) else v for v in row])
     return text.getvalue().encode()

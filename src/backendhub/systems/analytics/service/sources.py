@@ -188,6 +188,14 @@ def forget(db: Db, source_id: str, before: date) -> int:
     return count
 
 
+def day(text: str) -> date:
+    """A day of the calendar. Raises Invalid."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Invalid(f"{text!r} is no day.", hint="2026-01-31") from None
+
+
 def _key(source: Source, door: Door) -> str:
     return (source.write_key if door is Door.SEGMENT else source.domain) or ""
 

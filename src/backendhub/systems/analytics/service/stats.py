@@ -20,7 +20,9 @@ SPANS = {"7d": 6, "28d": 27, "30d": 30, "91d": 91}
 """How many days before today a range begins; today is in it."""
 MINUTES = {"realtime": 5, "30m": 30}
 MONTHS = {"6mo": 5, "12mo": 11}
+NAMES = ("day", "24h", *SPANS, "month", *MONTHS, "year", "all", *MINUTES)
 MAX_LIMIT = 10_000
+RANGES = 'day, 7d, 30d, month, 12mo, year, all, ["2026-01-01", "2026-01-31"]'
 ORDER = '[["visitors", "desc"]], by metrics and dimensions that are asked for'
 Key = tuple[Any, ...]
 
@@ -100,6 +102,10 @@ def period(db: Db, source: Source, given: Any, at: Any = None) -> Period:
     zone = ZoneInfo(source.timezone)
     now = clock.now().astimezone(zone)
     today = _day(at) if at is not None else now.date()
+    if isinstance(given, list) and len(given) == 2 and all(isinstance(g, str) for g in given):
+        return _between(given[0], given[1], zone)
+    if not isinstance(given, str):
+        raise BadQuery("date_range is a name or two dates", hint=RANGES)
     if given in MINUTES:
         return Period(now - timedelta(minutes=MINUTES[given]), now + timedelta(seconds=5), "hour")
     if given == "24h":
@@ -116,12 +122,7 @@ def period(db: Db, source: Source, given: Any, at: Any = None) -> Period:
     if given == "all":
         begun = db.fetch(store.FIRST_AND_LAST, {"source_id": source.id})[0][0]
         return _days(date.fromisoformat(begun[:10]) if begun else today, today, zone)
-    if isinstance(given, list) and len(given) == 2 and all(isinstance(g, str) for g in given):
-        return _between(given[0], given[1], zone)
-    raise BadQuery(
-        f"Invalid date_range {given!r}",
-        hint='day, 7d, 30d, month, 12mo, year, all, ["2026-01-01", "2026-01-31"]',
-    )
+    raise BadQuery(f"Invalid date_range {given!r}", hint=RANGES)
 
 
 def _day(text: Any) -> date:

@@ -43,9 +43,14 @@ ACCEPT = (
 )
 WAITING = "SELECT no, length(body) FROM analytics_inbox ORDER BY no LIMIT :limit"
 COUNT_WAITING = "SELECT count(*) FROM analytics_inbox"
-PARCELS = f"SELECT {columns(Parcel)} FROM analytics_inbox WHERE no"
-TAKEN = "DELETE FROM analytics_inbox WHERE no"
-LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('analytics'), 1)"
+PARCELS = f"SELECT {columns(Parcel)} FROM analytics_inbox WHERE no {{nos}} ORDER BY no"
+TAKEN = "DELETE FROM analytics_inbox WHERE no {nos}"
+# One digests at a time. On PostgreSQL that is said by the table's number: another installation in the same database has
+# its own; on SQLite whoever writes is alone.
+LOCK = {
+    "sqlite": "SELECT TRUE",
+    "postgres": "SELECT pg_try_advisory_xact_lock(CAST(CAST(CAST('analytics_inbox' AS regclass) AS oid) AS bigint))",
+}
 SALT = "SELECT salt FROM analytics_salt WHERE day = :day"
 PUT_SALT = "INSERT INTO analytics_salt (day, salt) VALUES (:day, :salt) ON CONFLICT DO NOTHING"
 FORGET_SALTS = "DELETE FROM analytics_salt WHERE day < :day"
