@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+import hypothesis
 import pytest
 
 from backendhub import registry
@@ -33,6 +34,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 os.environ["TZ"] = "UTC"
 if hasattr(time, "tzset"):
     time.tzset()
+
+# How long an example takes is the machine's affair: two cores run many processes here.
+hypothesis.settings.register_profile(
+    "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("house")
 
 NOW = "2026-01-05T09:00:00Z"  # a Monday
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"

@@ -19,6 +19,28 @@ FLAGS = [
     "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--remote-debugging-port=0",
 ]  # fmt: skip
 
+CONTRAST = """(() => {
+  const light = (color) => {
+    const parts = color.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255)
+      .map((part) => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  };
+  const ground = (node) => {
+    for (; node; node = node.parentElement) {
+      const color = getComputedStyle(node).backgroundColor;
+      if (!/, 0\\)$/.test(color)) return color;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const poor = [];
+  for (const node of document.querySelectorAll("h1,h2,p,a,dt,dd,th,td,button,summary,pre,span")) {
+    if (!node.offsetParent || node.classList.contains("unseen") || !node.textContent.trim()) continue;
+    const [a, b] = [light(getComputedStyle(node).color), light(ground(node))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) poor.push(node.outerHTML.slice(0, 80));
+  }
+  return poor;
+})()"""
+
 
 def find() -> str | None:
     """The browser's program, if there is one."""
@@ -46,6 +68,11 @@ class Browser:
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
+
+    def poor_contrast(self) -> list[str]:
+        """The elements whose text stands out less than WCAG's 4.5 : 1."""
+        found: list[str] = self.js(CONTRAST)
+        return found
 
     def send(self, method: str, **params: Any) -> Any:
         """Sends a command and gives its result; events that come meanwhile are kept."""

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
-from importlib import util
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-
-
-def sibling(name: str) -> ModuleType:
-    """A module beside this one; tests are no package."""
-    spec = util.spec_from_file_location(f"backendhub_test_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 # -- over HTTP --------------------------------------------------------------------------------------------
 
@@ -139,41 +125,7 @@ def test_beyond_this_machine_it_is_for_administrators(
 # -- in a browser -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Any]:
-    module = sibling("browser")
-    program = module.find()
-    if program is None:
-        if os.environ.get("BACKENDHUB_TEST_REQUIRE_SERVICES") == "1":
-            pytest.fail("there is no Chromium on this machine", pytrace=False)
-        pytest.skip("there is no Chromium on this machine")
-    started = module.Browser(program, tmp_path / "profile")
-    yield started
-    started.close()
-
-
 TEXT = "document.querySelector({!r}).textContent"
-CONTRAST = """(() => {
-  const light = (color) => {
-    const parts = color.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255)
-      .map((part) => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
-  };
-  const ground = (node) => {
-    for (; node; node = node.parentElement) {
-      const color = getComputedStyle(node).backgroundColor;
-      if (!/, 0\\)$/.test(color)) return color;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  const poor = [];
-  for (const node of document.querySelectorAll("h1,h2,p,a,dt,dd,th,td,button,summary,pre,span")) {
-    if (!node.offsetParent || node.classList.contains("unseen") || !node.textContent.trim()) continue;
-    const [a, b] = [light(getComputedStyle(node).color), light(ground(node))].sort((x, y) => y - x);
-    if ((a + 0.05) / (b + 0.05) < 4.5) poor.push(node.outerHTML.slice(0, 80));
-  }
-  return poor;
-})()"""
 
 
 @pytest.mark.browser
@@ -234,5 +186,5 @@ def test_it_is_used_without_a_mouse_and_read_in_any_light(serve: Callable[..., A
     for dark, width in ((False, 1200), (True, 1200), (False, 360), (True, 360)):
         browser.look(dark=dark, width=width)
         assert browser.js("document.documentElement.scrollWidth") <= width
-        assert browser.js(CONTRAST) == []
+        assert browser.poor_contrast() == []
     assert browser.js("getComputedStyle(document.body).backgroundColor") == "rgb(21, 22, 26)"
