@@ -106,3 +106,23 @@ def test_the_python_client_of_segment(serve: Callable[..., Any]) -> None:
     client.shutdown()
     assert failed == []
     assert digested(server.http) == {"received": 124, "stored": 124, "duplicates": 0, "rejected": 0}
+
+
+@pytest.mark.browser
+def test_the_dashboard_lives(serve: Callable[..., Any], browser: Any) -> None:
+    server = serve("analytics", "--demo", "--log-format", "none")
+    browser.open(f"{server.url}/")
+    browser.wait(lambda: browser.js("document.getElementById('online')?.textContent") == "0")
+    browser.js("document.querySelector('summary').click()")
+    event = {"userId": "u", "event": "<img src=x onerror=alert(1)>", "writeKey": "bicycles-demo"}
+    assert server.http.post("/v1/track", json=event).status_code == 200
+    browser.wait(lambda: browser.js("document.getElementById('online')?.textContent") == "1")
+    assert "<img" in browser.js("document.querySelector('#latest li').textContent")
+    assert browser.js("document.querySelectorAll('svg rect').length") == 31
+    for dark, width in ((False, 1200), (True, 1200), (False, 360), (True, 360)):
+        browser.look(dark=dark, width=width)
+        assert browser.js("document.documentElement.scrollWidth") <= width
+        assert browser.poor_contrast() == []
+    browser.js("document.querySelector('nav a[href*=day]').click()")
+    browser.wait(lambda: browser.js("document.querySelector('nav a[aria-current]')?.textContent") == "Today")
+    assert browser.troubles() == []

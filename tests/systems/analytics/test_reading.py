@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backendhub.systems.analytics.models import Arrival, Unusable
@@ -94,7 +94,6 @@ def test_a_senders_wrong_clock_is_corrected() -> None:
     assert segment().at == NOW
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.datetimes(datetime(2020, 1, 1), datetime(2026, 1, 1)),
     st.integers(-(10**8), 10**8),
