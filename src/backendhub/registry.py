@@ -216,6 +216,21 @@ SYSTEMS: tuple[System, ...] = (
         ),
     ),
     System(
+        "analytics",
+        "data",
+        "Web and product analytics: Segment's and Plausible's wire, funnels, a dashboard",
+        "api jobs",
+        settings=(
+            Option(
+                "analytics.known_only",
+                "take events only for write keys and domains that were given out",
+                "false",
+                flag="known-only",
+            ),
+        ),
+        uses="events",
+    ),
+    System(
         "bank",
         "business",
         "A bank: accounts, payments, standing orders, statements; Open Banking UK",

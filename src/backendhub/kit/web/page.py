@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from .mounts import Mounted
 
 STYLE = """
-:root{color-scheme:light dark;--line:color-mix(in srgb,currentColor 18%,transparent);--dim:color-mix(in srgb,currentColor 65%,transparent)}
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+:root{color-scheme:light dark;--line:color-mix(in srgb,currentColor 18%,transparent);--dim:light-dark(#5c5f68,#a3a6b0)}
+body{background:Canvas;color:CanvasText;font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.1rem;margin:2rem 0 .3rem}a{color:LinkText}
 code,pre{font:14px/1.45 ui-monospace,SFMono-Regular,Menlo,monospace}pre{overflow:auto;border:1px solid var(--line);border-radius:6px;padding:.6rem .8rem}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}

@@ -1,0 +1,1 @@
+"""Web and product analytics: a collector that loses nothing, and a dashboard over it."""

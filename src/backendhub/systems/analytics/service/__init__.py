@@ -1,0 +1,1 @@
+"""The rules of analytics: coming in, digesting, asking."""
