@@ -9,6 +9,7 @@ import pytest
 
 from backendhub.kit import accounts
 from backendhub.kit.accounts import api_keys
+from backendhub.kit.db import Db
 from backendhub.kit.errors import NotFound
 from backendhub.kit.hub import Hub
 from backendhub.systems.task import service
@@ -102,6 +103,13 @@ def test_an_account_goes_with_its_tasks(owned: Hub, http: Any, registered: Any) 
     assert user is not None
     owned.unit(accounts.remove, user.id)
     assert owned.read(lambda db: db.value("SELECT count(*) FROM task")) == 0
+
+
+def test_a_write_that_the_removal_overtakes_is_refused(race_removal: Any) -> None:
+    def add(db: Db, who: str) -> object:
+        return service.add(db, description="x", owner=who)
+
+    assert race_removal(add, "SELECT count(*) FROM task WHERE owner = :id") == 0
 
 
 def test_numbers_of_pages_are_taken_as_the_nearest(http: Any, registered: Any) -> None:
