@@ -20,9 +20,8 @@ from backendhub.kit.hub import Hub
 from backendhub.kit.limits import Rule, TooManyHits
 from backendhub.kit.web.fields import NO_NUL
 
-PER_ADDRESS = Rule(100, 300, name="tries")
-"""Sign-ins, and apart from them sign-ups, from one network address."""
-PER_LOGIN = Rule(30, 300, name="guesses")
+PERIOD_S = 300
+PER_LOGIN = Rule(30, PERIOD_S, name="guesses")
 """Sign-ins for one login, whoever tries and whether or not there is such an account."""
 
 
@@ -82,6 +81,7 @@ def add(router: web.Router, system: str, *, dialect: web.Dialect = BRIEF) -> Non
     async def register(request: web.Request, body: RegisterIn) -> TokenOut:
         """Register; the answer is a token. Only with `serve --auth token`."""
         _switched_on(request.hub, system)
+        accounts.signing_up(request.hub)
         await tried(request, "register")
         email = users.email(body.email)
         request.hub.passwords.check(body.password, email, body.name)
@@ -101,15 +101,18 @@ def add(router: web.Router, system: str, *, dialect: web.Dialect = BRIEF) -> Non
         outcome = await request.call(accounts.refreshed, request.hub, body.refresh_token)
         return _told(accounts.taken(outcome))
 
-    for fn, status in ((register, 201), (login, 200), (refresh, 200)):
+    for fn, status, refused in ((register, 201, 403), (login, 200, 401), (refresh, 200, 401)):
         family = router.family(f"/{fn.__name__}", dialect=dialect)
-        family.post("", status=status, public=True, statuses=(401, 404, 409, 429))(fn)
+        family.post("", status=status, public=True, statuses=(refused, 404, 409, 429))(fn)
 
 
 async def tried(request: web.Request, what: str, login: str | None = None) -> None:
     """Counts a try, for all systems of the store together. Raises TooManyHits (429) before any work is done for it."""
+    most = int(request.hub.settings.number("accounts.tries"))
+    if most < 1:
+        return
     address = (request.scope.get("client") or ("-",))[0]
-    pairs = [(f"accounts:{what}:{address}", PER_ADDRESS)]
+    pairs = [(f"accounts:{what}:{address}", Rule(most, PERIOD_S, name="tries"))]
     if login is not None:
         pairs.append((f"accounts:guess:{users.folded(login)[:254]}", PER_LOGIN))
     decisions = await request.hub.limits.ahit_all(pairs)

@@ -81,11 +81,25 @@ def test_without_accounts_a_token_would_mean_nothing(door: Callable[..., Any]) -
         assert (done.status_code, "serve thing --auth token" in done.text) == (409, True), path
 
 
-def test_guesses_are_counted_for_a_login_and_tries_for_an_address(door: Callable[..., Any]) -> None:
+def test_sign_up_can_be_closed(door: Callable[..., Any], engine_hub: Hub) -> None:
     http = door()
+    assert http.post("/register", json=ADA).status_code == 201
+    engine_hub.settings.flags["accounts.signup"] = "closed"
+    closed = http.post("/register", json=ADA | {"email": "b@example.com"})
+    assert (closed.status_code, closed.json()["message"]) == (403, "Forbidden")
+    assert http.post("/login", json=ADA).status_code == 200
+
+
+def test_guesses_are_counted_for_a_login_and_tries_for_an_address(
+    door: Callable[..., Any], engine_hub: Hub
+) -> None:
+    http = door()
+    engine_hub.settings.flags["accounts.tries"] = "50"
     wrong = {"email": "x@example.com", "password": "y"}
     codes = [http.post("/login", json=wrong).status_code for _ in range(31)]
     assert codes == [401] * 30 + [429]
     assert http.post("/login", json=wrong | {"email": "z@example.com"}).status_code == 401
-    codes = [http.post("/register", json={"email": "no", "password": "y"}).status_code for _ in range(101)]
-    assert codes == [400] * 100 + [429]
+    codes = [http.post("/register", json={"email": "no", "password": "y"}).status_code for _ in range(51)]
+    assert codes == [400] * 50 + [429]
+    engine_hub.settings.flags["accounts.tries"] = "0"
+    assert http.post("/register", json={"email": "no", "password": "y"}).status_code == 400

@@ -247,13 +247,7 @@ def test_a_write_that_the_removal_overtakes_is_refused(table: str, race_removal:
 # -- the services, on each engine ---------------------------------------------------------------------------
 
 
-@pytest.fixture
-def _accounts(db: Db) -> None:
-    for who in OWNERS[1:]:
-        accounts.add(db, id=who, email=f"{who}@example.com")
-
-
-@pytest.mark.usefixtures("_accounts")
+@pytest.mark.usefixtures("owners")
 def test_three_owners_of_the_same_books(db: Db) -> None:
     for n, who in enumerate(OWNERS, 1):
         service.add(db, description="x", amount=str(n), category="c", date="2026-08-01", owner=who)
@@ -273,7 +267,7 @@ def test_three_owners_of_the_same_books(db: Db) -> None:
         assert len(rules.find_all(db, owner=who)) == 1
 
 
-@pytest.mark.usefixtures("_accounts")
+@pytest.mark.usefixtures("owners")
 def test_a_budget_replaces_its_owners_only(db: Db) -> None:
     first = [budgets.put(db, amount="1", owner=who) for who in OWNERS]
     again = budgets.put(db, amount="2", owner="ann")
@@ -281,7 +275,7 @@ def test_a_budget_replaces_its_owners_only(db: Db) -> None:
     assert [budgets.find_all(db, owner=who)[0].minor for who in OWNERS] == [100, 200, 100]
 
 
-@pytest.mark.usefixtures("_accounts")
+@pytest.mark.usefixtures("owners")
 def test_the_same_file_for_each_owner(db: Db) -> None:
     drafts = transfer.drafts_of(CSV.encode(), "csv", "bank.csv", {}, "USD")
     done = [importing.add_drafts(db, drafts, owner=who) for who in OWNERS * 2]

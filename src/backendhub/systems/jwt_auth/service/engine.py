@@ -55,7 +55,7 @@ def config(settings: Settings) -> Config:
         site_url=site,
         external_url=text("external_url").rstrip("/"),
         redirects=tuple(text("redirects").split()),
-        signup=flag("signup"),
+        signup=flag("signup") and accounts.signup_open(settings),
         autoconfirm=flag("autoconfirm"),
         email=flag("email"),
         phone=flag("phone"),
