@@ -109,13 +109,11 @@ def add(router: web.Router, system: str, *, dialect: web.Dialect = BRIEF) -> Non
 async def tried(request: web.Request, what: str, login: str | None = None) -> None:
     """Counts a try, for all systems of the store together. Raises TooManyHits (429) before any work is done for it."""
     most = int(request.hub.settings.number("accounts.tries"))
-    if most < 1:
-        return
     address = (request.scope.get("client") or ("-",))[0]
-    pairs = [(f"accounts:{what}:{address}", Rule(most, PERIOD_S, name="tries"))]
+    pairs = [(f"accounts:{what}:{address}", Rule(most, PERIOD_S, name="tries"))] if most > 0 else []
     if login is not None:
         pairs.append((f"accounts:guess:{users.folded(login)[:254]}", PER_LOGIN))
-    decisions = await request.hub.limits.ahit_all(pairs)
+    decisions = await request.hub.limits.ahit_all(pairs) if pairs else []
     if not all(d.allowed for d in decisions):
         raise TooManyHits(decisions)
 
