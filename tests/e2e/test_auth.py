@@ -91,3 +91,14 @@ def test_sign_up_can_be_closed_at_every_door(
     monkeypatch.setenv("BACKENDHUB_ACCOUNTS_SIGNUP", "maybe")
     wrong = subprocess.run([*command, "serve", "todo"], capture_output=True, text=True)
     assert (wrong.returncode, "say open or closed" in wrong.stderr) == (2, True)
+
+
+def test_several_workers_without_a_redis_sign_people_in(serve: Callable[..., Any]) -> None:
+    server = serve("task", "jwt-auth", "--auth", "token", "--workers", "2")
+    ada = {"email": "ada@example.com", "password": "correct horse battery"}
+    assert server.http.post("/task/register", json=ada).status_code == 201
+    wrong = [server.http.post("/task/login", json=ada | {"password": "x"}).status_code for _ in range(62)]
+    assert set(wrong) == {401, 429}  # each of the two lets thirty through
+    eve = ada | {"email": "eve@example.com"}
+    assert server.http.post("/jwt-auth/signup", json=eve).status_code == 200
+    assert server.http.post("/jwt-auth/token?grant_type=password", json=eve).status_code == 200

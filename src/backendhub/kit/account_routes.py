@@ -113,7 +113,7 @@ async def tried(request: web.Request, what: str, login: str | None = None) -> No
     pairs = [(f"accounts:{what}:{address}", Rule(most, PERIOD_S, name="tries"))] if most > 0 else []
     if login is not None:
         pairs.append((f"accounts:guess:{users.folded(login)[:254]}", PER_LOGIN))
-    decisions = await request.hub.limits.ahit_all(pairs) if pairs else []
+    decisions = await request.hub.tries.ahit_all(pairs) if pairs else []
     if not all(d.allowed for d in decisions):
         raise TooManyHits(decisions)
 
