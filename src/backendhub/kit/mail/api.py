@@ -38,8 +38,13 @@ async def here(request: web.Request) -> None:
     host = (request.header("host") or "").rsplit(":", 1)[0].strip("[]") or "localhost"
     if host != "localhost" and not _loopback(host):
         raise Denied("Mail is shown under http://127.0.0.1 or http://localhost only.")
-    origin = request.header("origin")
-    if request.method not in ("GET", "HEAD") and origin and urlsplit(origin).netloc != request.header("host"):
+    if request.method in ("GET", "HEAD"):
+        return
+    # Browsers say `Origin: null` of forms on pages that send no referrer, so what they say of the site comes first.
+    site, origin = request.header("sec-fetch-site"), request.header("origin")
+    if site is None and origin and urlsplit(origin).netloc == request.header("host"):
+        site = "same-origin"
+    if site not in ("same-origin", "none", None) or (site is None and origin):
         raise Denied("Another site may not change mail.")
 
 
