@@ -166,6 +166,11 @@ SYSTEMS: tuple[System, ...] = (
                 "false",
             ),
             Option(
+                "jwt_auth.current_password",
+                "A new password needs the present one, unless the sign-in was by a link",
+                "false",
+            ),
+            Option(
                 "jwt_auth.limit", "Tries of one kind from one address in five minutes; 0: no limit", "300"
             ),
             Option("jwt_auth.factors", "Second factors an account may have", "10"),

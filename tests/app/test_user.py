@@ -166,3 +166,28 @@ def test_a_key_of_another_product(user: Any, tmp_path: Path) -> None:
     public = json.dumps(ECKey.generate_key().as_dict(private=False))
     for wrong in (public, "{}", "[]", "x", '{"kty": "oct", "k": "AAAA"}', json.dumps(keys[0])):
         assert user("signing", "import", "-", stdin=wrong).code == 2, wrong
+
+
+def test_secrets_are_encrypted_where_there_is_a_key(
+    user: Any, cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def doctor() -> str:
+        found = [line for line in json.loads(cli("doctor", "--json").out) if line["check"] == "secrets"]
+        return " ".join(f"{line['status']} {line['detail']}" for line in found)
+
+    assert doctor() == ""
+    assert user("signing", "rotate").code == 0
+    assert "not encrypted" in doctor()
+    assert user("secret", "apply").code == 2
+    keys = [user("secret", "key").out.strip() for _ in range(2)]
+    monkeypatch.setenv("BACKENDHUB_SECRET_KEY", keys[0])
+    assert doctor() == "warn 1 of 1 signing keys and TOTP secrets are not encrypted yet"
+    assert user("secret", "apply").out == "1 secrets encrypted with the first key\n"
+    assert doctor() == "ok 1 signing keys and TOTP secrets, encrypted"
+    monkeypatch.setenv("BACKENDHUB_SECRET_KEY", keys[1])
+    assert doctor().startswith("fail 1 ")
+    assert user("secret", "apply").code == 7
+    monkeypatch.setenv("BACKENDHUB_SECRET_KEY", f"{keys[1]} {keys[0]}")
+    assert user("secret", "apply", "--plain").code == 0
+    monkeypatch.delenv("BACKENDHUB_SECRET_KEY")
+    assert doctor().startswith("ok 1 ")

@@ -21,7 +21,8 @@ FLAGS = [
 
 CONTRAST = """(() => {
   const light = (color) => {
-    const parts = color.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255)
+    const most = color.startsWith("color(") ? 1 : 255;
+    const parts = color.match(/[\\d.]+/g).slice(0, 3).map((part) => part / most)
       .map((part) => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
   };

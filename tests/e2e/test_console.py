@@ -188,3 +188,46 @@ def test_it_is_used_without_a_mouse_and_read_in_any_light(serve: Callable[..., A
         assert browser.js("document.documentElement.scrollWidth") <= width
         assert browser.poor_contrast() == []
     assert browser.js("getComputedStyle(document.body).backgroundColor") == "rgb(21, 22, 26)"
+
+
+@pytest.mark.browser
+def test_mail_is_read_without_a_mouse_on_any_screen_in_any_light(
+    serve: Callable[..., Any], browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKENDHUB_JWT_AUTH_AUTOCONFIRM", "false")
+    server = serve("jwt-auth")
+    for name in ("ada", "<img src=x onerror=alert(1)>"):
+        body = {"email": "ada@example.com", "password": "correct horse battery", "data": {"name": name}}
+        server.http.post("/signup", json=body | {"email": f"{name[:3].strip('<')}@example.com"})
+    looks = [(dark, width) for dark in (False, True) for width in (360, 1200)]
+
+    def fits() -> None:
+        for dark, width in looks:
+            browser.look(dark=dark, width=width)
+            assert browser.js("document.documentElement.scrollWidth") <= width
+            assert browser.poor_contrast() == []
+
+    browser.open(f"{server.url}/_mail/")
+    assert browser.js("document.querySelectorAll('.rows a').length") == 2
+    fits()
+    browser.press("Tab")
+    assert browser.js("document.activeElement.tagName") == "A"
+    assert browser.js("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    browser.press("Enter")
+    browser.wait(lambda: browser.js("document.querySelectorAll('iframe').length") == 1)
+    fits()
+    links = "[...document.querySelectorAll('%s a')].map((a) => a.href)"
+    (link,) = browser.js(links % "ul")  # the sandbox leads nowhere: what it links to stands below it
+    assert "/verify?" in link and link in browser.js(links % "pre")
+    tree = browser.send("Accessibility.getFullAXTree")["nodes"]
+    named = [n for n in tree if not n["ignored"] and n["role"]["value"] in ("link", "button", "Iframe")]
+    assert named and all(n.get("name", {}).get("value") for n in named)
+    browser.open(f"{server.url}/_mail/")
+    assert not browser.js(
+        "document.querySelector('details button').checkVisibility()"
+    )  # nobody deletes by a slip
+    browser.js("document.querySelector('summary').focus()")
+    for key in ("Enter", "Tab", "Enter"):
+        browser.press(key)
+    browser.wait(lambda: "No mail yet" in browser.js("document.documentElement.outerHTML"))
+    assert browser.troubles() == []

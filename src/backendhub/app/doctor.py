@@ -106,6 +106,7 @@ def store() -> Iterator[Line]:
         label = current.store.url
         yield Line("store", "fail" if problems else "ok", problems or f"{label} is sound", _restore(problems))
         yield from current.read(_migrations)
+        yield from current.read(_secrets)
     except HubError as error:
         yield Line("store", "fail", error.message, error.hint or "")
 
@@ -150,6 +151,29 @@ def _migrations(db: Db) -> list[Line]:
             lines.append(Line("migrations", "fail", text, "reinstall backendhub"))
     detail = f"{waiting} pending: applied when their tool is first used" if waiting else "all applied"
     return lines or [Line("migrations", "ok", detail)]
+
+
+def _secrets(db: Db) -> list[Line]:
+    """Whether signing keys and TOTP secrets are encrypted, where there are accounts."""
+    from backendhub.kit.accounts import sealing
+
+    if any(not m.applied for m in status(db, "accounts")):
+        return []
+    try:
+        sealed, plain, lost = sealing.counted(db)
+        keyed = bool(sealing.keys())
+    except HubError as error:
+        return [Line("secrets", "fail", error.message, error.hint or "")]
+    if not sealed + plain + lost:
+        return []
+    if lost:
+        text = f"{lost} signing keys or TOTP secrets are encrypted with a key that is not here"
+        return [Line("secrets", "fail", text, f"set {sealing.VARIABLE} to it")]
+    if keyed and plain:
+        text = f"{plain} of {sealed + plain} signing keys and TOTP secrets are not encrypted yet"
+        return [Line("secrets", "warn", text, "backendhub user secret apply")]
+    how = "encrypted" if keyed or sealed else "not encrypted: the store's mode protects them"
+    return [Line("secrets", "ok", f"{sealed + plain} signing keys and TOTP secrets, {how}")]
 
 
 # -- clock ------------------------------------------------------------------------------------------------

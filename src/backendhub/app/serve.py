@@ -144,6 +144,7 @@ def serve(
         "jobs": run_jobs,
         "mail": host in LOOPBACK and asked == "none",
         "auth": asked,
+        "signup": serve_options.signup(current.settings),
         "console": _console(console, host),
     }
     gc.enable()
@@ -308,7 +309,7 @@ def _banner(options: dict[str, Any], listener: socket.socket, host: str) -> None
             "The console asks for an administrator (backendhub user promote): put TLS in front of it."
         )
     output.stdout.flush()
-    output.note(f"Authentication: {AUTH[options['auth']]}.")
+    output.note(f"Authentication: {AUTH[options['auth']]}.{options['signup']}")
     output.note("Ctrl-C stops it.")
     output.stderr.flush()
 

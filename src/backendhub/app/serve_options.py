@@ -13,6 +13,7 @@ from pathlib import Path
 from backendhub import registry
 from backendhub.kit import cli
 from backendhub.kit.errors import Invalid
+from backendhub.kit.settings import Settings
 
 Given = dict[str, str]
 
@@ -71,3 +72,18 @@ def settings(systems: Iterable[registry.System], given: Given) -> Given:
             raise Invalid(f"--{flag} is an option of {' and '.join(owners)}, which is not served here.")
         found |= dict.fromkeys(names, value)
     return found
+
+
+def signup(settings: Settings) -> str:
+    """What is said at the start of whether people may make accounts of their own, where accounts are asked for.
+
+    Raises Invalid for a setting that says neither.
+    """
+    from backendhub.kit import accounts
+
+    free = accounts.signup_open(settings)
+    if settings.get("auth") != "token":
+        return ""
+    if free:
+        return " Sign-up is open to whoever reaches it (accounts.signup closed changes that)."
+    return " Sign-up is closed: administrators make accounts (backendhub user add)."

@@ -10,11 +10,12 @@ from typing import Annotated, Any, NamedTuple
 
 from typer import Argument, Option
 
+from backendhub.app import user_keys
+from backendhub.app.user_keys import Yes, read, unit, with_accounts
 from backendhub.kit import cli, clock, hub, when
 from backendhub.kit.accounts import (
     ApiKey,
     Session,
-    SigningKey,
     Status,
     User,
     api_keys,
@@ -22,7 +23,6 @@ from backendhub.kit.accounts import (
     signing_in,
     users,
 )
-from backendhub.kit.accounts import tokens as signing
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid
 
@@ -36,13 +36,12 @@ app = cli.commands(
     ),
 )
 key_app = app.group("key", "API keys of programs")
-signing_app = app.group("signing", "Keys that access tokens are signed with")
+app.groups |= user_keys.GROUPS
 COMMANDS = {"user": app}
 
 Who = Annotated[str, Argument(help="Id, e-mail address or username.", metavar="WHO")]
 Stdin = Annotated[bool, Option("--stdin", help="Read the password from the first line of stdin.")]
 Generate = Annotated[bool, Option("--generate", help="Make a password up and print it, once.")]
-Yes = Annotated[bool, Option("--yes", "-y", help="Do not ask.")]
 COLUMNS = ("email", "username", "name", "roles", "status", "created_at", "last_sign_in_at", "id")
 
 
@@ -52,23 +51,6 @@ class Made(NamedTuple):
     id: str
     name: str
     secret: str
-
-
-def with_accounts() -> hub.Hub:
-    """The current hub, with the tables of accounts."""
-    current = hub.current()
-    current.use("accounts")
-    return current
-
-
-def read(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Asks the store of accounts."""
-    return with_accounts().read(fn, *args, **kwargs)
-
-
-def unit(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Changes the store of accounts in one transaction."""
-    return with_accounts().unit(fn, *args, **kwargs)
 
 
 # -- accounts ---------------------------------------------------------------------------------------------
@@ -306,58 +288,6 @@ def revoke_key(id: Annotated[str, Argument(help="The key's id.", metavar="ID")])
     """Take a key back; the next request with it fails."""
     done: ApiKey = unit(api_keys.revoke, id)
     return done
-
-
-@signing_app.command(
-    "list",
-    undoable=False,
-    columns=("id", "algorithm", "created_at", "retired_at", "expires_at"),
-    empty="No keys yet.",
-)
-def list_signing() -> list[SigningKey]:
-    """List the keys that access tokens are signed with."""
-    found: list[SigningKey] = read(signing.signing_keys)
-    return found
-
-
-@signing_app.command("rotate", undoable=False)
-def rotate(
-    overlap: Annotated[int, Option(min=0, help="Seconds that the old keys go on verifying.")] = 86_400,
-) -> str:
-    """Sign with a new key from now on; print its id."""
-    algorithm = hub.current().settings.get("accounts.algorithm") or "ES256"
-    made: str = unit(signing.rotate, algorithm, overlap_s=overlap)
-    return made
-
-
-@signing_app.command("import", undoable=False, examples=("backendhub user signing import signing_keys.json",))
-def import_signing(
-    file: Annotated[
-        str, Argument(help="A private JWK, a list of them or a JWK set; - reads stdin.", metavar="FILE")
-    ],
-) -> list[str]:
-    """Sign with a key that another product has used; whoever else has it may sign too."""
-    import json
-
-    try:
-        given = json.loads(cli.read_file(file))
-    except ValueError as error:
-        raise Invalid(f"{file} is not JSON: {error}.") from None
-    keys = given.get("keys", [given]) if isinstance(given, dict) else given
-    if not isinstance(keys, list) or not keys or not all(isinstance(k, dict) for k in keys):
-        raise Invalid(f"{file} holds no key.", hint="a private JWK (RFC 7517)")
-    done: list[str] = unit(lambda db: [signing.import_key(db, key) for key in keys])
-    return done
-
-
-@signing_app.command("revoke", undoable=False)
-def revoke_signing(
-    id: Annotated[str, Argument(help="The key's id.", metavar="ID")], yes: Yes = False
-) -> None:
-    """Take a signing key back at once: every token that it signed fails from now on."""
-    cli.confirm("Every token signed with this key will fail. Go on?", yes=yes)
-    unit(signing.revoke_key, id)
-    hub.output().note(f"Revoked {id}.")
 
 
 # -- helpers ----------------------------------------------------------------------------------------------

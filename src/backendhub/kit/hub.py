@@ -112,6 +112,16 @@ class Hub:
         return RedisLimits(self.redis)
 
     @cached_property
+    def tries(self) -> Limits:
+        """Limits on guessing: `limits`, but several processes without a Redis count each for itself instead of failing.
+        N of them let N times as much through, which is still little."""
+        if self.redis is None and self.workers > 1:
+            from backendhub.kit.limits import MemoryLimits
+
+            return MemoryLimits()
+        return self.limits
+
+    @cached_property
     def events(self) -> Events:
         """Publish and subscribe. Raises Invalid where several processes would not hear each other."""
         if self.redis is None:

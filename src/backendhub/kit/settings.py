@@ -74,6 +74,10 @@ CORE = (
     Setting("jobs.concurrency", "jobs of one queue that a worker runs at a time", "10"),
     Setting("jobs.lease", "seconds after which the jobs of a lost worker go to another", "60"),
     Setting("auth", "who may use what `serve` serves: none (anybody) or token (accounts)", "none"),
+    Setting(
+        "accounts.signup", "open: anybody may register; closed: only administrators make accounts", "open"
+    ),
+    Setting("accounts.tries", "sign-ins, and sign-ups, from one address in five minutes; 0: no limit", "300"),
     Setting("accounts.algorithm", "how access tokens are signed: ES256, Ed25519, RS256 or HS256", "ES256"),
     Setting("accounts.secret", "shared secret of HS256, at least 32 bytes", secret=True),
     Setting("accounts.issuer", "`iss` of access tokens", "backendhub"),

@@ -56,8 +56,8 @@ class Requested:
 
     __slots__ = ("labels", "span", "traceparent")
 
-    def __init__(self, span: Span, traceparent: str, labels: dict[str, str]) -> None:
-        self.span = span
+    def __init__(self, span: Span | None, traceparent: str | None, labels: tuple[str, str]) -> None:
+        self.span = span  # None where only metrics are sent
         self.traceparent = traceparent
         self.labels = labels
 
@@ -77,7 +77,8 @@ class Tracing:
         resource = Resource.create(_about(environ))
         self._exporters: list[OTLPSpanExporter | OTLPMetricExporter] = []
         self._traces = TracerProvider(resource=resource)
-        if telemetry.exports(environ, "TRACES"):
+        self._traced = telemetry.exports(environ, "TRACES")
+        if self._traced:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
@@ -107,9 +108,22 @@ class Tracing:
             "Duration of HTTP server requests.",
             explicit_bucket_boundaries_advisory=BUCKETS,
         )
-        self._active = self._meter.create_up_down_counter(
-            "http.server.active_requests", "{request}", "Number of active HTTP server requests."
+        # Counted here and read when it is sent: two calls of the SDK a request would cost more than the request's own.
+        self._active: dict[tuple[str, str], int] = {}
+        self._meter.create_observable_up_down_counter(
+            "http.server.active_requests",
+            [self._count],
+            "{request}",
+            "Number of active HTTP server requests.",
         )
+
+    def _count(self, options: CallbackOptions) -> Iterable[Observation]:
+        from opentelemetry.metrics import Observation
+
+        return [
+            Observation(n, {"http.request.method": method, "url.scheme": scheme})
+            for (method, scheme), n in self._active.copy().items()
+        ]
 
     def watch_jobs(self, depths: Depths) -> None:
         """Sends how many jobs each queue has in each state; `depths` is asked in the exporter's thread."""
@@ -124,11 +138,15 @@ class Tracing:
     # -- requests --------------------------------------------------------------------------------------------
 
     def begin(self, asked: Asked, parent: str | None, state: str | None) -> Requested:
-        """Begins the span of a request, in the trace of its `traceparent` and `tracestate`."""
-        from opentelemetry.trace import SpanKind
-
+        """Begins the span of a request, in the trace of its `traceparent` and `tracestate`, and counts it."""
         known = asked.method in METHODS
         method = asked.method if known else "_OTHER"
+        labels = (method, asked.scheme)
+        self._active[labels] = self._active.get(labels, 0) + 1
+        if not self._traced:
+            return Requested(None, None, labels)
+        from opentelemetry.trace import SpanKind
+
         host, port = _address(asked.host, asked.scheme)
         about: dict[str, str | int] = {
             "http.request.method": method,
@@ -146,28 +164,31 @@ class Tracing:
         span = self._tracer.start_span(
             name, self._context(parent, state), kind=SpanKind.SERVER, attributes=about
         )
-        labels = {"http.request.method": method, "url.scheme": asked.scheme}
-        self._active.add(1, labels)
         return Requested(span, _traceparent(span), labels)
 
     def end(self, requested: Requested, route: str, status: int, seconds: float) -> None:
         """Ends the span of a request and counts it. A `status` of 0: there was no answer."""
-        from opentelemetry.trace import Status, StatusCode
-
         span, labels = requested.span, requested.labels
-        self._active.add(-1, labels)
+        self._active[labels] -= 1
         about: dict[str, str | int] = {}
         if status:
             about["http.response.status_code"] = status
         if route != "-":
             about["http.route"] = route
-            if span.is_recording():
-                span.update_name(f"{labels['http.request.method']} {route}")
         if status >= 500 or not status:
             about["error.type"] = str(status) if status else "disconnected"
-            span.set_status(Status(StatusCode.ERROR))
-        span.set_attributes(about)
-        self._duration.record(seconds, {**labels, **about}, context=_in(span))
+        named = {"http.request.method": labels[0], "url.scheme": labels[1], **about}
+        self._duration.record(seconds, named, context=_in(span))
+        if span is None:
+            return
+        if span.is_recording():
+            if route != "-":
+                span.update_name(f"{labels[0]} {route}")
+            if "error.type" in about:
+                from opentelemetry.trace import Status, StatusCode
+
+                span.set_status(Status(StatusCode.ERROR))
+            span.set_attributes(about)
         span.end()
 
     # -- jobs ------------------------------------------------------------------------------------------------
@@ -175,6 +196,9 @@ class Tracing:
     @contextmanager
     def job(self, job: Job, expected: tuple[type[Exception], ...] = ()) -> Iterator[None]:
         """The span of one run of a job, in the trace that it was put in with; what is `expected` is no failure."""
+        if not self._traced:
+            yield
+            return
         from opentelemetry.trace import SpanKind, Status, StatusCode
 
         about: dict[str, str | int] = {
@@ -249,11 +273,11 @@ def _traceparent(span: Span) -> str:
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
 
 
-def _in(span: Span) -> Context:
+def _in(span: Span | None) -> Context:
     from opentelemetry.context import Context
     from opentelemetry.trace import set_span_in_context
 
-    return set_span_in_context(span, Context())
+    return Context() if span is None else set_span_in_context(span, Context())
 
 
 def _address(host: str, scheme: str) -> tuple[str, int]:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -65,19 +66,11 @@ class Blog:
             store.close()
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def blog(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, _schemas: Callable[[], Any]
-) -> Iterator[Blog]:
-    """`backendhub serve blog --workers 2`; passwords are hashed as cheaply as is allowed."""
-    folder = tmp_path_factory.mktemp("blog")
-    database = str(folder / "blog.db") if request.param == "sqlite" else _schemas().make()
-    env = {n: v for n, v in os.environ.items() if not n.startswith("BACKENDHUB_")}
-    env |= {"HOME": str(folder), "BACKENDHUB_CONFIG": str(folder / "none.toml")}
-    env |= {"BACKENDHUB_ACCOUNTS_HASH_MEMORY": "7168", "BACKENDHUB_ACCOUNTS_HASH_PASSES": "1"}
-    words = ["serve", "blog", "--port", "0", "--workers", "2", "--log-format", "none", "--database", database]
+@contextmanager
+def running(words: list[str], env: dict[str, str]) -> Iterator[str]:
+    """A `backendhub serve …` with these variables: host and port of it."""
     with subprocess.Popen(
-        [sys.executable, "-m", "backendhub", *words],
+        [sys.executable, "-m", "backendhub", "serve", *words],
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -85,9 +78,9 @@ def blog(
     ) as process:
         try:
             assert process.stdout is not None
-            match = re.search(r"http://\S+?:\d+", process.stdout.readline())
+            match = re.search(r"http://(\S+?:\d+)", process.stdout.readline())
             assert match is not None
-            yield Blog(match[0], database)
+            yield match[1]
         finally:
             process.terminate()
             try:
@@ -95,3 +88,28 @@ def blog(
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[..., AbstractContextManager[str]]:
+    """`with serving(words, env) as address`: see `running`."""
+    return running
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def blog(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    _schemas: Callable[[], Any],
+    serving: Callable[..., AbstractContextManager[str]],
+) -> Iterator[Blog]:
+    """`backendhub serve blog --workers 2`; passwords are hashed as cheaply as is allowed."""
+    folder = tmp_path_factory.mktemp("blog")
+    database = str(folder / "blog.db") if request.param == "sqlite" else _schemas().make()
+    env = {n: v for n, v in os.environ.items() if not n.startswith("BACKENDHUB_")}
+    env |= {"HOME": str(folder), "BACKENDHUB_CONFIG": str(folder / "none.toml")}
+    env |= {"BACKENDHUB_ACCOUNTS_HASH_MEMORY": "7168", "BACKENDHUB_ACCOUNTS_HASH_PASSES": "1"}
+    env |= {"BACKENDHUB_ACCOUNTS_TRIES": "0"}  # all tests come from one address
+    words = ["blog", "--port", "0", "--workers", "2", "--log-format", "none", "--database", database]
+    with serving(words, env) as address:
+        yield Blog(f"http://{address}", database)

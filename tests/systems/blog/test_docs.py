@@ -6,37 +6,19 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 
 @pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
+def address(serving: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
     """A blog whose clock stands still."""
     env = os.environ | {"BACKENDHUB_NOW": "2026-01-05T09:00:00Z"}
-    words = ["serve", "blog", "--memory", "--port", "0", "--log-format", "none"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "backendhub", *words],
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            match = re.search(r"http://(\S+?:\d+)", process.stdout.readline())
-            assert match is not None
-            yield match[1]
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
+    with serving(["blog", "--memory", "--port", "0", "--log-format", "none"], env) as found:
+        yield found
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from backendhub.kit import clock
+from backendhub.kit import accounts, clock
+from backendhub.kit.db import Db
 
 NOW = "2026-08-20T09:00:00Z"
 
@@ -24,3 +25,10 @@ def run(cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """Runs `backendhub expense …` in this process."""
     monkeypatch.chdir(tmp_path)
     return lambda *args: cli("expense", *args)
+
+
+@pytest.fixture
+def owners(db: Db) -> None:
+    """Accounts `ann` and `bob`, whose books a test writes into."""
+    for who in ("ann", "bob"):
+        accounts.add(db, id=who, email=f"{who}@example.com")

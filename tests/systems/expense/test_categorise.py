@@ -97,6 +97,7 @@ def test_bad_rules(db: Db, pattern: str) -> None:
         rules.add(db, pattern=pattern, category="food")
 
 
+@pytest.mark.usefixtures("owners")
 def test_rules_belong_to_owners(db: Db) -> None:
     rule = rules.add(db, pattern="zorp", category="fun", owner="ann")
     assert Categoriser(db).guess("zorp").source is Source.NONE

@@ -179,6 +179,7 @@ def test_an_edited_import_is_recognised_both_ways(db: Db) -> None:
     assert add(db, exported) == (0, 3)
 
 
+@pytest.mark.usefixtures("owners")
 def test_other_owners_do_not_count(db: Db) -> None:
     add(db, BANK)
     done = importing.add_drafts(db, drafts(BANK), owner="ann")

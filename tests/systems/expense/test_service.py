@@ -34,6 +34,7 @@ def test_ids_are_not_reused(db: Db) -> None:
     assert service.add(db, description="a", amount="1").id > first.id
 
 
+@pytest.mark.usefixtures("owners")
 def test_owners_see_only_their_own(db: Db) -> None:
     mine = service.add(db, description="a", amount="1", owner="ann")
     budgets.put(db, amount="1", owner="ann")

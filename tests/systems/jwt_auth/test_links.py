@@ -316,6 +316,23 @@ def test_phones(served: Callable[..., Any]) -> None:
     assert done["user"]["phone"] == "491707654321"
 
 
+def test_a_new_password_may_need_the_present_one(served: Callable[..., Any]) -> None:
+    auth = served(limit="0", current_password="true", mail_interval="0")
+    token, new = auth.sign_up()["access_token"], "quite another one"
+    for sent, code in (({}, "required"), ({"current_password": "wrong"}, "mismatch")):
+        refused = auth.put("/user", token, password=new, **sent)
+        assert (refused.status_code, refused.json()["error_code"]) == (400, f"current_password_{code}")
+    assert auth.put("/user", token, password=new, current_password="correct horse battery").status_code == 200
+    auth.post("/recover", email="ada@example.com")
+    came = auth.post("/verify", type="recovery", email="ada@example.com", token=auth.sent()[0]["code"]).json()
+    assert auth.put("/user", came["access_token"], password="one more of them").status_code == 200
+    lax = served(limit="0")
+    low = lax.sign_in(password="one more of them").json()["access_token"]
+    sent = {"password": new, "current_password": "wrong"}
+    assert lax.put("/user", low, **sent).json()["error_code"] == "current_password_mismatch"
+    assert lax.put("/user", low, password=new).status_code == 200
+
+
 def test_a_new_password_may_need_a_code(served: Callable[..., Any], frozen: Callable[[str], None]) -> None:
     auth = served(limit="0", reauthenticate="true", **{"accounts.access_ttl": "200000"})
     token = auth.sign_up()["access_token"]

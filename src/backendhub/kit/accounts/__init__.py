@@ -3,6 +3,7 @@
 A system's routes know users by `web.Router(…, auth=web.Authenticator(accounts.authenticate, accounts.SCHEMES))`; sign-up and sign-in look like this:
 
     async def register(request: Request, body: Registration) -> Out:
+        accounts.signing_up(request.hub)                                                        # 403 where it is closed
         request.hub.passwords.check(body.password, body.email, body.username)                   # Weak → 422
         hash = await request.hub.passwords.ahash(body.password)
         return await request.call(_register, request.hub, body, hash)
@@ -37,7 +38,17 @@ from .models import (
     User,
 )
 from .policy import Weak
-from .signing_in import Grant, NotSignedIn, granted, refreshed, sign_in, taken, verified
+from .signing_in import (
+    Grant,
+    NotSignedIn,
+    granted,
+    refreshed,
+    sign_in,
+    signing_up,
+    signup_open,
+    taken,
+    verified,
+)
 from .tokens import Claims, Tokens
 from .users import add, by_email, by_login, by_username, edit, find, get, remove
 
@@ -82,6 +93,8 @@ __all__ = [
     "remove",
     "sessions",
     "sign_in",
+    "signing_up",
+    "signup_open",
     "taken",
     "tokens",
     "users",

@@ -14,6 +14,7 @@ from backendhub.kit.ids import uuid7
 
 from . import store
 from .models import Challenge, Factor
+from .sealing import seal, unseal
 from .secret import digest
 
 STEP_S = 30
@@ -55,7 +56,8 @@ def enrol(
             name=account or "account", issuer_name=issuer or "backendhub"
         )
     values = {"id": uuid7(), "user_id": user_id, "kind": kind, "name": name or None, "phone": phone}
-    factor = db.one(Factor, store.INSERT_FACTOR, **values, secret=secret, now=now)
+    stored = None if secret is None else seal(secret)
+    factor = db.one(Factor, store.INSERT_FACTOR, **values, secret=stored, now=now)
     if factor is None:
         raise Conflict(f"There is already a factor called {name!r}.", field="name")
     return Enrolled(factor, secret, uri)
@@ -165,7 +167,7 @@ def right_totp(db: Db, factor: Factor, code: str) -> bool:
     if secret is None:
         return False
     step = int(clock.precise().timestamp()) // STEP_S
-    totp = pyotp.TOTP(secret)
+    totp = pyotp.TOTP(unseal(secret))
     for at in range(step - SKEW, step + SKEW + 1):
         if hmac.compare_digest(totp.generate_otp(at), code.strip().encode("ascii", "replace").decode()):
             return bool(db.run(store.USE_STEP, id=factor.id, step=at))

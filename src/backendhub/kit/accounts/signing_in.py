@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backendhub.kit import clock
 from backendhub.kit.db import Db
-from backendhub.kit.errors import Unauthenticated
+from backendhub.kit.errors import Denied, Invalid, Unauthenticated
 
 from . import authentication, users
 from .models import Opened, Refused, Session, User
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backendhub.kit.hub import Hub
+    from backendhub.kit.settings import Settings
     from backendhub.kit.web import Request
 
 
@@ -37,6 +38,22 @@ class NotSignedIn(Unauthenticated):
         said = "This account is disabled." if user else "The login or the password is wrong."
         super().__init__(said, credentials="disabled" if user else "invalid")
         self.user = user
+
+
+def signup_open(settings: Settings) -> bool:
+    """Whether anybody may make an account of their own. Raises Invalid for a setting that says neither."""
+    asked = settings.get("accounts.signup")
+    if asked not in ("open", "closed"):
+        raise Invalid(f"The setting accounts.signup is {asked!r}.", hint="say open or closed")
+    return asked == "open"
+
+
+def signing_up(hub: Hub) -> None:
+    """What every route asks by which somebody makes an account of their own. Raises Denied where sign-up is closed."""
+    if not signup_open(hub.settings):
+        raise Denied(
+            "This server takes no sign-ups: an administrator makes accounts.", hint="backendhub user add"
+        )
 
 
 async def verified(

@@ -153,6 +153,13 @@ FACTOR = columns(Factor)
 FACTORS = f"SELECT {FACTOR} FROM accounts_factor WHERE user_id = :user_id ORDER BY id"
 FACTOR_BY_ID = f"SELECT {FACTOR} FROM accounts_factor WHERE id = :id AND user_id = :user_id"
 FACTOR_SECRET = "SELECT secret FROM accounts_factor WHERE id = :id"
+SECRETS = """
+SELECT 'key' AS kind, id, private AS secret FROM accounts_signing_key
+UNION ALL SELECT 'factor', id, secret FROM accounts_factor WHERE secret IS NOT NULL"""
+RESEAL = {
+    "key": "UPDATE accounts_signing_key SET private = :secret WHERE id = :id",
+    "factor": "UPDATE accounts_factor SET secret = :secret WHERE id = :id",
+}
 INSERT_FACTOR = f"""
 INSERT INTO accounts_factor (id, user_id, kind, name, phone, secret, credential_id, verified, last_step, created_at,
   updated_at, challenged_at)

@@ -19,6 +19,7 @@ from backendhub.kit.ids import uuid7
 
 from . import store
 from .models import SigningKey
+from .sealing import seal, unseal
 
 if TYPE_CHECKING:
     from joserfc.jwk import Key
@@ -224,7 +225,7 @@ def _moment(body: dict[str, Any], name: str) -> float | None:
 def _key(private: str) -> Key:
     from joserfc import jwk
 
-    return jwk.import_key(json.loads(private))
+    return jwk.import_key(json.loads(unseal(private)))
 
 
 @lru_cache(maxsize=8)
@@ -238,7 +239,7 @@ def _shared(secret: str) -> Key:
 
 
 def current_key(db: Db, algorithm: str) -> tuple[str, str]:
-    """The id and the private JWK of the key that signs; makes the first one."""
+    """The id and the private JWK, as it is stored, of the key that signs; makes the first one."""
     rows = db.fetch(store.CURRENT_KEY, {"algorithm": algorithm})
     if not rows:
         make_key(db, algorithm)
@@ -263,7 +264,7 @@ def make_key(db: Db, algorithm: str) -> str:
         )
     kid = key.thumbprint()
     private = json.dumps(key.as_dict(private=True), separators=(",", ":"))
-    db.run(store.INSERT_KEY, id=kid, algorithm=algorithm, private=private, now=clock.precise())
+    db.run(store.INSERT_KEY, id=kid, algorithm=algorithm, private=seal(private), now=clock.precise())
     return kid
 
 
@@ -287,7 +288,8 @@ def import_key(db: Db, key: dict[str, Any], *, overlap_s: int = 86_400) -> str:
     now, kid = clock.precise(), str(key.get("kid") or whole.thumbprint())
     db.run(store.RETIRE_KEYS, algorithm=algorithm, now=now, until=now + timedelta(seconds=overlap_s))
     bare = {n: v for n, v in whole.as_dict(private=True).items() if n not in ("key_ops", "use", "alg", "kid")}
-    if not db.run(store.IMPORT_KEY, id=kid, algorithm=algorithm, private=json.dumps(bare), now=now):
+    private = seal(json.dumps(bare))
+    if not db.run(store.IMPORT_KEY, id=kid, algorithm=algorithm, private=private, now=now):
         raise Invalid("There is a key with this id already.", hint="backendhub user signing list")
     return kid
 

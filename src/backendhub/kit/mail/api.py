@@ -7,7 +7,9 @@ forms or requests to anybody.
 
 from __future__ import annotations
 
+import re
 from html import escape
+from html.parser import HTMLParser
 from ipaddress import ip_address
 from typing import Annotated, cast
 from urllib.parse import urlsplit
@@ -36,8 +38,13 @@ async def here(request: web.Request) -> None:
     host = (request.header("host") or "").rsplit(":", 1)[0].strip("[]") or "localhost"
     if host != "localhost" and not _loopback(host):
         raise Denied("Mail is shown under http://127.0.0.1 or http://localhost only.")
-    origin = request.header("origin")
-    if request.method not in ("GET", "HEAD") and origin and urlsplit(origin).netloc != request.header("host"):
+    if request.method in ("GET", "HEAD"):
+        return
+    # Browsers say `Origin: null` of forms on pages that send no referrer, so what they say of the site comes first.
+    site, origin = request.header("sec-fetch-site"), request.header("origin")
+    if site is None and origin and urlsplit(origin).netloc == request.header("host"):
+        site = "same-origin"
+    if site not in ("same-origin", "none", None) or (site is None and origin):
         raise Denied("Another site may not change mail.")
 
 
@@ -109,20 +116,27 @@ def index(db: Db, before: str | None = None) -> bytes:
     """Every mail, the newest first."""
     found = outgoing.find(db, before=before, limit=51)
     rows = "".join(_row(mail) for mail in found[:50])
-    table = f"<table><tr><th>Subject</th><th>To</th><th>State</th><th>When</th></tr>{rows}</table>"
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("Subject", "To", "State", "When"))
+    table = f'<table class="rows"><tr>{head}</tr>{rows}</table>'
     parts = ["<h1>Mail</h1>", table if rows else "<p>No mail yet.</p>"]
     if len(found) > 50:
         parts.append(f'<p><a href="?before={escape(found[49].id)}">Older</a></p>')
     if rows:
-        parts.append('<form method="post" action="/_mail/clear"><button>Delete all</button></form>')
-    parts.append('<p class="dim">JSON: <a href="/_mail/messages">messages</a></p>')
+        parts.append(
+            "<details><summary>Delete all mail</summary>"
+            '<form method="post" action="/_mail/clear"><button>Delete it, for good</button></form></details>'
+        )
+    parts.append(
+        '<p class="dim">JSON: <a href="/_mail/messages">messages</a> · <a href="/_hub">all systems</a></p>'
+    )
     return _page("Mail", "".join(parts))
 
 
 def _row(mail: Message) -> str:
     return (
         f'<tr><td><a href="/_mail/view/{escape(mail.id)}">{escape(mail.subject) or "(no subject)"}</a></td>'
-        f"<td>{escape(mail.shown_to)}</td><td>{escape(mail.state)}</td><td>{escape(clock.ago(mail.created_at))}</td></tr>"
+        f'<td>{escape(mail.shown_to)}</td><td class="keep">{escape(mail.state)}</td>'
+        f'<td class="keep">{escape(clock.ago(mail.created_at))}</td></tr>'
     )
 
 
@@ -131,21 +145,20 @@ def view(db: Db, id: str) -> bytes:
     """One mail."""
     mail = opened(outgoing.get(db, id))
     head = "".join(
-        f"<tr><th scope=row>{escape(name)}</th><td>{escape(value)}</td></tr>"
+        f'<tr><th scope="row" class="keep">{escape(name)}</th><td>{escape(value)}</td></tr>'
         for name, value in mail.headers.items()
     )
     if mail.error:
-        head += f"<tr><th scope=row>Error</th><td>{escape(mail.error)}</td></tr>"
+        head += f'<tr><th scope="row">Error</th><td>{escape(mail.error)}</td></tr>'
     parts = [
         f"<h1>{escape(mail.subject) or '(no subject)'}</h1><p>{escape(mail.state)}</p><table>{head}</table>"
     ]
     base = f"/_mail/messages/{escape(mail.id)}"
     if mail.html is not None:
-        parts.append(
-            f'<h2>HTML</h2><iframe sandbox title="HTML of the mail" src="{base}/html" '
-            'style="width:100%;height:24rem;border:1px solid var(--line);background:#fff"></iframe>'
-        )
-    parts.append(f"<h2>Text</h2><pre>{escape(mail.text)}</pre>")
+        parts.append(f'<h2>HTML</h2><iframe sandbox title="HTML of the mail" src="{base}/html"></iframe>')
+        links = "".join(f"<li>{_linked(link)}</li>" for link in _links(mail.html))
+        parts.append(f"<h2>Its links</h2><ul>{links}</ul>" if links else "")
+    parts.append(f'<h2>Text</h2><pre class="wrap">{_linked(mail.text)}</pre>')
     if mail.attachments:
         files = "".join(
             f'<li><a href="{base}/attachments/{f.number}">{escape(f.name)}</a> {escape(f.media_type)}, {f.size} bytes</li>'
@@ -157,6 +170,35 @@ def view(db: Db, id: str) -> bytes:
         f'<form method="post" action="/_mail/delete/{escape(mail.id)}"><button>Delete</button></form>'
     )
     return _page(mail.subject or "Mail", "".join(parts))
+
+
+def _linked(text: str) -> str:
+    """Text as HTML in which addresses can be followed."""
+    parts = re.split(r"(https?://[^\s<>\"']*[^\s<>\"'.,;:!?)])", text)
+    return "".join(
+        f'<a rel="noreferrer" href="{escape(part)}">{escape(part)}</a>' if i % 2 else escape(part)
+        for i, part in enumerate(parts)
+    )
+
+
+class _Links(HTMLParser):
+    """Where the links of a page lead: in the sandbox that shows it they lead nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, None] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Takes note of a link."""
+        href = dict(attrs).get("href") or ""
+        if tag == "a" and href.lower().startswith(("http://", "https://")):
+            self.found[href] = None
+
+
+def _links(html: str) -> list[str]:
+    parser = _Links()
+    parser.feed(html)
+    return list(parser.found)
 
 
 @router.post("/delete/{id}", consumes=("*/*",), in_schema=False)

@@ -219,7 +219,7 @@ class Application:
             from . import traces
 
             request.traced = traces.begin(self.hub.tracing, request)
-            trace = request.traced.traceparent
+            trace = request.traced.traceparent or trace
             telemetry.traceparent.set(trace)
         return request, trace
 

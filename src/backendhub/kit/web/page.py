@@ -15,6 +15,11 @@ body{background:Canvas;color:CanvasText;font:16px/1.5 system-ui,sans-serif;max-w
 h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.1rem;margin:2rem 0 .3rem}a{color:LinkText}
 code,pre{font:14px/1.45 ui-monospace,SFMono-Regular,Menlo,monospace}pre{overflow:auto;border:1px solid var(--line);border-radius:6px;padding:.6rem .8rem}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}
+th,td{overflow-wrap:anywhere}h1,li{overflow-wrap:anywhere}.keep{white-space:nowrap;overflow-wrap:normal}
+.wrap{white-space:pre-wrap;overflow-wrap:anywhere}iframe{box-sizing:border-box;width:100%;height:24rem;border:1px solid var(--line);background:#fff}
+a:focus-visible,button:focus-visible,summary:focus-visible{outline:2px solid;outline-offset:2px}
+@media(max-width:40rem){.rows tr{display:block;padding:.5rem 0;border-bottom:1px solid var(--line)}.rows th,.rows td{border:0;padding:0 .8rem 0 0}
+.rows td:first-child{display:block;font-weight:600}.rows tr:first-child{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}}
 .dim{color:var(--dim)}.verb{display:inline-block;min-width:4.2rem;font-weight:700}section{border-top:1px solid var(--line)}
 """.strip()
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Path
 
-from backendhub.kit import accounts, web
+from backendhub.kit import account_routes, accounts, web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Unauthenticated
 from backendhub.kit.hub import Hub
@@ -37,17 +37,20 @@ def _register(db: Db, hub: Hub, new: shapes.NewUser, password_hash: str) -> shap
     return _signed_in(db, hub, user)
 
 
-@api.post("/users", status=201, statuses=(409,), public=True)
+@api.post("/users", status=201, statuses=(403, 409, 429), public=True)
 async def register(request: web.Request, body: shapes.NewUserIn) -> shapes.UserOf:
     """Make an account and sign in to it."""
     hub = request.hub
+    accounts.signing_up(hub)
+    await account_routes.tried(request, "register")
     hub.passwords.check(body.user.password, known=False)
     return await request.call(_register, hub, body.user, await hub.passwords.ahash(body.user.password))
 
 
-@api.post("/users/login", statuses=(401,), public=True)
+@api.post("/users/login", statuses=(401, 429), public=True)
 async def login(request: web.Request, body: shapes.LoginIn) -> shapes.UserOf:
     """Sign in."""
+    await account_routes.tried(request, "login", body.user.email)
     user = await accounts.verified(request, body.user.email, body.user.password, find=accounts.by_email)
     return await request.call(_signed_in, request.hub, user)
 

@@ -243,68 +243,41 @@ def list_categories(db: Db) -> dict[str, int]:
 # -- feeds -------------------------------------------------------------------------------------------------
 
 
-def _feed(
-    kind: str,
-    db: Db,
-    request: web.Request,
-    tag: str | None,
-    category: str | None,
-    author: str | None,
-    limit: int,
-) -> web.Reply:
-    """The latest posts, whole, in one of the formats."""
-    wanted = Wanted(tag=tag, category=category, author=author)
-    found = articles.find(db, wanted, limit=limit).items
+def _offer(kind: str, name: str, about: str) -> None:
+    """Adds the route of the latest posts in one of the formats."""
+
+    def latest(
+        db: Db,
+        request: web.Request,
+        tag: Filter = None,
+        category: Filter = None,
+        author: Filter = None,
+        limit: Limit = 20,
+    ) -> web.Reply:
+        found = articles.find(db, Wanted(tag=tag, category=category, author=author), limit=limit).items
+        body = feeds.write(kind, _feed(kind, request, (category, tag, author)), found)
+        return web.Reply(body, etag=web.etag(sha256(body).hexdigest()[:32]), media_type=feeds.MEDIA[kind])
+
+    latest.__name__, latest.__doc__ = name, f"The latest posts as {about}."
+    router.get(f"/feed.{kind}", media_type=feeds.MEDIA[kind], heavy=True)(latest)
+
+
+def _feed(kind: str, request: web.Request, parts: tuple[str | None, ...]) -> feeds.Feed:
+    """What a feed says of itself and where it leads."""
     settings, own = request.hub.settings, request.base_url
     site = (settings.get("blog.site") or "").rstrip("/")
     title = settings.get("blog.title") or "Blog"
     query = f"?{request.query}" if request.query else ""
-    feed = feeds.Feed(
-        title=" · ".join([title, *(part for part in (category, tag, author) if part)]),
+    return feeds.Feed(
+        title=" · ".join([title, *(part for part in parts if part)]),
         description=f"The latest posts of {title}",
         home=site or f"{own}/posts",
         url=f"{own}/feed.{kind}{query}",
         base=f"{site or own}/",
         link=(lambda a: f"{site}/article/{a.slug}") if site else (lambda a: f"{own}/posts/{a.id}"),
     )
-    body = feeds.write(kind, feed, found)
-    return web.Reply(body, etag=web.etag(sha256(body).hexdigest()[:32]), media_type=feeds.MEDIA[kind])
 
 
-@router.get("/feed.rss", media_type=feeds.MEDIA["rss"], heavy=True)
-def rss(
-    db: Db,
-    request: web.Request,
-    tag: Filter = None,
-    category: Filter = None,
-    author: Filter = None,
-    limit: Limit = 20,
-) -> web.Reply:
-    """The latest posts as RSS 2.0."""
-    return _feed("rss", db, request, tag, category, author, limit)
-
-
-@router.get("/feed.atom", media_type=feeds.MEDIA["atom"], heavy=True)
-def atom(
-    db: Db,
-    request: web.Request,
-    tag: Filter = None,
-    category: Filter = None,
-    author: Filter = None,
-    limit: Limit = 20,
-) -> web.Reply:
-    """The latest posts as Atom (RFC 4287)."""
-    return _feed("atom", db, request, tag, category, author, limit)
-
-
-@router.get("/feed.json", media_type=feeds.MEDIA["json"], heavy=True)
-def json_feed(
-    db: Db,
-    request: web.Request,
-    tag: Filter = None,
-    category: Filter = None,
-    author: Filter = None,
-    limit: Limit = 20,
-) -> web.Reply:
-    """The latest posts as JSON Feed 1.1."""
-    return _feed("json", db, request, tag, category, author, limit)
+_offer("rss", "rss", "RSS 2.0")
+_offer("atom", "atom", "Atom (RFC 4287)")
+_offer("json", "json_feed", "JSON Feed 1.1")

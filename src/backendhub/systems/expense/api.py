@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from backendhub.kit import money, rates, web
+from backendhub.kit import account_routes, money, rates, web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import UnsupportedMediaType
 from backendhub.kit.identity import Principal
@@ -38,6 +38,7 @@ router = web.Router(
     "and export; the books of `backendhub expense`, over HTTP. Amounts are decimal text, never floats. "
     "With `--auth token` every account has books of its own."
 )
+account_routes.add(router, "expense")
 
 CODES = sorted(" ".join(money.EXPONENTS.values()).split())
 _PART = r"[a-zA-Z0-9][a-zA-Z0-9 &/'+.-]{0,25}"

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Query
 
 from backendhub.kit import accounts, web
-from backendhub.kit.accounts import Weak, tokens, users
+from backendhub.kit.accounts import Session, Weak, tokens, users
 from backendhub.kit.db import Db
 from backendhub.kit.hub import Hub
 
@@ -166,12 +166,29 @@ async def update_user(
     if body.app_metadata is not None:
         raise Refusal(403, "not_admin", "Updating app_metadata requires admin privileges")
     flow = sending.challenge(body.code_challenge, body.code_challenge_method)
-    hash = await new_hash(request, user.id, body.password, email) if body.password else None
+    hash = None
+    if body.password:
+        await _present(request, held, body.current_password)
+        hash = await new_hash(request, user.id, body.password, email)
     changes = changing.Changes(email, phone, hash, body.data, body.nonce)
     outcome = await request.call(changing.change, engine, user.id, held, changes, here, flow)
     if isinstance(outcome, Refusal):
         raise outcome
     return user_out(outcome)
+
+
+async def _present(request: web.Request, held: Session, given: str | None) -> None:
+    """Raises Refusal unless the present password is right, where it is sent or asked for. Who came in by a link has no
+    need of it: the link is for those who forgot it."""
+    config = Engine.of(request.hub).config
+    if given is None:
+        if config.current_password and any(m["method"] == "password" for m in held.methods):
+            raise Refusal(400, "current_password_required", "Current password is required to set a new one.")
+        return
+    await limited(request, "passwords", held.user_id)
+    stored = await request.read(users.password_hash, held.user_id)
+    if not (await request.hub.passwords.averify(given, stored)).right:
+        raise Refusal(400, "current_password_mismatch", "Current password does not match.")
 
 
 async def new_hash(request: web.Request, user_id: str, password: str, email: str | None) -> str:

@@ -20,7 +20,7 @@ async def limited(request: web.Request, what: str, login: str | None = None) -> 
     pairs = [(f"jwt-auth:{what}:{address}", Rule(most, PERIOD_S, name=what))]
     if login is not None:
         pairs.append((f"jwt-auth:guess:{folded(login)[:254]}", GUESSES))
-    decisions = await request.hub.limits.ahit_all(pairs)
+    decisions = await request.hub.tries.ahit_all(pairs)
     if not all(d.allowed for d in decisions):
         raise TooManyHits(decisions)
 
@@ -31,6 +31,6 @@ def slow(request: web.Request, what: str) -> None:
     if most < 1:
         return
     address = (request.scope.get("client") or ("-",))[0]
-    decision = request.hub.limits.hit(f"jwt-auth:{what}:{address}", Rule(most, PERIOD_S, name=what))
+    decision = request.hub.tries.hit(f"jwt-auth:{what}:{address}", Rule(most, PERIOD_S, name=what))
     if not decision.allowed:
         raise TooManyHits([decision])

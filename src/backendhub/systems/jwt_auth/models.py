@@ -49,6 +49,7 @@ class Config(NamedTuple):
     interval_s: float
     confirm_both: bool
     reauthenticate: bool
+    current_password: bool
     factors: int
     passkeys: bool
     rp_id: str
