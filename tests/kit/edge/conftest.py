@@ -79,6 +79,10 @@ def make(seen: Seen, **options: Any) -> web.Router:
     async def count(request: edge.Request) -> edge.Response:
         return edge.Response.json(sum([len(part) async for part in request.stream()]))
 
+    @hot.route("POST", "/early", stream=True)
+    def early(request: edge.Request) -> edge.Answer:
+        return edge.Response(200, [], b"early")
+
     @hot.route("GET", "/stream")
     def stream(request: edge.Request) -> edge.Stream:
         async def parts() -> AsyncIterator[bytes]:

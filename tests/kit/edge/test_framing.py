@@ -101,3 +101,44 @@ def test_a_body_behind_an_upgrade_that_is_not_done_is_a_body(server: Any, seen: 
                     answer = rest(link)
                 assert answer.count(b"HTTP/1.1 200") == 1 and b"GET /hidden" in answer
     assert "/hidden" not in seen.paths
+
+
+def test_a_body_that_nobody_reads_is_no_request(server: Any, seen: Seen) -> None:
+    """A handler answers before the body has come; what comes then are bytes that were a request once."""
+    with server.connect() as link:
+        link.sendall(NEXT)
+        assert link.recv(65536).endswith(b"ready")  # from now on these bytes are known
+        link.sendall(POST.replace(b"/echo", b"/early") + b"Content-Length: %d\r\n\r\n" % (2 * len(NEXT)))
+        assert link.recv(65536).endswith(b"early")
+        for _ in range(2):
+            link.sendall(NEXT)
+            time.sleep(0.05)
+        link.sendall(b"GET /hot HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert rest(link).count(b"HTTP/1.1 200") == 1
+    assert seen.paths == ["/hidden"]
+
+
+def test_what_was_seen_means_the_same_again(server: Any, seen: Seen) -> None:
+    """The second time these bytes are not parsed; how they arrive, and what comes with them, makes no difference."""
+    again = b"GET /echo?x HTTP/1.1\r\nHost: x\r\n\r\n"
+    later = b"GET /later HTTP/1.1\r\nHost: x\r\n\r\n"
+    cold = b"GET /declines HTTP/1.1\r\nHost: x\r\n\r\n"
+    with server.connect() as link:
+        for data, end in ((again, b"}"), (later, b"later"), (cold, b'application"')) * 3:
+            link.sendall(data)
+            answer = link.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200 OK") and answer.endswith(end)
+        link.sendall(later + again)
+        time.sleep(0.2)
+        assert link.recv(65536).endswith(b"}")
+        link.sendall(later)
+        link.sendall(again[:9])
+        time.sleep(0.1)
+        assert link.recv(65536).endswith(b"later")
+        link.sendall(again[9:])
+        assert link.recv(65536).endswith(b"}")
+        link.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(again))
+        time.sleep(0.05)
+        link.sendall(again)
+        assert b"GET /echo?x" in link.recv(65536)
+    assert seen.paths == ["/echo"] * 6

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from .protocol import HttpProtocol
 
 LOOK_EVERY_S = 1.0
+HEAD, IDLE, BUSY, CLOSING = range(4)
+"""What a connection is waiting for: a head, another request, an answer, its end."""
 
 
 class Clock:

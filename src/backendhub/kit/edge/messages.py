@@ -12,6 +12,7 @@ from backendhub.kit.output import dumps
 if TYPE_CHECKING:
     from backendhub.kit.hub import Hub
 
+    from .protocol import HttpProtocol
     from .tunnel import Tunnel
     from .turn import Turn
 
@@ -25,9 +26,13 @@ BODILESS = frozenset((204, 304))
 
 
 class Request:
-    """A request whose head is whole and strictly framed. `path` is the one within the system."""
+    """A request whose head is whole and strictly framed. `path` is the one within the system.
+
+    `headers` and `fields` may be those of an equal request before: read them, do not change them.
+    """
 
     __slots__ = (
+        "_protocol",
         "_turn",
         "body",
         "fields",
@@ -64,22 +69,23 @@ class Request:
         self.body = b""
         """The body, unless the route reads it itself (`stream=True`)."""
         self.hub: Hub = None  # type: ignore[assignment]
-        self._turn: Turn = None  # type: ignore[assignment]
+        self._protocol: HttpProtocol = None  # type: ignore[assignment]
+        self._turn: Turn | None = None
 
     @property
     def client(self) -> str:
         """The address of whoever is connected."""
-        return self._turn.protocol.client[0] if self._turn.protocol.client else "-"
+        return self._protocol.client[0] if self._protocol.client else "-"
 
     @property
     def scheme(self) -> str:
         """`http` or `https`."""
-        return self._turn.protocol.scheme or "http"
+        return self._protocol.scheme or "http"
 
     @property
     def local_port(self) -> int | None:
         """The port on which it came."""
-        return self._turn.protocol.server[1] if self._turn.protocol.server else None
+        return self._protocol.server[1] if self._protocol.server else None
 
     @property
     def has_body(self) -> bool:
@@ -94,13 +100,25 @@ class Request:
         value = self.fields.get(name.encode())
         return None if value is None else value.decode("latin-1")
 
-    def stream(self) -> AsyncIterator[bytes]:
+    async def stream(self) -> AsyncIterator[bytes]:
         """The body as it arrives, on routes with `stream=True`. Raises Gone when the client leaves in the middle."""
-        return self._turn.chunks()
+        assert self._turn is not None
+        async for part in self._turn.chunks():
+            yield part
 
     def interim(self, status: int, headers: Pairs) -> None:
         """Sends an interim response (103) ahead of the answer, to clients that know them."""
-        self._turn.interim(status, headers)
+        if self.version == "1.1" and (self._turn is None or self._turn.is_next()):
+            self._protocol.transport.write(STATUS_LINES[status] + block(headers) + b"\r\n")
+
+    def again(self, protocol: HttpProtocol | None) -> Request:
+        """The same request on another connection, or once more on this."""
+        made = Request.__new__(Request)
+        made.method, made.target, made.path, made.query = self.method, self.target, self.path, self.query
+        made.headers, made.fields, made.version = self.headers, self.fields, self.version
+        made.params, made.body, made.hub, made._turn = self.params, b"", self.hub, None
+        made._protocol = protocol  # type: ignore[assignment]
+        return made
 
 
 class Response:

@@ -9,11 +9,12 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from . import asgi, framing
-from .clocks import Clock
+from .clocks import BUSY, CLOSING, HEAD, IDLE, Clock
 from .framing import Refused
 from .messages import Request
-from .refusal import Refusal, Rest
+from .refusal import Refusal, Rest, drain
 from .routes import Table
+from .seen import MAX_SEEN_BYTES, again, remember
 from .turn import Turn
 
 MAX_HEAD = 64 * 1024
@@ -28,7 +29,6 @@ LINGER_S = 2.0
 MAX_PIPELINE = 256
 """Requests that may wait for those before them."""
 MAX_IGNORED = 4 * 1024 * 1024
-HEAD, IDLE, BUSY, CLOSING = range(4)
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -46,6 +46,10 @@ class HttpProtocol(HttpToolsProtocol):
     deadline = 0.0
     head_size = 0
     in_head = False
+    unfinished = False
+    """Whether the parser is within a request."""
+    count = 0
+    """Requests whose first byte has come."""
     ignored = 0
     unsent = 0
     unsent_since = 0.0
@@ -78,6 +82,13 @@ class HttpProtocol(HttpToolsProtocol):
         if self.deaf:
             self._ignore(data)
             return
+        clean = not (
+            self.unfinished or self.head_size or self.pipeline or self._busy() or self.flow.write_paused
+        )
+        if clean and self.table is not None and (seen := self.table.seen.get(data)) is not None:
+            again(self, seen)
+            return
+        count = self.count
         if self.in_head or self.head_size or not self._busy():
             self.head_size += len(data)
         try:
@@ -92,7 +103,9 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             if self.in_head and self.head_size > MAX_HEAD:
                 self.refuse(Refused(431, f"The head of a request has {MAX_HEAD} bytes at most."))
-            elif self.phase == IDLE and self.head_size:  # bytes that begin no request
+            elif clean and self.count == count + 1 and len(data) <= MAX_SEEN_BYTES:
+                remember(self, data)
+            if self.phase == IDLE and self.head_size:  # bytes that begin no request
                 self.phase = HEAD
                 self.deadline = self.clock.now + HEAD_PATIENCE_S
 
@@ -109,7 +122,8 @@ class HttpProtocol(HttpToolsProtocol):
         """The first byte of a request."""
         self.url = b""
         self.headers = []
-        self.in_head = True
+        self.in_head = self.unfinished = True
+        self.count += 1
         if self.phase == IDLE:
             self.phase = HEAD
             self.deadline = self.clock.now + HEAD_PATIENCE_S
@@ -181,6 +195,7 @@ class HttpProtocol(HttpToolsProtocol):
         """The end of the newest request."""
         if self.parser.should_upgrade():
             return
+        self.unfinished = False
         if isinstance(self.cycle, Turn):
             self.cycle.end()
         else:
@@ -339,9 +354,6 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether the client may still be sending."""
         return isinstance(self.running, Refusal) or self.running.more_body
 
-    def eof_received(self) -> None:
-        """The client has said all."""
-
     def leave(self, heir: Any) -> None:
         """Gives the connection to another protocol."""
         self.clock.connections.discard(self)
@@ -382,9 +394,3 @@ class HttpProtocol(HttpToolsProtocol):
             self.running.keep_alive = False
         else:
             self.transport.close()
-
-
-def drain(protocol: Any) -> None:
-    """Tells the application that the server stops; it may be told many times."""
-    if (tell := protocol.app_state.get("drain")) is not None:
-        tell()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .framing import Refused
 from .messages import Response
@@ -47,3 +47,9 @@ class Rest:
         """Nothing is read after it."""
         self.protocol.on_message_complete()
         self.protocol.deaf = True
+
+
+def drain(protocol: Any) -> None:
+    """Tells the application that the server stops; it may be told many times."""
+    if (tell := protocol.app_state.get("drain")) is not None:
+        tell()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from .messages import Request, decoded
 
@@ -112,6 +112,18 @@ class Mount:
     """The fields that an answer to a request from an origin has."""
 
 
+class Seen(NamedTuple):
+    """A request that came as exactly these bytes before: what they mean does not change."""
+
+    request: Request
+    url: bytes
+    route: Route
+    mount: Mount
+
+
+MAX_SEEN = 1024
+
+
 class Table:
     """The hot routes of a process. The application makes it; the protocol asks it for every request."""
 
@@ -121,8 +133,15 @@ class Table:
         """`done` is told of each answer: request, route, status, seconds, bytes."""
         self.hub = hub
         self.done = done
+        self.seen: dict[bytes, Seen] = {}
         self._root = next((m for m in mounts if not m.prefix), None)
         self._mounts = {m.prefix.encode(): m for m in mounts if m.prefix}
+
+    def remember(self, data: bytes, seen: Seen) -> None:
+        """Keeps what a request's bytes mean."""
+        if len(self.seen) >= MAX_SEEN:
+            self.seen.clear()
+        self.seen[data] = seen
 
     def find(self, request: Request) -> tuple[Route, Mount] | None:
         """Who is asked first for a request; completes it where there is somebody."""

@@ -94,7 +94,7 @@ class Turn:
         self._failure: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
-        request._turn = self
+        request._turn, request._protocol = self, protocol
 
     # -- the request --------------------------------------------------------------------------------------
 
@@ -206,6 +206,18 @@ class Turn:
         except Exception as error:
             self._failed(error)
             return
+        self._take(answer)
+
+    def adopt(self, answer: Any) -> None:
+        """Goes on with what a handler has returned, or raised, for a request without a body."""
+        self.started, self.more_body, self.began = True, False, perf_counter()
+        self.since = self.protocol.clock.now
+        if isinstance(answer, Exception):
+            self._failed(answer)
+        else:
+            self._take(answer)
+
+    def _take(self, answer: Any) -> None:
         if type(answer) is Response:
             self.reply(answer)
         elif answer is None:
@@ -332,14 +344,9 @@ class Turn:
             transport.close()
             self.protocol.told(self, tunnel.status, 0)
 
-    def interim(self, status: int, headers: Any) -> None:
-        """Sends an interim response."""
-        if (
-            self.request.version == "1.1"
-            and not self.response_started
-            and not self.protocol.transport.is_closing()
-        ):
-            self.protocol.transport.write(STATUS_LINES[status] + block(headers) + b"\r\n")
+    def is_next(self) -> bool:
+        """Whether what is written now comes before this request's answer."""
+        return self.started and not self.response_started and not self.protocol.transport.is_closing()
 
     def _failed(self, error: Exception) -> None:
         """Tells what went wrong, where it is not too late for that."""

@@ -41,16 +41,21 @@ def _mount(application: Application, mounted: Mounted) -> Mount:
 
 
 def _observer(application: Application) -> Callable[[Request, Route, int, float, int], None]:
-    methods, log, observe = application.known_methods, application.log, application.metrics.observe
+    names = {method.encode(): method for method in application.known_methods}
+    log, observe = application.log, application.metrics.observe
 
     def done(request: Request, route: Route, status: int, seconds: float, size: int) -> None:
-        method = request.method.decode("latin-1")
-        observe(method if method in methods else "OTHER", route.path, status, seconds)
-        if log.format != "none" or application.observer is not None:
+        observe(names.get(request.method, "OTHER"), route.path, status, seconds)
+        observer = application.observer
+        if observer is None and log.format == "none":
+            return
+        target, method = request.target.decode("latin-1"), request.method.decode("latin-1")
+        if "signature=" in target:
             path, _, query = request.target.partition(b"?")
-            target = (path + b"?" + telemetry.masked(query) if query else path).decode("latin-1")
-            if application.observer is not None:
-                application.observer(method, target, status, seconds, size, request.client)
+            target = (path + b"?" + telemetry.masked(query)).decode("latin-1")
+        if observer is not None:
+            observer(method, target, status, seconds, size, request.client)
+        if log.format != "none":
             given = telemetry.request_id(request.fields.get(b"x-request-id"))
             log.add(method, target, status, seconds, size, given, request.client, None)
 

@@ -7,7 +7,8 @@ from typing import Any
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 
-from backendhub.kit.edge.protocol import HttpProtocol, drain
+from backendhub.kit.edge.protocol import HttpProtocol
+from backendhub.kit.edge.refusal import drain
 
 __all__ = ["SETTINGS", "HttpProtocol", "SocketProtocol"]
 
