@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backendhub.kit import clock
@@ -27,12 +28,25 @@ class Seen(NamedTuple):
     """A request that was answered."""
 
     number: int
-    at: str
+    time: float
     method: str
     target: str
     status: int
-    ms: float
+    seconds: float
     size: int
+
+    def shown(self) -> dict[str, Any]:
+        """As a page shows it: what is done for a few of them only."""
+        at = datetime.fromtimestamp(self.time, UTC).isoformat(timespec="milliseconds")[11:23]
+        return {
+            "number": self.number,
+            "at": at,
+            "method": self.method,
+            "target": self.target[:300],
+            "status": self.status,
+            "ms": round(self.seconds * 1000, 2),
+            "size": self.size,
+        }
 
 
 class Feed:
@@ -51,8 +65,7 @@ class Feed:
         if target.startswith("/_hub"):
             return
         self.count += 1
-        at = clock.precise().isoformat(timespec="milliseconds")[11:23]
-        self.recent.append(Seen(self.count, at, method, target[:300], status, round(seconds * 1000, 2), size))
+        self.recent.append(Seen(self.count, clock.steady(), method, target, status, seconds, size))
 
     async def watch(self) -> AsyncIterator[bytes]:
         """The ticks from now on, as they are sent."""
@@ -73,7 +86,7 @@ class Feed:
             state = await facts(self.application)
             now = time.perf_counter()
             state["rate"] = round((self.count - before) / max(now - start, 0.001), 1)
-            state["requests"] = [seen._asdict() for seen in self.recent if seen.number > shown]
+            state["requests"] = [seen.shown() for seen in self.recent if seen.number > shown]
             shown, before, start = self.count, self.count, now
             self._tell(Event(state, event="tick").encode())
             await asyncio.sleep(TICK_S)
@@ -86,4 +99,4 @@ class Feed:
 
     def state(self) -> list[dict[str, Any]]:
         """The latest requests, the newest first."""
-        return [seen._asdict() for seen in reversed(self.recent)]
+        return [seen.shown() for seen in reversed(self.recent)]
