@@ -9,6 +9,7 @@ from backendhub.kit.errors import Invalid
 
 TEXT = "tag:yaml.org,2002:str"
 MAX_BYTES = 4 * 2**20
+MAX_DEPTH = 100
 MAX_NODES = 200_000
 """Values in a document, those that aliases repeat counted again."""
 
@@ -24,6 +25,7 @@ def read(text: str | bytes, where: str = "The document") -> Any:
         raise Invalid(f"{where} is larger than {MAX_BYTES // 2**20} MiB.")
     loader = _loader()(text)
     try:
+        _measure(text, where)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -34,9 +36,8 @@ def read(text: str | bytes, where: str = "The document") -> Any:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}" if mark is not None else ""
         raise Invalid(f"{where}{place}: {error.problem or error.context}.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0] or "it is nested too deeply"
-        raise Invalid(f"{where} is no YAML: {reason}.") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise Invalid(f"{where} is no YAML: {str(error).splitlines()[0]}.") from None
     finally:
         loader.dispose()
 
@@ -73,6 +74,20 @@ def _loader() -> Any:
         for first, found in base.yaml_implicit_resolvers.items()
     }
     return Loader
+
+
+def _measure(text: str | bytes, where: str) -> None:
+    """Raises Invalid for nesting that the reader's own recursion, which is C, would not survive."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise Invalid(f"{where}, line {event.start_mark.line + 1}: it is nested deeper than {MAX_DEPTH}.")
 
 
 def _size(node: Any, known: dict[int, int]) -> int:
