@@ -15,7 +15,7 @@ import zstandard
 from fastapi import Body
 
 from backendhub.kit import web
-from backendhub.kit.web import server as ours
+from backendhub.kit.edge import clocks, protocol
 
 JSON = {"content-type": "application/json"}
 
@@ -186,8 +186,8 @@ def rest(link: Any) -> bytes:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ours, "HEAD_PATIENCE_S", 0.3)
-    monkeypatch.setattr(ours, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(protocol, "HEAD_PATIENCE_S", 0.3)
+    monkeypatch.setattr(clocks, "LOOK_EVERY_S", 0.05)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -238,6 +238,7 @@ def test_a_connection_that_is_used_well_is_left_alone(live: Callable[..., Any]) 
         for _ in range(3):
             link.sendall(b"POST /raw HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
             assert link.recv(65536).endswith(b"3")
+        clock = server.server.lifespan.state["clock"]
+        assert [c.phase for c in clock.connections] == [protocol.IDLE]
     time.sleep(0.05)
-    [connections] = [server.server.lifespan.state["heads"].waiting]
-    assert not connections
+    assert not clock.connections

@@ -12,7 +12,7 @@ from backendhub.kit.errors import HubError, NotFound
 from backendhub.kit.hub import Hub
 from backendhub.kit.problems import HttpError
 
-from . import handshake
+from . import handshake, hot
 from .bodies import MAX_BODY, Reader
 from .cors import Cors
 from .endpoint import Endpoint
@@ -80,6 +80,7 @@ class Application:
         """Sees every request that was answered: method, target, status, seconds, bytes, client."""
         self._forgets: asyncio.Task[None] | None = None
         self.draining = False
+        self.known_methods = METHODS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -162,7 +163,9 @@ class Application:
                     self.hub.output.fail(error)
                     await send({"type": "lifespan.startup.failed", "message": error.message})
                     return
-                scope.get("state", {})["drain"] = self.drain  # where our protocols find it
+                scope.get("state", {}).update(
+                    drain=self.drain, edge=hot.table(self)
+                )  # where our protocols look
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.shutdown()

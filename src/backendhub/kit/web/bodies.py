@@ -6,10 +6,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from backendhub.kit import encodings
 from backendhub.kit.errors import TooLarge, UnsupportedMediaType
 from backendhub.kit.problems import HttpError
 
-from . import encodings, forms
+from . import forms
 from .deadlines import Deadlines
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from .dialect import PROBLEMS, Dialect
 from .guards import Authenticate, Authenticator, Guard, authenticator
 
 if TYPE_CHECKING:
+    from backendhub.kit.edge import Edge
     from backendhub.kit.hub import Hub
 
     from .endpoint import Endpoint
@@ -194,11 +195,13 @@ class Router(Family):
         dialect: Dialect = PROBLEMS,
         auth: Authenticate | Authenticator | None = None,
         guard: Guard | None = None,
+        edge: Edge | None = None,
     ) -> None:
         """`cors=True` lets any origin in without `--cors`; `dialect` is how failures are told, `auth` who finds out
-        who asks, `guard` what is demanded of everybody."""
+        who asks, `guard` what is demanded of everybody, `edge` the routes that are asked before these."""
         guards = () if guard is None else (guard,)
         super().__init__("", [], [], dialect=dialect, auth=authenticator(auth), guards=guards)
+        self.edge = edge
         self.startup: list[Callable[[Any], Any]] = []
         self.aliases: list[str] = []
         self.before: Callable[[Request], Awaitable[None]] | None = None

@@ -1,19 +1,16 @@
-"""uvicorn's protocols with what they lack: limits and deadlines for request heads, goodbyes, frames made once."""
+"""The protocols of the server: HTTP by the edge, and uvicorn's WebSockets with goodbyes and frames made once."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 
-MAX_HEAD = 64 * 1024
-"""Bytes of a request's line and headers."""
-HEAD_PATIENCE_S = 15.0
-"""How long a connection may take from its first byte, or from being made, to the end of a request's head."""
-LOOK_EVERY_S = 1.0
+from backendhub.kit.edge.protocol import HttpProtocol, drain
+
+__all__ = ["SETTINGS", "HttpProtocol", "SocketProtocol"]
+
 CLOSE_PATIENCE_S = 2.0
 """How long a client may take to answer a goodbye."""
 MAX_MESSAGE = 16 * 1024 * 1024
@@ -22,76 +19,6 @@ SETTINGS: dict[str, Any] = {
     # Its contexts would take 64 KiB of every idle connection, and one frame could unfold a thousandfold.
     "ws_per_message_deflate": False,
 }
-
-
-class Heads:
-    """Connections whose next request has not arrived whole, and until when that may be so."""
-
-    def __init__(self) -> None:
-        self.waiting: dict[HttpProtocol, float] = {}
-        self._timer: asyncio.TimerHandle | None = None
-
-    def add(self, protocol: HttpProtocol) -> None:
-        """Starts the clock of a connection, unless it runs."""
-        loop = protocol.loop
-        self.waiting.setdefault(protocol, loop.time() + HEAD_PATIENCE_S)
-        if self._timer is None:
-            self._timer = loop.call_later(LOOK_EVERY_S, self._look, loop)
-
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
-        for protocol in [p for p, end in self.waiting.items() if end < now]:
-            protocol.refuse(b"408 Request Timeout")
-        self._timer = loop.call_later(LOOK_EVERY_S, self._look, loop) if self.waiting else None
-
-
-class HttpProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with limits for heads."""
-
-    head = 0
-
-    def connection_made(self, transport: Any) -> None:
-        """A connection that never says anything is closed too."""
-        super().connection_made(transport)
-        self.heads: Heads = self.app_state.setdefault("heads", Heads())
-        self.heads.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stops its clock."""
-        self.heads.waiting.pop(self, None)
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Counts the bytes of a head that comes in parts."""
-        super().data_received(data)
-        scope, cycle = self.scope, self.cycle
-        if scope is not None and "method" in scope:
-            if self in self.heads.waiting:
-                self.head = 0
-                self.heads.waiting.pop(self, None)
-            if cycle is not None and cycle.response_complete and self.timeout_keep_alive_task is None:
-                self.heads.add(
-                    self
-                )  # bytes after the answer that begin no request: uvicorn has stopped its clock
-            return
-        self.heads.add(self)
-        self.head += len(data)
-        if self.head > MAX_HEAD:
-            self.refuse(b"431 Request Header Fields Too Large")
-
-    def refuse(self, status: bytes) -> None:
-        """Answers in HTTP's own words and ends the connection."""
-        self.heads.waiting.pop(self, None)
-        if not self.transport.is_closing():
-            self.transport.write(
-                b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-            )
-            self.transport.close()
-
-    def shutdown(self) -> None:
-        """Before uvicorn waits for running responses, those that never end by themselves are ended."""
-        drain(self)
-        super().shutdown()
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
@@ -135,9 +62,3 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.end(1001, "The server is going away.")
         elif self.close_timer is None:
             super().shutdown()
-
-
-def drain(protocol: HttpProtocol | SocketProtocol) -> None:
-    """Tells the application that the server stops; it may be told many times."""
-    if (tell := protocol.app_state.get("drain")) is not None:
-        tell()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.util import find_spec
 from typing import Any
 
-from backendhub.kit.errors import Malformed, UnsupportedMediaType
+from backendhub.kit.errors import Malformed, TooLarge, UnsupportedMediaType
 
 Decoder = Callable[[bytes], Iterator[bytes]]
 """Gives what some compressed bytes unfold to, in pieces of `PIECE` at most or so; empty bytes end the body."""
@@ -23,6 +23,22 @@ def codings(field: str) -> list[str]:
     if len(names) > MAX_CODINGS or any(name not in _DECODERS for name in names):
         raise _unsupported(field)
     return names
+
+
+def decode(body: bytes, field: str, limit: int) -> bytes:
+    """A whole body, unfolded. Raises UnsupportedMediaType, Malformed, and TooLarge as soon as it is larger than `limit`."""
+    names = codings(field)
+    if not names:
+        return body
+    decoders = [_DECODERS[name]() for name in reversed(names)]
+    parts, size = [], 0
+    for pieces in (_through(decoders, body) if body else (), _finish(decoders)):
+        for piece in pieces:
+            size += len(piece)
+            if size > limit:
+                raise TooLarge(f"The body is larger than {limit} bytes.")
+            parts.append(piece)
+    return b"".join(parts)
 
 
 async def decoded(chunks: AsyncIterator[bytes], names: list[str]) -> AsyncIterator[bytes]:

@@ -1,0 +1,24 @@
+"""Answers to hot requests, given before the ASGI application is asked: cache hits, limit checks, ingestion.
+
+An `Edge` collects routes; `Router(edge=…)` puts them in front of a system's other routes, in the same process and on
+the same port. What no route takes, or a handler declines by returning None, goes on to the application.
+"""
+
+from __future__ import annotations
+
+from .messages import Answer, Request, Response, Stream
+from .routes import Edge, Mount, Route, Table
+from .tunnel import Duplex, Tunnel
+
+__all__ = [
+    "Answer",
+    "Duplex",
+    "Edge",
+    "Mount",
+    "Request",
+    "Response",
+    "Route",
+    "Stream",
+    "Table",
+    "Tunnel",
+]

@@ -1,0 +1,173 @@
+"""What a hot route is given, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import unquote
+
+from backendhub.kit.output import dumps
+
+if TYPE_CHECKING:
+    from backendhub.kit.hub import Hub
+
+    from .tunnel import Tunnel
+    from .turn import Turn
+
+Pairs = Iterable[tuple[bytes, bytes]]
+
+STATUS_LINES = {
+    status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ''}\r\n".encode()
+    for status in range(100, 1000)
+}
+BODILESS = frozenset((204, 304))
+
+
+class Request:
+    """A request whose head is whole and strictly framed. `path` is the one within the system."""
+
+    __slots__ = (
+        "_turn",
+        "body",
+        "fields",
+        "headers",
+        "hub",
+        "method",
+        "params",
+        "path",
+        "query",
+        "target",
+        "version",
+    )
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        fields: dict[bytes, bytes],
+        version: str,
+    ) -> None:
+        self.method = method
+        self.target = target
+        """Path and query as they came, without the prefix of the system."""
+        path, _, self.query = target.partition(b"?")
+        self.path = path.decode("latin-1")
+        self.headers = headers
+        """The fields as they came; names are in lower case."""
+        self.fields = fields
+        """The fields by name, repeated ones joined."""
+        self.version = version
+        self.params: dict[str, str] = {}
+        """The parameters of the route's path, decoded."""
+        self.body = b""
+        """The body, unless the route reads it itself (`stream=True`)."""
+        self.hub: Hub = None  # type: ignore[assignment]
+        self._turn: Turn = None  # type: ignore[assignment]
+
+    @property
+    def client(self) -> str:
+        """The address of whoever is connected."""
+        return self._turn.protocol.client[0] if self._turn.protocol.client else "-"
+
+    @property
+    def scheme(self) -> str:
+        """`http` or `https`."""
+        return self._turn.protocol.scheme or "http"
+
+    @property
+    def local_port(self) -> int | None:
+        """The port on which it came."""
+        return self._turn.protocol.server[1] if self._turn.protocol.server else None
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body follows the head."""
+        return (
+            b"transfer-encoding" in self.fields
+            or self.fields.get(b"content-length", b"0").strip(b"0 \t") != b""
+        )
+
+    def header(self, name: str) -> str | None:
+        """A field's value."""
+        value = self.fields.get(name.encode())
+        return None if value is None else value.decode("latin-1")
+
+    def stream(self) -> AsyncIterator[bytes]:
+        """The body as it arrives, on routes with `stream=True`. Raises Gone when the client leaves in the middle."""
+        return self._turn.chunks()
+
+    def interim(self, status: int, headers: Pairs) -> None:
+        """Sends an interim response (103) ahead of the answer, to clients that know them."""
+        self._turn.interim(status, headers)
+
+
+class Response:
+    """An answer as bytes. What repeats is better prepared once: `Response.prepared(head, body)`."""
+
+    __slots__ = ("body", "dated", "head", "status")
+
+    def __init__(self, status: int = 200, headers: Pairs = (), body: bytes = b"") -> None:
+        """`Content-Length`, `Date` and `Connection` are added. Raises ValueError for a field with a line break."""
+        self.status = status
+        self.body = body
+        fields = block(headers)
+        self.dated = b"\r\ndate: " in b"\r\n" + fields.lower()
+        if status >= 200 and status not in BODILESS:
+            fields += b"content-length: %d\r\n" % len(body)
+        self.head: bytes = STATUS_LINES[status] + fields
+
+    @classmethod
+    def prepared(cls, status: int, head: bytes, body: bytes) -> Response:
+        """An answer of bytes: its head from the status line to the last field's line end, `Date` and framing included."""
+        made = cls.__new__(cls)
+        made.status, made.head, made.body, made.dated = status, head, body, True
+        return made
+
+    @classmethod
+    def json(cls, value: Any, status: int = 200, headers: Pairs = ()) -> Response:
+        """An answer in JSON."""
+        fields = [(b"content-type", b"application/json"), *headers]
+        return cls(status, fields, dumps(value, compact=True).encode())
+
+
+class Stream:
+    """An answer that is sent while it comes into being: chunked, unless its `length` is known.
+
+    No part is asked for before the client has room for it. An iterator that fails cuts the connection, so that nobody
+    takes what arrived for the whole.
+    """
+
+    __slots__ = ("headers", "length", "parts", "status")
+
+    def __init__(
+        self, status: int, headers: Pairs, parts: AsyncIterator[bytes], length: int | None = None
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.parts = parts
+        self.length = length
+
+
+class Gone(Exception):
+    """The client left before its body was whole."""
+
+
+Answer: TypeAlias = "Response | Stream | Tunnel | Awaitable[Response | Stream | Tunnel | None] | None"
+"""What a handler returns; None leaves the request to the application."""
+
+
+def block(headers: Pairs) -> bytes:
+    """Fields as lines. Raises ValueError for line breaks and NUL within them."""
+    pairs = list(headers)
+    lines = b"".join([b"%b: %b\r\n" % pair for pair in pairs])
+    count = len(pairs)
+    if lines.count(b"\n") != count or lines.count(b"\r") != count or b"\0" in lines:
+        raise ValueError("A field has a line break or NUL in it.")
+    return lines
+
+
+def decoded(raw: str) -> str:
+    """A path segment without its percent-encoding."""
+    return unquote(raw) if "%" in raw else raw

@@ -1,0 +1,49 @@
+"""The end of a connection: its last answer, and a body that is read only to be told from what follows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .framing import Refused
+from .messages import Response
+
+if TYPE_CHECKING:
+    from .protocol import HttpProtocol
+
+
+class Refusal:
+    """The last answer on a connection."""
+
+    response_complete = disconnected = more_body = False
+    keep_alive = False
+
+    def __init__(self, protocol: HttpProtocol, refused: Refused) -> None:
+        self.protocol = protocol
+        self.refused = refused
+
+    def start(self) -> None:
+        """Sends it."""
+        fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+        response = Response(self.refused.status, fields, self.refused.text.encode() + b"\n")
+        self.protocol.transport.write(response.head + self.protocol.date() + b"\r\n" + response.body)
+        self.response_complete = True
+        self.protocol.done(self)
+
+
+class Rest:
+    """The body of a request that asked for an upgrade which is not done here: llhttp would not read it."""
+
+    def __init__(self, protocol: HttpProtocol) -> None:
+        self.protocol = protocol
+
+    def on_message_begin(self) -> None:
+        """The head was read before."""
+
+    def on_body(self, body: bytes) -> None:
+        """Goes on."""
+        self.protocol.on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Nothing is read after it."""
+        self.protocol.on_message_complete()
+        self.protocol.deaf = True
