@@ -259,6 +259,25 @@ SYSTEMS: tuple[System, ...] = (
         ),
         uses="limits",
     ),
+    System(
+        "circuit-breaker",
+        "infrastructure",
+        "Circuit breakers before upstreams on resilience4j's wire; faults on Toxiproxy's",
+        "api",
+        settings=(
+            Option(
+                "circuit_breaker.files",
+                "breakers and their upstreams, as resilience4j's Spring configuration has them",
+                suffixes=(".yaml", ".yml"),
+            ),
+            Option(
+                "circuit_breaker.remote_faults",
+                "let other machines inject faults, not only this one",
+                "false",
+                flag="remote-faults",
+            ),
+        ),
+    ),
 )
 
 GROUPS = {
