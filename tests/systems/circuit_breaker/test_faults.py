@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -87,7 +88,7 @@ async def test_slicer() -> None:
         assert (await talk(proxy, BIG))[0] == BIG
     pieces = Slicer(100, 50)._pieces(0, 10_000)
     assert pieces[0][0] == 0 and pieces[-1][1] == 10_000
-    assert all(a[1] == b[0] for a, b in zip(pieces, pieces[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in pairwise(pieces))
     assert (
         all(50 <= end - start <= 150 for start, end in pieces[:-1]) and len({e - s for s, e in pieces}) > 10
     )

@@ -103,12 +103,16 @@ class Breaker:
                 raise NotPermitted(self.name, self._machine.snapshot(now))
             return permit
 
-    def record(self, permit: Permit, outcome: Outcome, why: str = "") -> None:
-        """Records what became of a call."""
+    def record(self, permit: Permit, outcome: Outcome, why: str = "", *, took: int | None = None) -> None:
+        """Records what became of a call; `took` in microseconds where it was over sooner than now."""
         with self._lock:
             now = self._now()
-            self._duration = now - permit.began
-            self._machine.record(permit, now, outcome, why)
+            self._duration = now - permit.began if took is None else took
+            self._machine.record(permit, now, outcome, why, took)
+
+    def since(self, permit: Permit) -> int:
+        """Microseconds since a call began."""
+        return self._now() - permit.began
 
     def judge(self, error: BaseException) -> Outcome:
         """What an exception says about the other side."""

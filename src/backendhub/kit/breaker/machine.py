@@ -127,8 +127,10 @@ class Machine:
         if permit.generation == self._generation and self._state is State.HALF_OPEN:
             self._left += 1
 
-    def record(self, permit: Permit, now: int, outcome: Outcome, why: str = "") -> None:
-        """Records what became of a call."""
+    def record(
+        self, permit: Permit, now: int, outcome: Outcome, why: str = "", took: int | None = None
+    ) -> None:
+        """Records what became of a call; `took` where it was over sooner than now."""
         now = self._tick(now)
         if self._state is not State.DISABLED:
             self._note(outcome.value, now, why)
@@ -137,7 +139,7 @@ class Machine:
             return
         if permit.generation != self._generation or self._state not in COUNTING:
             return
-        slow = now - permit.began > self.policy.slow_s * 1_000_000
+        slow = (now - permit.began if took is None else took) > self.policy.slow_s * 1_000_000
         sums = self._window.add(now, failed=outcome is Outcome.FAILURE, slow=slow)
         if sums.calls >= self._minimum:
             self._decide(sums)

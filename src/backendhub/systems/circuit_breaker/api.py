@@ -16,10 +16,12 @@ from backendhub.kit.web.fields import NO_NUL
 
 from . import actuator, faults_api
 from . import board as boards
+from .guard import hot
 
 router = web.Router(
     "Circuit breakers before real upstreams (`/guard/{name}/…`), shown and steered as resilience4j's actuator has it, and "
-    "TCP proxies with faults on Toxiproxy's API."
+    "TCP proxies with faults on Toxiproxy's API.",
+    edge=hot,
 )
 Name = Annotated[str, Path(pattern=NO_NUL, description="A breaker")]
 STATES = (*actuator.UPDATES, *actuator.MORE, "RESET")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backendhub.kit.breaker import Backoff, Breaker, Bulkhead, RetryBudget
 from backendhub.kit.errors import Invalid, NotFound
@@ -12,6 +13,9 @@ from backendhub.kit.hub import Hub
 from .config import load
 from .faults.proxies import Proxies
 from .models import Instance
+
+if TYPE_CHECKING:
+    from backendhub.kit.edge.upstream import Origin
 
 
 class Guarded:
@@ -28,6 +32,7 @@ class Guarded:
         )
         self.budget = RetryBudget()
         self.backoff = Backoff()
+        self.origin: Origin | None = None
 
 
 class Board:

@@ -55,10 +55,10 @@ def declare(router: web.Router) -> None:
     for method in ("POST", "PATCH"):
         proxies.add(method, "/{proxy}/toxics/{toxic}", consumes=ANY, statuses=(400, 403, 404))(update_toxic)
     proxies.delete("/{proxy}/toxics/{toxic}", statuses=(403, 404))(delete_toxic)
-    others = {"/reset": ((403, 500), 204, reset), "/populate": ((400, 403, 500), 201, populate)}
-    for path, (statuses, status, fn) in others.items():
-        family = router.family(path, dialect=DIALECT)
-        family.post("/", status=status, consumes=ANY, statuses=statuses)(fn)
+    router.family("/populate", dialect=DIALECT).post("/", status=201, consumes=ANY, statuses=(400, 403, 500))(
+        populate
+    )
+    router.family("/reset", dialect=DIALECT).post("/", status=204, statuses=(403, 500))(reset)
     router.family("/version", dialect=DIALECT).get("/", public=True)(version)
 
 
