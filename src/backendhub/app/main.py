@@ -141,10 +141,17 @@ def dispatch(args: list[str]) -> int:
     from backendhub.kit import hub
     from backendhub.kit.settings import Settings
 
-    hub.install(hub.Hub(Settings(declared=[o for s in registry.SYSTEMS for o in s.settings])))
+    made = hub.Hub(Settings(declared=[o for s in registry.SYSTEMS for o in s.settings]))
+    made.serve = lambda words: _serve(words, flags)
+    hub.install(made)
     if rest[0] == "help":
         rest = [*rest[1:], "--help"]
     return load(rest[0]).run(rest[1:], flags)
+
+
+def _serve(words: list[str], flags: dict[str, str]) -> None:
+    """`backendhub serve` on behalf of a command."""
+    load("serve").run(words, flags)
 
 
 def main(args: list[str] | None = None) -> int:

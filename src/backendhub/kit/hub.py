@@ -39,6 +39,8 @@ class Hub:
         """How many processes serve beside each other, this one included."""
         self.metrics: Metrics | None = None
         self.tracing: Tracing | None = None
+        self.serve: Callable[[list[str]], None] = _nobody_serves
+        """Runs `backendhub serve` with these words: for commands of systems that are servers. The entry point sets it."""
         self._memory: dict[str, Any] = {}
         if store is not None:
             self.store = store
@@ -172,6 +174,10 @@ class Hub:
         for part in ("tracing", "events", "cache", "redis", "passwords", "http", "files", "store"):
             if (opened := self.__dict__.get(part)) is not None:
                 opened.close()
+
+
+def _nobody_serves(words: list[str]) -> None:
+    raise Invalid("Only the command line can serve.")
 
 
 _current: Hub | None = None

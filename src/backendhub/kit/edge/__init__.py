@@ -6,19 +6,26 @@ the same port. What no route takes, or a handler declines by returning None, goe
 
 from __future__ import annotations
 
+from .link import Incoming, Interim
 from .messages import Answer, Request, Response, Stream
 from .routes import Edge, Mount, Route, Table
 from .tunnel import Duplex, Tunnel
+from .upstream import Origin, TooLate, Unreachable
 
 __all__ = [
     "Answer",
     "Duplex",
     "Edge",
+    "Incoming",
+    "Interim",
     "Mount",
+    "Origin",
     "Request",
     "Response",
     "Route",
     "Stream",
     "Table",
+    "TooLate",
     "Tunnel",
+    "Unreachable",
 ]

@@ -1,0 +1,1 @@
+"""A caching proxy in front of any HTTP server."""

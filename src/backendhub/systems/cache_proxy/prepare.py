@@ -1,0 +1,17 @@
+"""What `serve cache-proxy` does before the first request: settings are read, the origin's name is looked at."""
+
+from __future__ import annotations
+
+from backendhub.kit.hub import Hub
+
+from .config import Config
+
+
+def prepare(hub: Hub) -> None:
+    """Reads the configuration. Raises Invalid; without an origin too, unless other systems are served beside."""
+    config = Config.of(hub.settings, hub.workers)
+    if not config.url and len(hub.systems) > 1:
+        return
+    config.origin().close()
+    where = f"in memory and in {config.disk}" if config.disk is not None else "in memory"
+    hub.output.note(f"Caching {config.url} {where}.")
