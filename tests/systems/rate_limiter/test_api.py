@@ -76,7 +76,7 @@ def test_fields_and_problems(http: Any, frozen: Any) -> None:
     assert check(http, LOGIN, cost=-1).status_code == 422 and check(http).status_code == 422
 
 
-def test_looking_and_forgetting(http: Any) -> None:
+def test_looking_and_forgetting(http: Any, frozen: Any) -> None:
     check(http, {"user": "ada"}, cost=5)
     assert check(http, {"user": "ada"}, cost=0).json()["limits"][0]["remaining"] == 15
     (row,) = http.get("/counters?start=shop|user").json()

@@ -100,7 +100,7 @@ class Limits(ABC):
 
 def checked(pairs: Sequence[Pair], cost: Cost) -> Sequence[int]:
     """The cost for each rule. Raises Invalid for what no store may be asked."""
-    if len({(key, rule.id) for key, rule in pairs}) != len(pairs) or not pairs:
+    if len(pairs) != 1 and (len({(key, rule.id) for key, rule in pairs}) != len(pairs) or not pairs):
         raise Invalid("A hit names each key and rule once.")
     costs = (cost,) * len(pairs) if isinstance(cost, int) else cost
     if len(costs) != len(pairs):

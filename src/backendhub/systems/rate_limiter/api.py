@@ -20,11 +20,13 @@ from backendhub.kit.web.fields import NO_NUL, Integer
 
 from . import board as boards
 from . import rls, service
+from .hot import hot
 from .models import Descriptor, Hits, Limit, Status, Stored, Verdict
 
 router = web.Router(
     "Rate limits: Envoy's rate limit service (`POST /json`, gRPC beside it) and `POST /check`, which answers with "
-    "RateLimit fields and problems. Limits are Envoy's YAML, over seven algorithms."
+    "RateLimit fields and problems. Limits are Envoy's YAML, over seven algorithms.",
+    edge=hot,
 )
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 Value = Annotated[str, Field(max_length=2000)]

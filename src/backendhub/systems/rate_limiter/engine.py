@@ -29,6 +29,8 @@ class Engine:
         Limits in shadow mode are counted for themselves and refuse nothing; of limits in quota mode one that admits is
         enough. Neither takes anything from a request that is refused anyway. Hits of 0 only look.
         """
+        if len(descriptors) == 1 and (found := await self._one(domain, descriptors[0], hits)) is not None:
+            return found
         matches = self._matches(domain, descriptors)
         costs = [hits if d.hits is None else d.hits for d in descriptors]
         found: list[Status | None] = [
@@ -49,6 +51,19 @@ class Engine:
             if match is not None and cost and not match.limit.unlimited:
                 self._note(match, status, cost)
         return Verdict(over, [_shadowed(status) for status in statuses])
+
+    async def _one(self, domain: str, descriptor: Descriptor, hits: int) -> Verdict | None:
+        """The short way of most requests: one descriptor with a plain limit; None for any other."""
+        match = self.config.find(domain, descriptor)
+        if match is None:
+            return None
+        limit, cost = match.limit, hits if descriptor.hits is None else descriptor.hits
+        if limit.rule is None or limit.shadow or limit.quota or cost > limit.rule.most:
+            return None
+        status = _status(match, match.key, await self.limits.ahit(match.key, limit.rule, cost))
+        if cost:
+            self._note(match, status, cost)
+        return Verdict(status.over, (status,))
 
     def _matches(self, domain: str, descriptors: Sequence[Descriptor]) -> list[Match | None]:
         config = self.config
