@@ -282,6 +282,55 @@ SYSTEMS: tuple[System, ...] = (
             ),
         ),
     ),
+    System(
+        "rate-limiter",
+        "infrastructure",
+        "Rate limits as a service: Envoy's wire and YAML, seven algorithms, exact over Redis",
+        "api",
+        settings=(
+            Option(
+                "rate_limiter.files",
+                "limits in Envoy's form, a domain in each file",
+                suffixes=(".yaml", ".yml"),
+            ),
+            Option(
+                "rate_limiter.algorithm",
+                "how limits count that do not say it",
+                "fixed-window",
+                flag="algorithm",
+                metavar="NAME",
+            ),
+            Option(
+                "rate_limiter.fail",
+                "open or closed: what limits do that do not say it while nothing can be counted",
+                "open",
+                flag="fail",
+                metavar="HOW",
+            ),
+            Option("rate_limiter.shadow", "count, and refuse nothing", "false", flag="shadow"),
+            Option("rate_limiter.grpc", "serve Envoy's gRPC service there", flag="grpc", metavar="HOST:PORT"),
+        ),
+        uses="limits",
+    ),
+    System(
+        "circuit-breaker",
+        "infrastructure",
+        "Circuit breakers before upstreams on resilience4j's wire; faults on Toxiproxy's",
+        "api",
+        settings=(
+            Option(
+                "circuit_breaker.files",
+                "breakers and their upstreams, as resilience4j's Spring configuration has them",
+                suffixes=(".yaml", ".yml"),
+            ),
+            Option(
+                "circuit_breaker.remote_faults",
+                "let other machines inject faults, not only this one",
+                "false",
+                flag="remote-faults",
+            ),
+        ),
+    ),
 )
 
 GROUPS = {

@@ -97,6 +97,32 @@ def test_several_rules_count_all_or_nothing(limits: Limits, at: Any) -> None:
         limits.hit_all([])
 
 
+def test_each_rule_may_take_its_own_part(limits: Limits, at: Any) -> None:
+    requests, octets, places = Rule(2, 60, name="r"), Rule(100, 60, name="b"), Rule(3, 60, "concurrency")
+    pairs = [("k", requests), ("k", octets), ("k", places)]
+    found = limits.hit_all(pairs, [1, 70, 2])
+    assert [(d.allowed, d.remaining) for d in found] == [(True, 1), (True, 30), (True, 1)]
+    assert [bool(d.lease) for d in found] == [False, False, True]
+    assert [d.allowed for d in limits.hit_all(pairs, [1, 31, 1])] == [True, False, True]
+    assert [d.remaining for d in limits.hit_all(pairs, [0, 30, 0])] == [1, 0, 1]  # two only look
+    limits.release("k", found[2])
+    assert limits.hit("k", places, 3).allowed
+    for costs in ([1, 1], [1, 101, 1]):
+        with pytest.raises(Invalid):
+            limits.hit_all(pairs, costs)
+
+
+async def test_keys_that_have_counts(limits: Limits, at: Any) -> None:
+    short, long = Rule(5, 1, "gcra", name="a:b"), Rule(5, 3600, "fixed-window")
+    for key, rule in (("x*:1", short), ("x*:1", long), ("x*:2", long), ("xy:3", long)):
+        limits.hit(key, rule)
+    assert {*limits.counted("x*:")} == {("x*:1", short.id), ("x*:1", long.id), ("x*:2", long.id)}
+    assert {key for key, _ in await limits.acounted()} == {"x*:1", "x*:2", "xy:3"}
+    assert len(limits.counted(limit=2)) == 2
+    limits.reset("xy:3", long)
+    assert limits.counted("xy") == []
+
+
 def test_a_leaky_bucket_says_how_long_to_wait(limits: Limits, at: Any) -> None:
     rule = Rule(4, 1, "leaky-bucket", burst=2)
     assert [limits.hit("k", rule).delay_s for _ in range(3)] == [0, 0.25, 0.5]

@@ -259,6 +259,9 @@ class Turn:
         except Exception as error:
             if not self.disconnected:
                 self._failed(error)
+        finally:
+            if isinstance(answer, Stream):  # also where not a byte of it was asked for
+                await _close(answer)
 
     def reply(self, response: Response) -> None:
         """Sends an answer that is ready."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -12,7 +13,10 @@ from backendhub.kit.errors import Invalid
 from .headers import TooManyHits
 from .rules import Decision, Rule
 
+MARKED = re.compile(r":[0-9a-f]{8}:")
 Pair = tuple[str, Rule]
+Cost = int | Sequence[int]
+"""What a hit takes: the same of every rule, or a number for each."""
 
 
 class Limits(ABC):
@@ -30,15 +34,15 @@ class Limits(ABC):
         """`hit` for event loops."""
         return (await self.ahit_all([(key, rule)], cost))[0]
 
-    def hit_all(self, pairs: Sequence[Pair], cost: int = 1) -> list[Decision]:
+    def hit_all(self, pairs: Sequence[Pair], cost: Cost = 1) -> list[Decision]:
         """Counts a hit under several rules if all of them admit it, and under none if one does not."""
-        checked(pairs, cost)
-        return self._hit(pairs, cost, lease_for(pairs, cost))
+        costs = checked(pairs, cost)
+        return self._hit(pairs, costs, lease_for(pairs))
 
-    async def ahit_all(self, pairs: Sequence[Pair], cost: int = 1) -> list[Decision]:
+    async def ahit_all(self, pairs: Sequence[Pair], cost: Cost = 1) -> list[Decision]:
         """`hit_all` for event loops."""
-        checked(pairs, cost)
-        return await self._ahit(pairs, cost, lease_for(pairs, cost))
+        costs = checked(pairs, cost)
+        return await self._ahit(pairs, costs, lease_for(pairs))
 
     @contextmanager
     def holding(self, key: str, rule: Rule, cost: int = 1) -> Iterator[Decision]:
@@ -63,10 +67,10 @@ class Limits(ABC):
             await self.arelease(key, decision)
 
     @abstractmethod
-    def _hit(self, pairs: Sequence[Pair], cost: int, lease: str) -> list[Decision]: ...
+    def _hit(self, pairs: Sequence[Pair], costs: Sequence[int], lease: str) -> list[Decision]: ...
 
-    async def _ahit(self, pairs: Sequence[Pair], cost: int, lease: str) -> list[Decision]:
-        return self._hit(pairs, cost, lease)
+    async def _ahit(self, pairs: Sequence[Pair], costs: Sequence[int], lease: str) -> list[Decision]:
+        return self._hit(pairs, costs, lease)
 
     @abstractmethod
     def release(self, key: str, decision: Decision) -> None:
@@ -84,20 +88,44 @@ class Limits(ABC):
         """`reset` for event loops."""
         self.reset(key, rule)
 
+    @abstractmethod
+    def counted(self, start: str = "", *, limit: int = 100) -> list[tuple[str, str]]:
+        """Keys that begin with `start` and have counts at the moment, each with its rule's id: at most `limit`, in no
+        order. For people who look, not for programs that decide. Raises StoreError."""
 
-def checked(pairs: Sequence[Pair], cost: int) -> None:
-    """Raises Invalid for what no store may be asked."""
-    if len({(key, rule.id) for key, rule in pairs}) != len(pairs) or not pairs:
+    async def acounted(self, start: str = "", *, limit: int = 100) -> list[tuple[str, str]]:
+        """`counted` for event loops."""
+        return self.counted(start, limit=limit)
+
+
+def checked(pairs: Sequence[Pair], cost: Cost) -> Sequence[int]:
+    """The cost for each rule. Raises Invalid for what no store may be asked."""
+    if len(pairs) != 1 and (len({(key, rule.id) for key, rule in pairs}) != len(pairs) or not pairs):
         raise Invalid("A hit names each key and rule once.")
-    for _, rule in pairs:
-        if not 0 <= cost <= rule.most:
-            raise Invalid(f"A hit that costs {cost} is more than {rule.name!r} ever admits ({rule.most}).")
+    costs = (cost,) * len(pairs) if isinstance(cost, int) else cost
+    if len(costs) != len(pairs):
+        raise Invalid("A hit has one cost, or one for each rule.")
+    for (_, rule), takes in zip(pairs, costs, strict=True):
+        if not 0 <= takes <= rule.most:
+            raise Invalid(f"A hit that costs {takes} is more than {rule.name!r} ever admits ({rule.most}).")
+    return costs
 
 
-def lease_for(pairs: Sequence[Pair], cost: int) -> str:
-    """A name for a hit that may be given back; it begins with what it costs."""
-    held = cost and any(rule.algorithm == "concurrency" for _, rule in pairs)
-    return f"{cost}:{urandom(9).hex()}" if held else ""
+def lease_for(pairs: Sequence[Pair]) -> str:
+    """A name for a hit that may be given back."""
+    return urandom(9).hex() if any(rule.algorithm == "concurrency" for _, rule in pairs) else ""
+
+
+def lease_of(lease: str, rule: Rule, cost: int, *, allowed: bool) -> str:
+    """The name of one rule's part of a hit, which begins with what it costs; empty where nothing is held."""
+    return f"{cost}:{lease}" if allowed and cost and rule.algorithm == "concurrency" else ""
+
+
+def named(name: str) -> tuple[str, str]:
+    """The rule's id and the key of counts that are kept under `<id>:<key>`; an id ends with eight digits."""
+    at = MARKED.search(name)
+    assert at is not None
+    return name[: at.end() - 1], name[at.end() :]
 
 
 def unsure(pairs: Sequence[Pair]) -> list[Decision]:

@@ -1,8 +1,7 @@
 -- One hit on any number of keys, all or nothing: the same algorithms as algorithms.py, name for name.
--- KEYS: one for each rule. ARGV: time in µs ('' asks Redis' own clock), cost, lease, then seven words for each rule.
+-- KEYS: one for each rule. ARGV: time in µs ('' asks Redis' own clock), lease, then eight words for each rule.
 -- Numbers are whole and below 2^52, where Lua's are exact. Answers five numbers for each rule; times in µs.
-local cost, lease = tonumber(ARGV[2]), ARGV[3]
-local need = math.max(cost, 1)
+local lease = ARGV[2]
 local time = redis.call('TIME')
 local micros = ARGV[1] ~= '' and tonumber(ARGV[1]) or time[1] * 1000000 + time[2]
 local floor, max = math.floor, math.max
@@ -29,7 +28,7 @@ end
 
 local steps = {}
 
-steps['fixed-window'] = function(key, n, now, take)
+steps['fixed-window'] = function(key, n, now, take, need)
   local state = numbers(key)
   local window, used = state[1] or 0, state[2] or 0
   if floor(now / n.period) > window then window, used = floor(now / n.period), 0 end
@@ -43,7 +42,7 @@ steps['fixed-window'] = function(key, n, now, take)
 end
 
 -- A list of 'time sum cost', oldest first; `sum` counts from the beginning of time.
-steps['sliding-log'] = function(key, n, now, take)
+steps['sliding-log'] = function(key, n, now, take, need)
   local function entry(at)
     local t, sum, size = string.match(redis.call('LINDEX', key, at), '(%S+) (%S+) (%S+)')
     return tonumber(t), tonumber(sum), tonumber(size)
@@ -88,7 +87,7 @@ steps['sliding-log'] = function(key, n, now, take)
   return ok, n.limit - used - take, used > 0 and reset or n.period + late, 0, 0, save
 end
 
-steps['sliding-counter'] = function(key, n, now, take)
+steps['sliding-counter'] = function(key, n, now, take, need)
   local state = numbers(key)
   local window, used, before = state[1] or 0, state[2] or 0, state[3] or 0
   local this = floor(now / n.period)
@@ -122,7 +121,7 @@ steps['sliding-counter'] = function(key, n, now, take)
   return ok, remaining, reset, retry, 0, save
 end
 
-steps['token-bucket'] = function(key, n, now, take)
+steps['token-bucket'] = function(key, n, now, take, need)
   local state = numbers(key)
   local full = n.burst * n.one
   local level, last = state[1] or full, state[2] or now
@@ -154,7 +153,7 @@ local function keep_point(key, n, now, ahead)
   keep(key, n, ticks + 1, now + ticks, ahead - ticks * n.flow)
 end
 
-steps['gcra'] = function(key, n, now, take)
+steps['gcra'] = function(key, n, now, take, need)
   local ahead, tolerance = ahead_of(key, n, now), n.burst * n.one
   local function until_(free) return ceil(ahead + free * n.one - tolerance, n.flow) end
   local ok = ahead + need * n.one <= tolerance
@@ -165,7 +164,7 @@ steps['gcra'] = function(key, n, now, take)
   return ok, remaining, reset, retry, 0, function() keep_point(key, n, now, ahead) end
 end
 
-steps['leaky-bucket'] = function(key, n, now, take)
+steps['leaky-bucket'] = function(key, n, now, take, need)
   local ahead, room = ahead_of(key, n, now), n.burst * n.one
   local function until_(more) return ceil(ahead + (more - 1) * n.one - room, n.flow) end
   local ok = ahead + (need - 1) * n.one <= room
@@ -178,7 +177,7 @@ steps['leaky-bucket'] = function(key, n, now, take)
 end
 
 -- A sorted set of leases, which begin with their cost, by their ends.
-steps['concurrency'] = function(key, n, now, take)
+steps['concurrency'] = function(key, n, now, take, need)
   local inside = redis.call('ZRANGE', key, '(' .. text(now), '+inf', 'BYSCORE', 'WITHSCORES')
   local used = 0
   for i = 1, #inside, 2 do used = used + tonumber(string.match(inside[i], '^%d+')) end
@@ -195,24 +194,29 @@ steps['concurrency'] = function(key, n, now, take)
   if not ok or take == 0 then return ok, n.limit - used, first, retry, 0, function() end end
   local function save()
     redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now))
-    redis.call('ZADD', key, text(now + n.period), lease)
+    redis.call('ZADD', key, text(now + n.period), text(take) .. ':' .. lease)
     redis.call('PEXPIRE', key, text(max(1000, ceil((n.period + 1) * n.tick, 1000))))
   end
   return ok, n.limit - used - take, inside[2] and math.min(first, n.period) or n.period, 0, 0, save
 end
 
-local function each(take, run)
+local answer, saves, all = {}, {}, true
+
+-- Runs each rule's algorithm with its cost, or with one that takes nothing.
+local function each(counting, run)
   for i, key in ipairs(KEYS) do
-    local at = 3 + (i - 1) * 7
+    local at = 2 + (i - 1) * 8
+    local cost = tonumber(ARGV[at + 2])
     local n = {
-      limit = tonumber(ARGV[at + 2]), period = tonumber(ARGV[at + 3]), burst = tonumber(ARGV[at + 4]),
-      flow = tonumber(ARGV[at + 5]), one = tonumber(ARGV[at + 6]), tick = tonumber(ARGV[at + 7]),
+      limit = tonumber(ARGV[at + 3]), period = tonumber(ARGV[at + 4]), burst = tonumber(ARGV[at + 5]),
+      flow = tonumber(ARGV[at + 6]), one = tonumber(ARGV[at + 7]), tick = tonumber(ARGV[at + 8]),
     }
-    run(i, n, steps[ARGV[at + 1]](key, n, floor(micros / n.tick), take))
+    local take = counting and cost or 0
+    run(i, n, steps[ARGV[at + 1]](key, n, floor(micros / n.tick), take, max(cost, 1)))
+    if take == 0 then saves[i] = false end
   end
 end
 
-local answer, saves, all = {}, {}, true
 local function note(i, n, ok, remaining, reset, retry, delay, save)
   local inside = micros % n.tick
   local function micro(ticks) return ticks > 0 and ticks * n.tick - inside or 0 end
@@ -223,12 +227,12 @@ local function note(i, n, ok, remaining, reset, retry, delay, save)
   all = all and ok
 end
 
-each(cost, note)
+each(true, note)
 if all then
-  if cost > 0 then for _, save in ipairs(saves) do save() end end
+  for _, save in ipairs(saves) do if save then save() end end
 elseif #KEYS > 1 then
   -- Nothing is counted: those that would have been admitted tell what is there without this hit.
-  each(0, function(i, n, _, remaining, reset)
+  each(false, function(i, n, _, remaining, reset)
     local ok, retry = answer[(i - 1) * 5 + 1] == 1, answer[(i - 1) * 5 + 4]
     note(i, n, ok, remaining, reset, 0, 0, nil)
     answer[(i - 1) * 5 + 4] = retry

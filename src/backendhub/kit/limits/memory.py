@@ -9,7 +9,7 @@ from threading import Lock
 from backendhub.kit import clock
 
 from .algorithms import State, Step, released, step
-from .base import Limits, Pair, unsure
+from .base import Limits, Pair, lease_of, named, unsure
 from .rules import Decision, Rule
 
 MAX_WEIGHT = 1_000_000
@@ -32,19 +32,22 @@ class MemoryLimits(Limits):
         )  # state, its end in µs, its weight
         self._lock = Lock()
 
-    def _hit(self, pairs: Sequence[Pair], cost: int, lease: str) -> list[Decision]:
+    def _hit(self, pairs: Sequence[Pair], costs: Sequence[int], lease: str) -> list[Decision]:
         with self._lock:
             now = round(self._clock() * 1_000_000)
-            steps = [step(rule, self._state(key, rule.id, now), now, cost, lease) for key, rule in pairs]
+            steps = [
+                step(rule, self._state(key, rule.id, now), now, cost, f"{cost}:{lease}")
+                for (key, rule), cost in zip(pairs, costs, strict=True)
+            ]
             if all(found.allowed for found in steps):
-                if cost and not self._room(now):
+                if any(costs) and not self._room(now):
                     return unsure(pairs)
-                if cost:
-                    for (key, rule), found in zip(pairs, steps, strict=True):
+                for (key, rule), found, cost in zip(pairs, steps, costs, strict=True):
+                    if cost:
                         self._keep(f"{rule.id}:{key}", found, now)
             elif len(steps) > 1:
                 # Nothing is counted: those that would have been admitted tell what is there without this hit.
-                looked = [step(rule, self._state(key, rule.id, now), now, 0, lease) for key, rule in pairs]
+                looked = [step(rule, self._state(key, rule.id, now), now, 0, "") for key, rule in pairs]
                 steps = [
                     without._replace(allowed=found.allowed, retry=found.retry)
                     for found, without in zip(steps, looked, strict=True)
@@ -57,9 +60,9 @@ class MemoryLimits(Limits):
                 found.reset / 1_000_000,
                 found.retry / 1_000_000,
                 found.delay / 1_000_000,
-                lease if rule.algorithm == "concurrency" and found.allowed else "",
+                lease_of(lease, rule, cost, allowed=found.allowed) if lease else "",
             )
-            for (_, rule), found in zip(pairs, steps, strict=True)
+            for (_, rule), found, cost in zip(pairs, steps, costs, strict=True)
         ]
 
     def _state(self, key: str, rule: str, now: int) -> State:
@@ -108,3 +111,16 @@ class MemoryLimits(Limits):
         with self._lock:
             known = self._states.pop(f"{rule.id}:{key}", None)
             self._weight -= known[2] if known else 0
+
+    def counted(self, start: str = "", *, limit: int = 100) -> list[tuple[str, str]]:
+        """Keys that have counts."""
+        with self._lock:
+            now = round(self._clock() * 1_000_000)
+            found = []
+            for name, kept in self._states.items():
+                rule, key = named(name)
+                if kept[1] > now and key.startswith(start):
+                    found.append((key, rule))
+                    if len(found) == limit:
+                        break
+            return found
