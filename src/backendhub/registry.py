@@ -216,6 +216,30 @@ SYSTEMS: tuple[System, ...] = (
         ),
     ),
     System(
+        "broadcast",
+        "realtime",
+        "One message to everyone: WebSocket, SSE and Pusher, with history and replay",
+        "cli api",
+        uses="events",
+        settings=(
+            Option(
+                "broadcast.history",
+                "messages that are kept of a channel",
+                "1000",
+                flag="history",
+                metavar="N",
+            ),
+            Option("broadcast.history_age", "seconds that messages are kept", "86400"),
+            Option("broadcast.app_id", "the id of the application (Pusher)", "backendhub"),
+            Option("broadcast.key", "the key that Pusher clients name", "backendhub-key"),
+            Option(
+                "broadcast.secret",
+                "what an application signs with (Pusher); without it there are public channels only",
+                secret=True,
+            ),
+        ),
+    ),
+    System(
         "bank",
         "business",
         "A bank: accounts, payments, standing orders, statements; Open Banking UK",

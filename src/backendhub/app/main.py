@@ -144,7 +144,12 @@ def dispatch(args: list[str]) -> int:
     hub.install(hub.Hub(Settings(declared=[o for s in registry.SYSTEMS for o in s.settings])))
     if rest[0] == "help":
         rest = [*rest[1:], "--help"]
-    return load(rest[0]).run(rest[1:], flags)
+    from backendhub.kit.cli import Instead
+
+    try:
+        return load(rest[0]).run(rest[1:], flags)
+    except Instead as other:
+        return load(other.words[0]).run(list(other.words[1:]), flags)
 
 
 def main(args: list[str] | None = None) -> int:

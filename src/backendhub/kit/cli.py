@@ -50,6 +50,14 @@ class Usage(Invalid):
     code = "usage"
 
 
+class Instead(Exception):
+    """Raised by a command that is another one by a shorter name: `words` are run in its place."""
+
+    def __init__(self, *words: str) -> None:
+        super().__init__(" ".join(words))
+        self.words = words
+
+
 class Extra(NamedTuple):
     """An option that a command takes for somebody else; a switch without `metavar`. See `given`."""
 
@@ -459,6 +467,7 @@ __all__ = [
     "Commands",
     "Extra",
     "HubError",
+    "Instead",
     "Result",
     "Spec",
     "Usage",
