@@ -149,7 +149,8 @@ def dispatch(args: list[str]) -> int:
     try:
         return load(rest[0]).run(rest[1:], flags)
     except Instead as other:
-        return load(other.words[0]).run(list(other.words[1:]), flags)
+        words = other.words
+    return load(words[0]).run(list(words[1:]), flags)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from codecs import getincrementaldecoder
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
+from websockets.frames import Frame, Opcode
+from websockets.server import ServerProtocol
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request's line and headers."""
@@ -94,8 +98,47 @@ class HttpProtocol(HttpToolsProtocol):
         super().shutdown()
 
 
+utf8 = getincrementaldecoder("utf-8")
+
+
+class Strict(ServerProtocol):
+    """The rules of RFC 6455 where `websockets` is lax or too strict: text is looked at fragment by fragment, and a
+    client may close in the middle of a message."""
+
+    _text: Any = None
+    """Reads a text message whose end has not come."""
+
+    def recv_frame(self, frame: Frame) -> None:
+        """Takes a frame. Raises UnicodeDecodeError for text that is no UTF-8, as soon as that is certain."""
+        opcode = frame.opcode
+        if opcode is Opcode.TEXT and self.current_size is None:
+            if frame.fin:
+                bytes(frame.data).decode()
+            else:
+                self._text = utf8()
+                self._text.decode(frame.data)
+        elif opcode is Opcode.CONT and self._text is not None:
+            self._text.decode(frame.data, final=frame.fin)
+            if frame.fin:
+                self._text = None
+        elif opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
+
+
 class SocketProtocol(WebSocketsSansIOProtocol):
     """WebSockets that are told when the server goes away, and a door for frames that are ready-made."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.conn = Strict(max_size=self.config.ws_max_size, logger=logging.getLogger("uvicorn.error"))
+
+    def data_received(self, data: bytes) -> None:
+        """What came before a mistake is still handed on."""
+        self.conn.receive_data(data)
+        self.handle_events()
+        if self.conn.parser_exc is not None and not self.close_sent:
+            self.handle_parser_exception()
 
     def handle_connect(self, event: Any) -> None:
         """Puts the door where `broadcast` finds it."""
