@@ -230,7 +230,7 @@ SYSTEMS: tuple[System, ...] = (
                 metavar="N",
             ),
             Option("broadcast.history_age", "seconds that messages are kept", "86400"),
-            Option("broadcast.app_id", "the id of the application (Pusher)", "backendhub"),
+            Option("broadcast.app_id", "the id of the application (Pusher), a number", "1"),
             Option("broadcast.key", "the key that Pusher clients name", "backendhub-key"),
             Option(
                 "broadcast.secret",

@@ -42,7 +42,7 @@ Missed = Callable[[Peer, str, Past], None]
 class Member:
     """A peer in a channel. While it is `behind` it reads from the store and is left out of deliveries."""
 
-    __slots__ = ("behind", "channel", "codec", "held", "missed", "number", "peer", "task")
+    __slots__ = ("behind", "channel", "codec", "held", "missed", "number", "past", "peer", "task")
 
     def __init__(self, peer: Peer, channel: str, codec: Codec, missed: Missed | None) -> None:
         self.peer = peer
@@ -53,6 +53,8 @@ class Member:
         self.behind = False
         self.held: list[Entry] = []
         """What was only said while it is behind: it comes after what is kept."""
+        self.past: Past | None = None
+        """What it has to be told is missing."""
         self.task: asyncio.Task[None] | None = None
 
 
@@ -253,7 +255,7 @@ class Fanout:
         if member.peer.overflow(len(entries)) and entries[0].number:
             member.behind = True
             member.number = entries[0].number - 1
-            member.task = self._spawn(self._catch_up(member))
+            member.task = self._spawn(self.catch_up(member))
 
     # -- members ------------------------------------------------------------------------------------------
 
@@ -271,6 +273,27 @@ class Fanout:
         """Adds a peer to a channel. With a `place` it first gets what came after it, with `last` that many of the newest;
         nothing is between that and what comes. `missed` tells it where a part is no longer kept; `first` is
         awaited before anything is sent, when nothing that happens from then on is missed."""
+        member = await self.enter(peer, channel, codec, place, last=last, missed=missed)
+        try:
+            if first is not None:
+                await first()
+            await self.catch_up(member)
+        except BaseException:
+            self.leave(member)
+            raise
+        return member
+
+    async def enter(
+        self,
+        peer: Peer,
+        channel: str,
+        codec: Codec,
+        place: Place | None = None,
+        *,
+        last: int = 0,
+        missed: Missed | None = None,
+    ) -> Member:
+        """The first half of `join`: from here on nothing is missed, and nothing sent before `catch_up`."""
         member = Member(peer, channel, codec, missed)
         member.behind = True
         stream = self.streams.get(channel)
@@ -280,16 +303,13 @@ class Fanout:
         try:
             if self.relay is not None:
                 await self.relay.listening()
-            if first is not None:
-                await first()
-            await self._enter(stream, member, place, last)
-            await self._catch_up(member)
+            await self._begin(stream, member, place, last)
         except BaseException:
             self.leave(member)
             raise
         return member
 
-    async def _enter(self, stream: Stream, member: Member, place: Place | None, last: int) -> None:
+    async def _begin(self, stream: Stream, member: Member, place: Place | None, last: int) -> None:
         """Finds out where a member begins."""
         if place is None:
             past = await self.read(log.since, self.space, stream.name, last=last, limit=0)
@@ -305,11 +325,13 @@ class Fanout:
             member.number = max(top - last, floor)
             return
         member.number = max(0 if past.again else place.number, floor)
-        if (past.again or past.missing) and member.missed is not None:
-            member.missed(member.peer, stream.name, past)
+        member.past = past if past.again or past.missing else None
 
-    async def _catch_up(self, member: Member) -> None:
+    async def catch_up(self, member: Member) -> None:
         """Reads from the store until there is nothing that the others have and this member has not."""
+        if member.past is not None and member.missed is not None:
+            member.missed(member.peer, member.channel, member.past)
+        member.past = None
         while not member.peer.closed:
             stream = self.streams.get(member.channel)
             if stream is None or member not in stream.members.get(member.codec, {}):

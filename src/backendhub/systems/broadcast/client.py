@@ -40,7 +40,7 @@ class Target(NamedTuple):
         url = f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(query)}"
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else None
         try:
-            return connect(
+            link = connect(
                 url,
                 subprotocols=[Subprotocol(JSON)],
                 additional_headers=headers,
@@ -49,6 +49,7 @@ class Target(NamedTuple):
                 compression=None,
                 max_size=None,
             )
+            return link.__enter__()
         except (OSError, InvalidHandshake, TimeoutError) as error:
             raise Upstream(
                 f"Cannot connect to {self.url}: {error}", hint="backendhub broadcast start"

@@ -65,14 +65,15 @@ class Engine:
     def counts(self) -> dict[str, int]:
         """How many connections each channel has, over all processes that have told."""
         now = asyncio.get_running_loop().time()
-        found = self._here()
+        found = self.counts_now()
         for at, counts in self._others.values():
             if now - at < 3 * REPORT_EVERY_S:
                 for channel, number in counts.items():
                     found[channel] = found.get(channel, 0) + number
         return found
 
-    def _here(self) -> dict[str, int]:
+    def counts_now(self) -> dict[str, int]:
+        """The connections of this process by channel."""
         return {stream.name: len(stream) for stream in self.fan.streams.values()}
 
     def _asked(self, what: dict[str, Any]) -> None:
@@ -104,5 +105,5 @@ class Engine:
         while True:
             with suppress(StoreError):
                 await self.fan.relay.listening()
-                self.fan.ask({"node": self._node, "counts": self._here()})
+                self.fan.ask({"node": self._node, "counts": self.counts_now()})
             await asyncio.sleep(REPORT_EVERY_S)

@@ -74,14 +74,16 @@ async def connect(
     service.public(channel)
     place = _place(since)
     spoken = JSON if JSON in socket.protocols else None
-    await socket.accept(spoken)
     peer = SocketPeer(socket, policy="close")
     codec = codecs.lines if spoken else codecs.plain
     member: Member | None = None
     try:
         told = _missed if spoken else None
         if not mute:
-            member = await engine.fan.join(peer, channel, codec, place, last=last, missed=told)
+            member = await engine.fan.enter(peer, channel, codec, place, last=last, missed=told)
+        await socket.accept(spoken)  # whoever is connected misses nothing
+        if member is not None:
+            await engine.fan.catch_up(member)
         if spoken:
             await _talk(engine, socket, peer, channel)
         else:
@@ -149,26 +151,34 @@ async def events(
     """Messages as server-sent events; `Last-Event-ID` or `since` go on where a client was."""
     service.public(channel)
     place = _place(request.header("last-event-id") or since)
-    return web.events(_events(Engine.of(request.hub), channel, place, last), retry=1000)
+    if request.method == "HEAD":
+        return web.events(_nothing())
+    engine, peer = Engine.of(request.hub), QueuePeer(policy="gap")
+    member = await engine.fan.enter(peer, channel, codecs.sse, place, last=last, missed=_gap)
+    return web.events(_events(engine, peer, member), retry=1000)
 
 
-async def _events(engine: Engine, channel: str, place: Place | None, last: int) -> AsyncIterator[bytes]:
-    peer = QueuePeer(policy="gap")
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield
 
-    def missed(_: Peer, channel: str, past: Past) -> None:
-        peer.say(web.Event({"missed": None if past.again else past.missing}, event="gap").encode())
 
-    joining = asyncio.create_task(engine.fan.join(peer, channel, codecs.sse, place, last=last, missed=missed))
-    joining.add_done_callback(lambda done: peer.end() if done.cancelled() or done.exception() else None)
+def _gap(peer: Peer, channel: str, past: Past) -> None:
+    missed = None if past.again else past.missing
+    peer.say(web.Event({"missed": missed}, event="gap").encode())
+
+
+async def _events(engine: Engine, peer: QueuePeer, member: Member) -> AsyncIterator[bytes]:
+    reading = asyncio.create_task(engine.fan.catch_up(member))
+    reading.add_done_callback(lambda done: peer.end() if done.cancelled() or done.exception() else None)
     try:
         async for parts in peer:
             yield b"".join(part if isinstance(part, bytes) else part.encode() for part in parts)
     finally:
+        engine.fan.leave(member)
         peer.end()
-        joining.cancel()
-        for done in await asyncio.gather(joining, return_exceptions=True):
-            if isinstance(done, Member):
-                engine.fan.leave(done)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
 
 
 # -- JSON -------------------------------------------------------------------------------------------------

@@ -75,14 +75,18 @@ def add(router: web.Router) -> None:
     router.websocket("/app/{key}", max_message=pusher.MAX_MESSAGE, public=True, open_query=True)(
         pusher.connect
     )
-    family = router.family("/apps/{app_id}", dialect=Told(invalid=400))
+    family = router.family("/apps", dialect=Told(invalid=400))
     options: dict[str, Any] = {"public": True, "open_query": True, "statuses": (400, 401, 403, 404, 413)}
-    family.post("/events", **options)(trigger)
-    family.post("/batch_events", **options)(trigger_batch)
-    family.get("/channels", **options)(channels)
-    family.get("/channels/{channel}", **options)(channel)
-    family.get("/channels/{channel}/users", **options)(users)
-    family.post("/users/{user}/terminate_connections", **options)(terminate)
+    family.post("/{app_id}/events", **options)(trigger)
+    family.post("/{app_id}/batch_events", **options)(trigger_batch)
+    family.get("/{app_id}/channels", **options)(channels)
+    family.get("/{app_id}/channels/{channel}", **options)(channel)
+    family.get("/{app_id}/channels/{channel}/users", **options)(users)
+    family.post("/{app_id}/users/{user}/terminate_connections", **options)(terminate)
+    # Where the Python library asks for it.
+    router.family("/users", dialect=Told(invalid=400)).post("/{user}/terminate_connections", **options)(
+        terminate_here
+    )
 
 
 def _engine(request: web.Request, app_id: str) -> Engine:
@@ -190,6 +194,11 @@ async def terminate(request: web.Request, app_id: AppId, user: str) -> dict[str,
     """End every connection of a user who has signed in."""
     _engine(request, app_id).terminate(user)
     return {}
+
+
+async def terminate_here(request: web.Request, user: str) -> dict[str, Any]:
+    """End every connection of a user who has signed in (where the Python library asks for it)."""
+    return await terminate(request, Engine.of(request.hub).keys.id, user)
 
 
 async def _about(engine: Engine, name: str, info: str) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def lifetime(settings: Settings) -> timedelta:
 def keys(settings: Settings) -> Keys:
     """The application of this server."""
     return Keys(
-        settings.get("broadcast.app_id") or "backendhub",
+        settings.get("broadcast.app_id") or "1",
         settings.get("broadcast.key") or "backendhub-key",
         settings.get("broadcast.secret") or None,
     )
