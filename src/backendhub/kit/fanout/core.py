@@ -217,12 +217,14 @@ class Fanout:
     async def _fill(self, stream: Stream) -> None:
         try:
             while True:
+                hint = stream.hint
                 past = await self.read(log.since, self.space, stream.name, stream.number)
                 if past.entries:
                     self._deliver(stream, past.entries)
-                elif past.channel is not None:
-                    stream.number = max(stream.number, past.channel.top)
-                if not past.entries or (stream.number >= stream.hint and len(past.entries) < log.PAGE):
+                else:  # what was heard of before this was read is there, or is no longer kept
+                    top = 0 if past.channel is None else past.channel.top
+                    stream.number = max(stream.number, top, hint)
+                if stream.number >= stream.hint and len(past.entries) < log.PAGE:
                     return
         finally:
             stream.filling = None

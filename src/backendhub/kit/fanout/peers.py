@@ -234,8 +234,9 @@ class QueuePeer(Peer):
         self._empty.set()
 
     async def room(self) -> None:
-        """Waits until its reader has taken everything."""
-        await self._empty.wait()
+        """Waits until its reader has taken what waits, where that is much."""
+        if self._size > self.limit // 2:
+            await self._empty.wait()
 
     def drain(self) -> list[str | bytes]:
         """Takes what waits."""
