@@ -6,8 +6,9 @@ Raw WebSockets, server-sent events, Pusher and Socket.IO are codecs on it. See d
 from __future__ import annotations
 
 from . import log, presence
-from .core import Fanout, Member
+from .core import Fanout
 from .log import FOREVER
+from .members import Member
 from .models import Channel, Codec, Entry, Past, Place, Present, framed
 from .peers import Block, Peer, Policy, QueuePeer, SocketPeer
 from .presence import Gone, Leases

@@ -13,14 +13,15 @@ read from the store.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from backendhub.kit.db import Db
 from backendhub.kit.errors import HubError, StoreBusy
 
 from . import log
-from .models import Channel, Codec, Entry, Past, Place
+from .members import Member, Missed, Stream
+from .models import Channel, Codec, Entry, Place
 from .peers import Block, Peer
 from .relay import Relay
 
@@ -35,48 +36,6 @@ MAX_WAITING = 1000
 """Entries that may wait for their commit before who publishes has to wait, too."""
 MAX_HELD = 100
 """Entries that nobody keeps and that are kept for one who is catching up."""
-Missed = Callable[[Peer, str, Past], None]
-"""Tells a peer that a part of the history is gone."""
-
-
-class Member:
-    """A peer in a channel. While it is `behind` it reads from the store and is left out of deliveries."""
-
-    __slots__ = ("behind", "channel", "codec", "held", "missed", "number", "past", "peer", "task")
-
-    def __init__(self, peer: Peer, channel: str, codec: Codec, missed: Missed | None) -> None:
-        self.peer = peer
-        self.channel = channel
-        self.codec = codec
-        self.missed = missed
-        self.number = 0
-        self.behind = False
-        self.held: list[Entry] = []
-        """What was only said while it is behind: it comes after what is kept."""
-        self.past: Past | None = None
-        """What it has to be told is missing."""
-        self.task: asyncio.Task[None] | None = None
-
-
-class Stream:
-    """A channel that somebody in this process listens to."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.epoch = ""
-        self.number = -1
-        """Everything up to here was delivered; -1 before it is known."""
-        self.hint = 0
-        """The newest number that was heard of."""
-        self.members: dict[Codec, dict[Member, None]] = {}
-        self.filling: asyncio.Task[None] | None = None
-
-    def all(self) -> Iterable[Member]:
-        """Every member."""
-        return [member for members in self.members.values() for member in members]
-
-    def __len__(self) -> int:
-        return sum(map(len, self.members.values()))
 
 
 class Fanout:

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from backendhub.kit.ids import uuid7
+from backendhub.kit.sockets import Disconnected
 
 from .models import Codec, Entry, framed
 
@@ -180,8 +181,6 @@ class _Sender:
         self.waiting.set()
 
     async def _run(self) -> None:
-        from backendhub.kit.web import Disconnected
-
         with suppress(Disconnected):
             while True:
                 while self.queue:

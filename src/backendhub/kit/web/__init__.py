@@ -8,6 +8,7 @@ FastAPI reads the same declarations and writes the OpenAPI document.
 from __future__ import annotations
 
 from backendhub.kit.files.names import disposition
+from backendhub.kit.sockets import Disconnected
 
 from .application import Application
 from .building import build_app
@@ -23,7 +24,7 @@ from .ranges import file, ranged
 from .replies import Reply, cookie, reply
 from .request import Request
 from .routing import Family, Router
-from .sockets import Disconnected, Socket, broadcast
+from .sockets import Socket, broadcast
 from .streams import Event, Stream, events
 
 __all__ = [

@@ -24,11 +24,10 @@ from .models import Message, Summary
 JSON = "broadcast.json"
 """The subprotocol in which messages have their places, and are confirmed."""
 MAX_MESSAGE = 1024 * 1024
+PLACE = r"^[0-9a-z]{8,16}-[0-9]{1,15}$"
 Channel = Annotated[str, Query(pattern=f"^{service.NAME}$", description="The channel; `main` by default")]
 Named = Annotated[str, Path(pattern=f"^{service.NAME}$", description="The channel")]
-Since = Annotated[
-    str | None, Query(max_length=40, pattern=NO_NUL, description="The `id` of the last message seen")
-]
+Since = Annotated[str | None, Query(pattern=PLACE, description="The `id` of the last message seen")]
 Last = Annotated[int, Query(ge=0, le=1000, description="How many of the last messages come first")]
 
 
