@@ -185,8 +185,69 @@ def websockets(folder: str, seconds: float, rounds: int) -> None:
 
         return one
 
-    sides = {"node ws": run(lambda: node("fan_out_ws.js")), "broadcast": run(lambda: ours("broadcast", folder))}
+    sides = {
+        "node ws": run(lambda: node("fan_out_ws.js")),
+        "broadcast": run(lambda: ours("broadcast", folder)),
+    }
     compare("WebSocket, 1 → 100", sides, rounds)
+
+
+SOCKETIO = """
+import sys
+from types import SimpleNamespace
+import uvicorn
+from backendhub.kit import hub, socketio, web
+from backendhub.kit.settings import Settings
+from backendhub.kit.web import mounts, server
+
+io = socketio.Server()
+names = io.namespace("/")
+
+
+async def connected(socket):
+    socket.join("all")
+
+
+@names.on("say")
+async def say(socket, text):
+    names.emit(socket.hub, "said", text, to="all")
+
+
+names.connected = connected
+router = web.Router("Rooms")
+io.attach(router)
+mounts.import_module = lambda name: SimpleNamespace(router=router)
+row = SimpleNamespace(name="rooms", package="rooms", summary="")
+current = hub.Hub(Settings({"database": ":memory:"}))
+current.use = lambda *names: None
+app = web.build_app([row], current, single=True, log_format="none")
+uvicorn.run(app, port=int(sys.argv[1]), http=server.HttpProtocol, ws=server.SocketProtocol, log_level="warning",
+            access_log=False, backlog=4096, **server.SETTINGS)
+"""
+
+
+def sockets_io(seconds: float, rounds: int) -> None:
+    text = "x" * SIZE
+    said = len(f'42["said","{text}"]') + 2
+    path = "/socket.io/?EIO=4&transport=websocket"
+
+    def run(make: Any) -> Any:
+        def one() -> tuple[float, float]:
+            with make() as server:
+                frame = masked(f'42["say","{text}"]'.encode())
+                return measured(server, fan_out(server.port, path, [masked(b"40")], frame, said, seconds))
+
+        return one
+
+    def own() -> Server:
+        port = free_port()
+        return Server([sys.executable, "-c", SOCKETIO, str(port)], port)
+
+    compare(
+        "Socket.IO room emit, 1 → 100",
+        {"node socket.io": run(lambda: node("fan_out_io.js")), "ours": run(own)},
+        rounds,
+    )
 
 
 def idle(folder: str, count: int) -> None:
@@ -217,6 +278,7 @@ def main() -> None:
     print(json.dumps({"load": os.getloadavg()[0], "cpus": os.cpu_count()}))
     with tempfile.TemporaryDirectory() as folder:
         websockets(folder, options.seconds, options.rounds)
+        sockets_io(options.seconds, options.rounds)
         if options.idle:
             idle(folder, options.idle)
 

@@ -244,6 +244,15 @@ class Fanout:
             raise
         return member
 
+    def attach(self, peer: Peer, channel: str, codec: Codec) -> Member:
+        """Adds a peer to a channel of which nothing is kept, or whose history it does not want."""
+        stream = self.streams.get(channel)
+        if stream is None:
+            stream = self.streams[channel] = Stream(channel)
+        member = Member(peer, channel, codec, None)
+        stream.members.setdefault(codec, {})[member] = None
+        return member
+
     async def enter(
         self,
         peer: Peer,

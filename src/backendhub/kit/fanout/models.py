@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-Codec = Callable[[str, "Entry"], "str | bytes"]
-"""Writes an entry of a channel (its name comes first) as one kind of connection gets it."""
+Codec = Callable[[str, "Entry"], "str | bytes | list[str | bytes]"]
+"""Writes an entry of a channel (its name comes first) as one kind of connection gets it: one message or several."""
 
 
 class Place(NamedTuple):
@@ -53,7 +53,7 @@ class Entry:
         self.epoch = epoch
         self.at = at
         self.skip = skip
-        self._payloads: dict[Codec, str | bytes] = {}
+        self._payloads: dict[Codec, list[str | bytes]] = {}
         self._frames: dict[Codec, bytes] = {}
 
     @property
@@ -61,18 +61,21 @@ class Entry:
         """Where somebody is who has it; empty for what is not kept."""
         return f"{self.epoch}-{self.number}" if self.number else ""
 
-    def payload(self, channel: str, codec: Codec) -> str | bytes:
+    def payloads(self, channel: str, codec: Codec) -> list[str | bytes]:
         """What a codec makes of it."""
         found = self._payloads.get(codec)
         if found is None:
-            found = self._payloads[codec] = codec(channel, self)
+            made = codec(channel, self)
+            found = self._payloads[codec] = made if isinstance(made, list) else [made]
         return found
 
     def frame(self, channel: str, codec: Codec) -> bytes:
         """The same as a WebSocket frame."""
         found = self._frames.get(codec)
         if found is None:
-            found = self._frames[codec] = framed(self.payload(channel, codec))
+            payloads = self.payloads(channel, codec)
+            found = framed(payloads[0]) if len(payloads) == 1 else b"".join(map(framed, payloads))
+            self._frames[codec] = found
         return found
 
     def __repr__(self) -> str:

@@ -45,7 +45,7 @@ class Block:
     @cached_property
     def payloads(self) -> list[str | bytes]:
         """Each as the codec writes it."""
-        return [entry.payload(self.channel, self.codec) for entry in self.entries]
+        return [each for entry in self.entries for each in entry.payloads(self.channel, self.codec)]
 
 
 class Peer:

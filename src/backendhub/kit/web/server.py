@@ -147,6 +147,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             scope: Any = self.scope
             scope["backendhub.wire"] = self
 
+    async def send(self, message: Any) -> None:
+        """A handshake that was answered with a response is complete: nothing for uvicorn to complain of."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True
+
     def put(self, frame: bytes, limit: int) -> bool:
         """Writes a frame; False where more than `limit` bytes wait already."""
         if self.close_sent or self.disconnected or self.transport.is_closing():
