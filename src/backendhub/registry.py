@@ -266,6 +266,27 @@ SYSTEMS: tuple[System, ...] = (
             Option("cache_proxy.timeout", "seconds the origin may take to answer", "30"),
             Option("cache_proxy.connect_timeout", "seconds to wait for a connection to the origin", "5"),
             Option("cache_proxy.token", "who may purge and watch from elsewhere", secret=True),
+        "broadcast",
+        "realtime",
+        "One message to everyone: WebSocket, SSE and Pusher, with history and replay",
+        "cli api",
+        uses="events",
+        settings=(
+            Option(
+                "broadcast.history",
+                "messages that are kept of a channel",
+                "1000",
+                flag="history",
+                metavar="N",
+            ),
+            Option("broadcast.history_age", "seconds that messages are kept", "86400"),
+            Option("broadcast.app_id", "the id of the application (Pusher), a number", "1"),
+            Option("broadcast.key", "the key that Pusher clients name", "backendhub-key"),
+            Option(
+                "broadcast.secret",
+                "what an application signs with (Pusher); without it there are public channels only",
+                secret=True,
+            ),
         ),
     ),
     System(

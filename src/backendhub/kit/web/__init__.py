@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from backendhub.kit.files.names import disposition
 from backendhub.kit.merge import merge_patch
+from backendhub.kit.sockets import Disconnected
 
 from .application import Application
 from .building import build_app
@@ -24,7 +25,7 @@ from .ranges import file, ranged
 from .replies import Reply, cookie, reply
 from .request import Request
 from .routing import Family, Router
-from .sockets import Disconnected, Socket, broadcast
+from .sockets import Socket, broadcast
 from .streams import Event, Stream, events
 
 __all__ = [

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from backendhub.kit.errors import HubError, NotFound
 from backendhub.kit.problems import HttpError
+from backendhub.kit.sockets import Disconnected
 
 from .endpoint import Endpoint
 from .failures import crash, failure
 from .replies import Sent
 from .request import Request
 from .routing import WEBSOCKET
-from .sockets import MAX_MESSAGE, Disconnected, Socket, check_origin
+from .sockets import MAX_MESSAGE, Socket, check_origin
 
 if TYPE_CHECKING:
     from .application import Application

@@ -169,10 +169,13 @@ class Family:
         return self.add("PATCH", path, **options)
 
     def websocket(
-        self, path: str, *, max_message: int | None = None, public: bool = False
+        self, path: str, *, max_message: int | None = None, public: bool = False, open_query: bool = False
     ) -> Callable[[F], F]:
-        """A WebSocket (RFC 6455): `async def f(socket: web.Socket, …)`. `max_message` in bytes."""
-        return self.add(WEBSOCKET, path, in_schema=False, max_body=max_message, public=public)
+        """A WebSocket (RFC 6455): `async def f(socket: web.Socket, …)`. `max_message` in bytes; `open_query` lets
+        parameters through that the function does not name."""
+        return self.add(
+            WEBSOCKET, path, in_schema=False, max_body=max_message, public=public, open_query=open_query
+        )
 
     def delete(self, path: str, **options: Any) -> Callable[[F], F]:
         """DELETE; 204 unless told otherwise."""

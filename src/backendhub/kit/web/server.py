@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from codecs import getincrementaldecoder
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
+from websockets.frames import Frame, Opcode
+from websockets.server import ServerProtocol
 
 from backendhub.kit.edge.protocol import HttpProtocol
 from backendhub.kit.edge.refusal import drain
@@ -22,8 +26,47 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+utf8 = getincrementaldecoder("utf-8")
+
+
+class Strict(ServerProtocol):
+    """The rules of RFC 6455 where `websockets` is lax or too strict: text is looked at fragment by fragment, and a
+    client may close in the middle of a message."""
+
+    _text: Any = None
+    """Reads a text message whose end has not come."""
+
+    def recv_frame(self, frame: Frame) -> None:
+        """Takes a frame. Raises UnicodeDecodeError for text that is no UTF-8, as soon as that is certain."""
+        opcode = frame.opcode
+        if opcode is Opcode.TEXT and self.current_size is None:
+            if frame.fin:
+                bytes(frame.data).decode()
+            else:
+                self._text = utf8()
+                self._text.decode(frame.data)
+        elif opcode is Opcode.CONT and self._text is not None:
+            self._text.decode(frame.data, final=frame.fin)
+            if frame.fin:
+                self._text = None
+        elif opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
+
+
 class SocketProtocol(WebSocketsSansIOProtocol):
     """WebSockets that are told when the server goes away, and a door for frames that are ready-made."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.conn = Strict(max_size=self.config.ws_max_size, logger=logging.getLogger("uvicorn.error"))
+
+    def data_received(self, data: bytes) -> None:
+        """What came before a mistake is still handed on."""
+        self.conn.receive_data(data)
+        self.handle_events()
+        if self.conn.parser_exc is not None and not self.close_sent:
+            self.handle_parser_exception()
 
     def handle_connect(self, event: Any) -> None:
         """Puts the door where `broadcast` finds it."""
@@ -31,6 +74,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.response.status_code == 101:
             scope: Any = self.scope
             scope["backendhub.wire"] = self
+
+    async def send(self, message: Any) -> None:
+        """A handshake that was answered with a response is complete: nothing for uvicorn to complain of."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True
 
     def put(self, frame: bytes, limit: int) -> bool:
         """Writes a frame; False where more than `limit` bytes wait already."""

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from backendhub.kit.errors import Denied
 from backendhub.kit.output import dumps
+from backendhub.kit.sockets import Disconnected
 
 from .cors import Cors
 from .replies import HeaderFields, Sent, encoded
@@ -32,16 +33,6 @@ GRACE_S = 2.0
 """How long an endpoint may go on after its client was told that the server stops."""
 MAX_BACKLOG = 256 * 1024
 """Bytes that may wait for a slow client of a broadcast before it is closed with 1013."""
-
-
-class Disconnected(Exception):
-    """The other side, the network or this server ended the connection. `code` as in RFC 6455 §7.4.1; 1006 where there
-    was no closing handshake."""
-
-    def __init__(self, code: int, reason: str = "") -> None:
-        super().__init__(f"{code} {reason}".strip())
-        self.code = code
-        self.reason = reason
 
 
 class Wire(Protocol):

@@ -1,0 +1,396 @@
+"""The fan-out of one process: what is published is committed in groups, then written to everybody who is there.
+
+    fan = Fanout.of(hub, "broadcast", keep=1000)
+    member = await fan.join(peer, "news", codec, place)      # what is after the place first, then what comes
+    entry = await fan.submit("news", Entry("", "hello"))     # stored, numbered, delivered, told to other processes
+    fan.leave(member)
+
+Every member gets every entry of its channel once and in the order of the numbers, wherever it was published: what comes
+twice is dropped by its number, and what is missing (another process was faster, Redis was away, the reader was slow) is
+read from the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from backendhub.kit.db import Db
+from backendhub.kit.errors import HubError, StoreBusy
+
+from . import log
+from .members import Member, Missed, Stream
+from .models import Channel, Codec, Entry, Place
+from .peers import Block, Peer
+from .relay import Relay
+
+if TYPE_CHECKING:
+    from backendhub.kit.hub import Hub
+
+P = ParamSpec("P")
+Waiting = tuple[str, Entry, "asyncio.Future[Entry]"]
+Added = tuple[Channel, list[Entry]]
+T = TypeVar("T")
+MAX_WAITING = 1000
+"""Entries that may wait for their commit before who publishes has to wait, too."""
+MAX_HELD = 100
+"""Entries that nobody keeps and that are kept for one who is catching up."""
+
+
+class Fanout:
+    """The channels of one space in this process."""
+
+    def __init__(self, hub: Hub, space: str, *, keep: int = log.FOREVER) -> None:
+        self.hub = hub
+        self.space = space
+        self.keep = keep
+        self.streams: dict[str, Stream] = {}
+        self.published = 0
+        self.delivered = 0
+        self.on_ask: Callable[[dict[str, Any]], None] | None = None
+        self._pending: list[Waiting] = []
+        self._flushing = False
+        self._room = asyncio.Event()
+        self._room.set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.relay = Relay(self) if hub.redis is not None else None
+
+    @classmethod
+    def of(cls, hub: Hub, space: str, *, keep: int = log.FOREVER) -> Fanout:
+        """The one of this process."""
+        return hub.memory(f"fanout.{space}", lambda: cls(hub, space, keep=keep))
+
+    # -- publishing ---------------------------------------------------------------------------------------
+
+    def submit(self, channel: str, entry: Entry) -> asyncio.Future[Entry]:
+        """Stores an entry and delivers it. What is submitted in one turn of the loop is one transaction; entries of one
+        publisher stay in order. The result is known, and the entry numbered, once it is committed."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Entry] = loop.create_future()
+        self._pending.append((channel, entry, future))
+        if not self._flushing:
+            self._flushing = True
+            loop.call_soon(self._flush)
+        if len(self._pending) >= MAX_WAITING:
+            self._room.clear()
+        return future
+
+    async def ready(self) -> None:
+        """Waits while too much waits for its commit."""
+        await self._room.wait()
+
+    def _flush(self) -> None:
+        batch, self._pending = self._pending, []
+        if not self.hub.store.blocking:
+            try:
+                self._settle(batch, self.hub.store.unit(self._write, batch))
+            except StoreBusy:
+                self._spawn(self._flush_elsewhere(batch))
+            except Exception as error:
+                self._settle(batch, error)
+        else:
+            self._spawn(self._flush_elsewhere(batch))
+
+    async def _flush_elsewhere(self, batch: list[Waiting]) -> None:
+        try:
+            result: list[Added] | Exception = await asyncio.to_thread(self.hub.store.unit, self._write, batch)
+        except Exception as error:
+            result = error
+        self._settle(batch, result)
+
+    def _write(self, db: Db, batch: list[Waiting]) -> list[Added]:
+        found = log.by_channel((channel, entry) for channel, entry, _ in batch)
+        return [
+            (log.append(db, self.space, channel, entries, keep=self.keep), entries)
+            for channel, entries in found.items()
+        ]
+
+    def _settle(self, batch: list[Waiting], result: list[Added] | Exception) -> None:
+        if isinstance(result, list):
+            for channel, entries in result:
+                self.committed(channel, entries)
+        for _, entry, future in batch:
+            if future.cancelled():
+                continue
+            if isinstance(result, list):
+                future.set_result(entry)
+            else:
+                future.set_exception(result)
+        self._flushing = bool(self._pending)
+        if self._flushing:
+            asyncio.get_running_loop().call_soon(self._flush)
+        else:
+            self._room.set()
+
+    def committed(self, channel: Channel, entries: Sequence[Entry]) -> None:
+        """Delivers entries that `log.append` has numbered and that are committed, here and in other processes."""
+        self.published += len(entries)
+        self.arrived(channel.name, channel.epoch, entries)
+        if self.relay is not None:
+            self.relay.tell(channel.name, channel.epoch, entries)
+
+    def whisper(self, channel: str, entry: Entry) -> None:
+        """Delivers an entry that nobody keeps: typing, a cursor. Who is behind does not get it."""
+        self.heard(channel, entry)
+        if self.relay is not None:
+            self.relay.tell(channel, "", [entry])
+
+    # -- delivering ---------------------------------------------------------------------------------------
+
+    def arrived(self, channel: str, epoch: str, entries: Sequence[Entry]) -> None:
+        """Takes numbered entries from whoever committed them: in order, each once, missing ones from the store."""
+        stream = self.streams.get(channel)
+        if stream is None:
+            return
+        if stream.epoch != epoch:  # all of it was forgotten, and begins anew
+            stream.number, stream.hint = (0 if stream.number >= 0 else -1), 0
+            stream.epoch = epoch
+        last = entries[-1].number
+        stream.hint = max(stream.hint, last)
+        if stream.number < 0 or stream.filling is not None or last <= stream.number:
+            return
+        if entries[0].number > stream.number + 1:
+            self.fill(stream)
+            return
+        self._deliver(stream, [entry for entry in entries if entry.number > stream.number])
+
+    def hinted(self, channel: str, number: int) -> None:
+        """Takes note that there are entries up to a number."""
+        stream = self.streams.get(channel)
+        if stream is not None and number > stream.number:
+            stream.hint = max(stream.hint, number)
+            self.fill(stream)
+
+    def heard(self, channel: str, entry: Entry) -> None:
+        """Takes an entry that has no number."""
+        stream = self.streams.get(channel)
+        if stream is not None:
+            self._spread(stream, [entry])
+
+    def fill(self, stream: Stream) -> None:
+        """Reads from the store what a channel has not delivered yet."""
+        if stream.filling is None and stream.number >= 0:
+            stream.filling = self._spawn(self._fill(stream))
+
+    async def _fill(self, stream: Stream) -> None:
+        try:
+            while True:
+                hint = stream.hint
+                past = await self.read(log.since, self.space, stream.name, stream.number)
+                if past.entries:
+                    self._deliver(stream, past.entries)
+                else:  # what was heard of before this was read is there, or is no longer kept
+                    top = 0 if past.channel is None else past.channel.top
+                    stream.number = max(stream.number, top, hint)
+                if stream.number >= stream.hint and len(past.entries) < log.PAGE:
+                    return
+        finally:
+            stream.filling = None
+
+    def _deliver(self, stream: Stream, entries: Sequence[Entry]) -> None:
+        stream.number = entries[-1].number
+        stream.hint = max(stream.hint, stream.number)
+        self._spread(stream, entries)
+
+    def _spread(self, stream: Stream, entries: Sequence[Entry]) -> None:
+        skips = {entry.skip for entry in entries if entry.skip is not None}
+        for codec, members in stream.members.items():
+            block = Block(stream.name, codec, entries)
+            for member in tuple(members):
+                if member.behind:
+                    if not entries[0].number and len(member.held) < MAX_HELD:
+                        member.held.extend(entry for entry in entries if entry.skip != member.peer.id)
+                    continue
+                peer = member.peer
+                if skips and peer.id in skips:
+                    own = Block(stream.name, codec, [e for e in entries if e.skip != peer.id])
+                    taken = not own.entries or peer.take(own)
+                else:
+                    taken = peer.take(block)
+                if not taken:
+                    self._overflowed(member, entries)
+            self.delivered += len(members) * len(entries)
+
+    def _overflowed(self, member: Member, entries: Sequence[Entry]) -> None:
+        if member.peer.overflow(len(entries)) and entries[0].number:
+            member.behind = True
+            member.number = entries[0].number - 1
+            member.task = self._spawn(self.catch_up(member))
+
+    # -- members ------------------------------------------------------------------------------------------
+
+    async def join(
+        self,
+        peer: Peer,
+        channel: str,
+        codec: Codec,
+        place: Place | None = None,
+        *,
+        last: int = 0,
+        missed: Missed | None = None,
+        first: Callable[[], Awaitable[None]] | None = None,
+    ) -> Member:
+        """Adds a peer to a channel. With a `place` it first gets what came after it, with `last` that many of the newest;
+        nothing is between that and what comes. `missed` tells it where a part is no longer kept; `first` is
+        awaited before anything is sent, when nothing that happens from then on is missed."""
+        member = await self.enter(peer, channel, codec, place, last=last, missed=missed)
+        try:
+            if first is not None:
+                await first()
+            await self.catch_up(member)
+        except BaseException:
+            self.leave(member)
+            raise
+        return member
+
+    def attach(self, peer: Peer, channel: str, codec: Codec) -> Member:
+        """Adds a peer to a channel of which nothing is kept, or whose history it does not want."""
+        stream = self.streams.get(channel)
+        if stream is None:
+            stream = self.streams[channel] = Stream(channel)
+        member = Member(peer, channel, codec, None)
+        stream.members.setdefault(codec, {})[member] = None
+        return member
+
+    async def enter(
+        self,
+        peer: Peer,
+        channel: str,
+        codec: Codec,
+        place: Place | None = None,
+        *,
+        last: int = 0,
+        missed: Missed | None = None,
+    ) -> Member:
+        """The first half of `join`: from here on nothing is missed, and nothing sent before `catch_up`."""
+        member = Member(peer, channel, codec, missed)
+        member.behind = True
+        stream = self.streams.get(channel)
+        if stream is None:
+            stream = self.streams[channel] = Stream(channel)
+        stream.members.setdefault(codec, {})[member] = None
+        try:
+            if self.relay is not None:
+                await self.relay.listening()
+            await self._begin(stream, member, place, last)
+        except BaseException:
+            self.leave(member)
+            raise
+        return member
+
+    async def _begin(self, stream: Stream, member: Member, place: Place | None, last: int) -> None:
+        """Finds out where a member begins."""
+        if place is None:
+            past = await self.read(log.since, self.space, stream.name, last=last, limit=0)
+        else:
+            past = await self.read(log.since, self.space, stream.name, place, limit=0)
+        top, floor = (0, 0) if past.channel is None else (past.channel.top, past.channel.floor)
+        if stream.number < 0:
+            stream.epoch = "" if past.channel is None else past.channel.epoch
+            stream.number = top
+            if stream.hint > top:
+                self.fill(stream)
+        if place is None:
+            member.number = max(top - last, floor)
+            return
+        member.number = max(0 if past.again else place.number, floor)
+        member.past = past if past.again or past.missing else None
+
+    async def catch_up(self, member: Member) -> None:
+        """Reads from the store until there is nothing that the others have and this member has not."""
+        if member.past is not None and member.missed is not None:
+            member.missed(member.peer, member.channel, member.past)
+        member.past = None
+        while not member.peer.closed:
+            stream = self.streams.get(member.channel)
+            if stream is None or member not in stream.members.get(member.codec, {}):
+                return
+            if member.number > stream.number:  # it has read what the others are about to get
+                self.hinted(member.channel, member.number)
+                if stream.filling is not None:
+                    await asyncio.wait((stream.filling,))
+                continue
+            if member.number == stream.number:
+                member.behind = False  # no await since the comparison: the next delivery includes it
+                held, member.held = member.held, []
+                if held:
+                    member.peer.take(Block(member.channel, member.codec, held))
+                return
+            await member.peer.room()
+            past = await self.read(log.since, self.space, member.channel, member.number)
+            if past.missing and member.missed is not None:
+                member.missed(member.peer, member.channel, past)
+            if not past.entries:
+                member.number = max(member.number, 0 if past.channel is None else past.channel.top)
+                continue
+            if member.peer.take(Block(member.channel, member.codec, past.entries)):
+                member.number = past.entries[-1].number
+
+    def leave(self, member: Member) -> None:
+        """Takes a peer out of a channel."""
+        stream = self.streams.get(member.channel)
+        if stream is None:
+            return
+        members = stream.members.get(member.codec, {})
+        members.pop(member, None)
+        if not members:
+            stream.members.pop(member.codec, None)
+        if not stream.members:
+            self.streams.pop(member.channel, None)
+
+    # -- the rest -----------------------------------------------------------------------------------------
+
+    async def read(self, fn: Callable[Concatenate[Db, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs a reading unit: here on SQLite, in a thread on PostgreSQL."""
+        if self.hub.store.blocking:
+            return await asyncio.to_thread(self.hub.store.read, fn, *args, **kwargs)
+        return self.hub.store.read(fn, *args, **kwargs)
+
+    async def unit(self, fn: Callable[Concatenate[Db, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs a writing unit: here on SQLite unless somebody else is writing, in a thread on PostgreSQL."""
+        if not self.hub.store.blocking:
+            try:
+                return self.hub.store.unit(fn, *args, **kwargs)
+            except StoreBusy:
+                pass
+        return await asyncio.to_thread(self.hub.store.unit, fn, *args, **kwargs)
+
+    def ask(self, what: dict[str, Any]) -> None:
+        """Tells every process, this one included, something about its connections (`on_ask`)."""
+        self.asked(what)
+        if self.relay is not None:
+            self.relay.ask(what)
+
+    def asked(self, what: dict[str, Any]) -> None:
+        """Takes what somebody asked of every process."""
+        if self.on_ask is not None:
+            self.on_ask(what)
+
+    def lost(self) -> None:
+        """Something may have been missed: every channel reads the store."""
+        for stream in list(self.streams.values()):
+            self.fill(stream)
+
+    def _spawn(self, coroutine: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None or isinstance(error, HubError):
+            return
+        import sys
+        import traceback
+
+        traceback.print_exception(error, file=sys.stderr)
+
+    def close(self) -> None:
+        """Ends what runs for it."""
+        for task in list(self._tasks):
+            if not task.get_loop().is_closed():
+                task.cancel()
+        if self.relay is not None:
+            self.relay.close()

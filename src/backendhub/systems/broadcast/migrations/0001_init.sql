@@ -1,0 +1,2 @@
+-- needs: fanout
+-- Its channels and messages are those of the fan-out.
