@@ -45,9 +45,9 @@ def test_what_it_makes_passes_ruff_mypy_and_the_suite(tree: Path, name: str) -> 
     module = name.replace("-", "_")
     files = made.stdout.split()
     assert f"src/backendhub/systems/{module}/service.py" in files
-    assert "src/backendhub/registry.py" in files
+    assert "src/backendhub/registry/apis.py" in files
     assert all((tree / file).exists() for file in files)
-    own = [f"src/backendhub/systems/{module}", f"tests/systems/{module}", "src/backendhub/registry.py"]
+    own = [f"src/backendhub/systems/{module}", f"tests/systems/{module}", "src/backendhub/registry/apis.py"]
     for words in (("ruff", "check", *own), ("ruff", "format", "--check", *own), ("mypy", own[0])):
         done = run(tree, *words)
         assert done.returncode == 0, done.stdout + done.stderr

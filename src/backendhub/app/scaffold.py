@@ -168,15 +168,19 @@ def _format(root: Path, made: list[str]) -> None:
             subprocess.run([sys.executable, "-m", "ruff", *arguments, *files], cwd=root, check=False)
 
 
+HOMES = {"everyday": "tools", "business": "business", "infrastructure": "network", "realtime": "network"}
+"""In which file of the registry the rows of a group are; those of others are in `apis`."""
+
+
 def register(root: Path, name: str, group: str, summary: str) -> str:
     """Adds the row to the registry."""
-    place = "src/backendhub/registry.py"
+    place = f"src/backendhub/registry/{HOMES.get(group, 'apis')}.py"
     path = root / place
     text = path.read_text(encoding="utf-8")
     row = f'    System("{name}", "{group}", "{summary}", "cli api"),\n'
     if len(row) > 111:
         row = f'    System(\n        "{name}",\n        "{group}",\n        "{summary}",\n        "cli api",\n    ),\n'
-    start = text.index("SYSTEMS: tuple[System, ...] = (")
+    start = text.index("ROWS: tuple[System, ...] = (")
     end = text.index("\n)\n", start) + 1
     path.write_text(text[:end] + row + text[end:], encoding="utf-8")
     return place
