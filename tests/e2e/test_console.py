@@ -229,5 +229,5 @@ def test_mail_is_read_without_a_mouse_on_any_screen_in_any_light(
     browser.js("document.querySelector('summary').focus()")
     for key in ("Enter", "Tab", "Enter"):
         browser.press(key)
-    browser.wait(lambda: "No mail yet" in browser.js("document.documentElement.outerHTML"))
+    browser.wait(lambda: "No mail yet" in browser.js("document.documentElement?.outerHTML ?? ''"))
     assert browser.troubles() == []
