@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from backendhub.kit.db import Db, Store, as_dict, base, columns, connect, contains, derived
+from backendhub.kit.db import ANEW, Db, Store, as_dict, base, columns, connect, contains, derived
 from backendhub.kit.db.base import pyformat
 from backendhub.kit.db.migrate import TOKENS
 from backendhub.kit.errors import Conflict, Invalid, StoreError
@@ -291,4 +291,17 @@ def test_a_server_that_is_not_there_is_one_clear_line() -> None:
     store = connect("postgresql://nobody@127.0.0.1:1/none?connect_timeout=1")
     with pytest.raises(StoreError, match="does not answer"):
         store.read(lambda db: db.value("SELECT 1"))
+    store.close()
+
+
+@pytest.mark.postgres
+def test_a_statement_that_is_planned_anew_is_not_prepared(postgres_url: str) -> None:
+    def named(db: Db, start: str) -> int:
+        for n in range(6):
+            assert db.value(f"{start}SELECT CAST(:n AS bigint) + 41", n=n) == 41 + n
+        sql = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE :text"
+        return int(db.value(sql, text=f"{start}SELECT CAST(%41"))
+
+    store = connect(postgres_url)
+    assert [store.read(named, ""), store.read(named, ANEW)] == [1, 0]
     store.close()

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from .base import Db, Store, contains
+from .base import ANEW, Db, Store, contains
 from .migrate import Migration, migrate, status
 from .records import as_dict, columns, derived
 
 __all__ = [
+    "ANEW",
     "Db",
     "Migration",
     "Store",

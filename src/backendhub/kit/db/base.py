@@ -18,6 +18,9 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 SLOW_QUERY_MS = 50.0
+ANEW = "/* plan anew */ "
+"""Begins a statement that PostgreSQL plans for the values at hand each time: prepared, it would get one plan for all values,
+and where they differ much in how many rows they find that may be twenty times slower."""
 
 
 def log_if_slow(sql: str, start: float) -> None:

@@ -20,11 +20,12 @@ from psycopg.errors import error_from_result
 
 from backendhub.kit.sockets import readable
 
-from .base import PARAMETER, pyformat
+from .base import ANEW, PARAMETER, pyformat
 
 PREPARED_FROM = 3
 """The use at which a statement is prepared: one that comes once or twice is cheaper without."""
 MAX_PREPARED = 300
+_ANEW = ANEW.encode()
 WAIT_S = 0.2
 """How often a wait for PostgreSQL looks whether Python has a signal to handle."""
 DONE = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY)
@@ -112,6 +113,8 @@ class Session:
 
     def _count(self, key: tuple[bytes, tuple[int, ...]]) -> bytes | None:
         """Prepares a statement that comes often; its name, or None for one that does not."""
+        if key[0].startswith(_ANEW):
+            return None
         uses = self._uses.get(key, 0) + 1
         if uses < PREPARED_FROM:
             if len(self._uses) > 10 * MAX_PREPARED:

@@ -84,6 +84,14 @@ class Conditions:
             return "FALSE"
         return "r.id IN (" + " UNION ALL ".join(f"{field} AND {test}" for test in tests) + ")"
 
+    def entries(self, node: Node) -> str | None:
+        """The entries of a condition that is one comparison: as many as rows, for a row has one entry under a path."""
+        if isinstance(node, All) and len(node.parts) == 1:
+            return self.entries(node.parts[0])
+        if not isinstance(node, Test) or node.op == "ne" or len(node.values) != 1:
+            return None
+        return f"{FIELD.format(path=self.keep(node.path))} AND {self.test(node.op, node.values[0])}"
+
     def search(self, text: str) -> str:
         """The condition that some value of a row contains a text. Raises Malformed for one that is too long."""
         return f"r.search LIKE :{self.keep(contains(_bounded(text)))} ESCAPE '\\'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backendhub.kit.db import Db, columns
+from backendhub.kit.db import ANEW, Db, columns
 from backendhub.kit.paging import Order, Sort, page
 
 from . import store
@@ -16,7 +16,7 @@ ROW = columns(Row, "r")
 WIDTH = len(ROW.split(","))
 ALL = 2**62
 """LIMIT where there is none."""
-ORDERED = (
+ORDERED = ANEW + (
     "SELECT {row} FROM resources_field s JOIN resources_row r ON r.id = s.row_id "
     "WHERE s.resource_id = :resource AND s.path = :path AND {where} "
     "ORDER BY s.kind {way}, s.num {way}, s.key {way}, s.row_id LIMIT :limit OFFSET :offset"
@@ -25,10 +25,15 @@ ORDERED = (
 
 def count(db: Db, resource: int, query: Query) -> int:
     """How many rows a query finds on all of its pages."""
+    if query.where is not None and query.text is None:
+        conditions = Conditions(db.dialect)
+        if (entries := conditions.entries(query.where)) is not None:
+            sql = f"{ANEW}SELECT count(*) FROM ({entries}) e"
+            return int(db.value(sql, resource=resource, **conditions.params))
     where, params = _where(db, query)
     return int(
         db.value(
-            f"SELECT count(*) FROM resources_row r WHERE r.resource_id = :resource AND {where}",
+            f"{ANEW}SELECT count(*) FROM resources_row r WHERE r.resource_id = :resource AND {where}",
             resource=resource,
             **params,
         )
@@ -37,8 +42,14 @@ def count(db: Db, resource: int, query: Query) -> int:
 
 def find(db: Db, resource: int, query: Query) -> Found:
     """A page of rows. Raises Malformed for a pattern that cannot be used, NotFound for a cursor of another query."""
-    if query.cursor is None and len(query.sort) == 1 and _everywhere(db, resource, query.sort[0][0]):
-        return Found(_ordered(db, resource, query))
+    if query.cursor is None and len(query.sort) == 1:
+        path, descending = query.sort[0]
+        if not descending and query.limit:  # rows without the path come last: a full page has none of them
+            rows = _ordered(db, resource, query)
+            if len(rows) == query.limit:
+                return Found(rows)
+        if _everywhere(db, resource, path):
+            return Found(_ordered(db, resource, query))
     return _sorted(db, resource, query)
 
 
@@ -82,7 +93,7 @@ def _sorted(db: Db, resource: int, query: Query) -> Found:
     after, more = by.after(query.cursor or None)
     limit = ALL if query.limit is None else query.limit
     rows = db.fetch(
-        f"SELECT {', '.join(selected)} FROM resources_row r{joins} WHERE r.resource_id = :resource AND {where} "
+        f"{ANEW}SELECT {', '.join(selected)} FROM resources_row r{joins} WHERE r.resource_id = :resource AND {where} "
         f"AND {after} ORDER BY {by.sql} LIMIT :limit OFFSET :offset",
         {"resource": resource, "limit": limit + 1, "offset": query.offset, **params, **more},
     )
