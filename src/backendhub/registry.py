@@ -229,6 +229,21 @@ SYSTEMS: tuple[System, ...] = (
             ),
         ),
     ),
+    System(
+        "cinema",
+        "business",
+        "A cinema: films, shows, seats sold once, tickets scanned once; seats.io wire",
+        "api",
+        settings=(
+            Option("cinema.admin", "e-mail address of the first administrator"),
+            Option("cinema.admin_password", "password of the first administrator", secret=True),
+            Option(
+                "cinema.system_secret",
+                "lets test suites of clients make companies of their own; unset: nobody may",
+                secret=True,
+            ),
+        ),
+    ),
 )
 
 GROUPS = {
