@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from . import seats_charts, seats_events, seats_reports, seats_sales, seats_seasons, seats_workspaces
+from . import (
+    plain,
+    plain_admin,
+    plain_bookings,
+    seats_charts,
+    seats_events,
+    seats_reports,
+    seats_sales,
+    seats_seasons,
+    seats_workspaces,
+)
 from .wire import router
 
 __all__ = [
+    "plain",
+    "plain_admin",
+    "plain_bookings",
     "router",
     "seats_charts",
     "seats_events",

@@ -70,9 +70,9 @@ class Event:
     created_at: datetime
     updated_at: datetime | None
     chart_key: str = derived("")
-    chart_categories: list[Any] | None = derived()
+    chart_categories: tuple[Any, ...] = derived(())
     season_key: str | None = derived()
-    show_starts: datetime | None = derived()
+    show_starts: datetime | None = derived()  # noqa: RUF009
     show_state: str | None = derived()
 
 
@@ -168,6 +168,7 @@ class IllegalStatusChange(Conflict):
     def __init__(self, old: str, new: str, why: str = "", seats: tuple[str, ...] = ()) -> None:
         text = f"Cannot change from [{old}] to [{new}]" + (f": {why}" if why else "")
         super().__init__(text, seats=list(seats))
+        self.old, self.why = old, why
 
 
 class TokenOver(Conflict):
@@ -180,6 +181,12 @@ class ShowOver(Conflict):
     """The show has begun, or is cancelled."""
 
     code = "show_over"
+
+
+class SeatsTaken(Conflict):
+    """Somebody has some of the seats (`details["seats"]`); none was taken."""
+
+    code = "seats_taken"
 
 
 class AlreadyScanned(Conflict):

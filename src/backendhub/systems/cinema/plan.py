@@ -227,7 +227,7 @@ def empty(name: str, venue: str = "SIMPLE", listed: Iterable[Mapping[str, Any]] 
 
 
 def hall(
-    name: str, rows: Mapping[str, tuple[int, int]], listed: Sequence[Mapping[str, Any]]
+    name: str, rows: Mapping[str, tuple[int, int | str]], listed: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The drawing of a hall: how many seats each row has, and of which category; the screen is above the first row."""
     widest = max((count for count, _ in rows.values()), default=0)

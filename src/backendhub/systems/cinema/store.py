@@ -199,21 +199,25 @@ CHANGES_OF = _pages(f"{_CHANGES} AND label = :label")
 SORTS = {"date": "id", "objectLabel": "label", "status": "status"}
 
 
-def changes_by(column: str, *, descending: bool, backwards: bool) -> str:
+def changes_by(column: str, *, descending: bool, backwards: bool, edge: bool) -> str:
     """The log of an event by one of SORTS, from its beginning or behind the row `:edge`; `backwards`: what is before it."""
     down = descending != backwards
     way, sign = ("DESC", "<") if down else ("ASC", ">")
     key = f"({column}, id)" if column != "id" else "(id)"
-    edge = f"(SELECT {key.strip('()')} FROM cinema_change WHERE id = :edge AND event_id = :event_id)"
+    row = f"(SELECT {key.strip('()')} FROM cinema_change WHERE id = :edge AND event_id = :event_id)"
+    behind = f"AND {key} {sign} {row} " if edge else ""
     order = ", ".join(f"{name} {way}" for name in key.strip("()").split(", "))
-    return (
-        f"{_CHANGES} AND label LIKE :text ESCAPE '\\' AND (:edge IS NULL OR {key} {sign} {edge}) "
-        f"ORDER BY {order} LIMIT :limit"
-    )
+    return f"{_CHANGES} AND label LIKE :text ESCAPE '\\' {behind}ORDER BY {order} LIMIT :limit"
 
 
 ONE_TOKEN = f"SELECT {columns(Token)} FROM cinema_token WHERE token = :token"
 SET_TOKEN = "UPDATE cinema_token SET expires_at = :expires_at WHERE token = :token"
+FORGET_OVER_TOKENS = "DELETE FROM cinema_token WHERE expires_at <= :before"
+FORGET_OVER_PLACES = (
+    "DELETE FROM cinema_places WHERE status = 'reservedByToken' AND NOT EXISTS (SELECT 1 FROM reservation_units u "
+    "WHERE u.hold_id = cinema_places.claim_id AND u.resource = 'cinema:' || cinema_places.event_id || ':' || cinema_places.label "
+    "AND u.expires_at > :now)"
+)
 TICKETED = _listed(
     "SELECT t.label FROM cinema_show s JOIN cinema_ticket t ON t.show_id = s.id AND t.state <> 'void' "
     "WHERE s.event_id IN {ids} AND t.label IN {labels} ORDER BY t.label",
@@ -244,6 +248,7 @@ _SHOWS = (
     "JOIN cinema_hall h ON h.id = s.hall_id"
 )
 ONE_SHOW = f"{_SHOWS} WHERE s.id = :id"
+SHOWS_BY_ID = _listed(f"{_SHOWS} WHERE s.id IN {{ids}}", ids=LISTED)
 _WHEN = (
     "s.starts_at >= :since AND s.starts_at < :until AND (s.starts_at, s.id) > (:start, :after) "
     "ORDER BY s.starts_at, s.id LIMIT :limit"

@@ -113,6 +113,12 @@ router = web.Router(
 )
 
 
+ADMIN, STAFF = "admin", "staff"
+Admin = Annotated[Principal, web.require(ADMIN)]
+Staff = Annotated[Principal, web.require(ADMIN, STAFF)]
+admin_routes = router.family("/admin", guard=web.require(ADMIN))
+
+
 def _seats(prefix: str) -> web.Family:
     return router.family(prefix, dialect=SEATS, auth=_AUTH, guard=web.require())
 

@@ -116,6 +116,7 @@ CREATE TABLE cinema_token (
   workspace_id BIGINT NOT NULL REFERENCES cinema_workspace (id),
   expires_at TEXT NOT NULL
 );
+CREATE INDEX cinema_token_end ON cinema_token (expires_at);
 CREATE TABLE cinema_change (
   id {pk},
   event_id BIGINT NOT NULL REFERENCES cinema_event (id),

@@ -18,10 +18,12 @@ def of_event(
     name, _, way = (sort or "date:desc").partition(":")
     if name not in store.SORTS or way not in ("", "asc", "desc"):
         raise Refused("INVALID_SORT", f"There is no sort {sort}.")
-    sql = store.changes_by(store.SORTS[name], descending=way == "desc", backwards=span.backwards)
     edge = span.before if span.backwards else span.after
-    like = workspaces.raw_pattern(text)
-    rows = db.all(Change, sql, event_id=event.id, text=like, edge=edge, limit=span.limit + 1)
+    sql = store.changes_by(
+        store.SORTS[name], descending=way == "desc", backwards=span.backwards, edge=edge is not None
+    )
+    params = {"event_id": event.id, "text": workspaces.raw_pattern(text), "limit": span.limit + 1}
+    rows = db.all(Change, sql, **params, **({} if edge is None else {"edge": edge}))
     return workspaces.part(span, rows, lambda row: row.id)
 
 

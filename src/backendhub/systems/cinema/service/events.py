@@ -160,11 +160,8 @@ def _give_back(db: Db, event: Event, claim: str) -> None:
     """A claim loses what it has of this event; a basket may hold places of others too."""
     held = reservation.get(db, claim)
     prefix = resource(event) + ":"
-    mine = [
-        i
-        for i in (*held.units, *held.slots)
-        if i.resource == resource(event) or i.resource.startswith(prefix)
-    ]
+    mine: list[reservation.Item] = [s for s in held.slots if s.resource == resource(event)]
+    mine += [u for u in held.units if u.resource.startswith(prefix)]
     if mine:
         reservation.drop(db, claim, mine)
 
@@ -212,7 +209,7 @@ def _whole(event: Event, table: str, drawn: bool) -> bool:
 
 def categories(event: Event) -> list[dict[str, Any]]:
     """The chart's categories and the event's own."""
-    return [*(event.chart_categories or ()), *event.categories]
+    return [*event.chart_categories, *event.categories]
 
 
 def category_key(event: Event, spot: Spot) -> int | str | None:

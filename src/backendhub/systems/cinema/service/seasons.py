@@ -66,19 +66,27 @@ def add_events(
     if len(wanted) > MAX_EVENTS:
         raise Refused("TOO_MANY_EVENTS", f"At most {MAX_EVENTS} events at a time.")
     chart = charts.of(db, top)
-    common = {"tableBookingConfig": top.tables, "objectCategories": top.object_categories}
-    common |= {"categories": top.categories, "channels": top.channels, "forSaleConfig": top.for_sale}
+    common = _shared(top)
     made = [events.create(db, own, chart, {**common, "eventKey": key}, season=top) for key in wanted]
     if made:
         _follow(db, top, made)
     return made
 
 
+def _shared(top: Event) -> dict[str, Any]:
+    """What events of a season begin with."""
+    return {
+        "tableBookingConfig": top.tables,
+        "objectCategories": top.object_categories,
+        "categories": top.categories,
+        "channels": top.channels,
+        "forSaleConfig": top.for_sale if top.for_sale_propagated else None,
+    }
+
+
 def add_partial(db: Db, own: Workspace, top: Event, values: Mapping[str, Any]) -> Event:
     """A part of a season, with some of its events. Raises Gone, Refused."""
-    common = {"tableBookingConfig": top.tables, "objectCategories": top.object_categories}
-    common |= {"categories": top.categories, "channels": top.channels, "forSaleConfig": top.for_sale}
-    named = {**common, "name": values.get("name"), "eventKey": values.get("key")}
+    named = {**_shared(top), "name": values.get("name"), "eventKey": values.get("key")}
     made = events.create(db, own, charts.of(db, top), named, kind=PARTIAL, season=top)
     _follow(db, top, [made])
     if values.get("eventKeys"):

@@ -47,8 +47,7 @@ def change(db: Db, own: Workspace, event: Event, wanted: Sequence[Wanted], order
     if len(set(labels)) != len(labels) and not _only_areas(db, event, labels):
         raise Refused("DUPLICATE_OBJECT", "An object was named twice.")
     seen = views(db, [event, *events.below(db, event)], labels)
-    for each in wanted:
-        _check(seen[0], each, order)
+    _check_all(seen[0], wanted, order)
     if order.status != BOOKED and not order.ticketed:
         _no_tickets(db, seen, labels)
     try:
@@ -135,6 +134,22 @@ def _only_areas(db: Db, event: Event, labels: Sequence[str]) -> bool:
     """Places of an area may be asked for by several kinds of ticket."""
     seen = view(db, event, labels)
     return all(seen.spot(name).kind == AREA for name in labels if labels.count(name) > 1)
+
+
+def _check_all(seen: View, wanted: Sequence[Wanted], order: Order) -> None:
+    """Raises one error that names every place that cannot be had."""
+    wrong: list[IllegalStatusChange] = []
+    for each in wanted:
+        try:
+            _check(seen, each, order)
+        except IllegalStatusChange as error:
+            wrong.append(error)
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        why = "; ".join(error.why for error in wrong)
+        names = tuple(name for error in wrong for name in error.details["seats"])
+        raise IllegalStatusChange(wrong[0].old, order.status, why, names)
 
 
 def _check(seen: View, each: Wanted, order: Order) -> None:
