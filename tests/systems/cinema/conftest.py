@@ -34,9 +34,7 @@ class Cinema:
     show: Show
 
     def announce(self, db: Db, at: datetime, hall: str | None = None) -> Show:
-        return shows.add(
-            db, movie_id=self.movie.id, hall_id=hall or self.hall, starts_at=at, prices=PRICES
-        )
+        return shows.add(db, movie_id=self.movie.id, hall_id=hall or self.hall, starts_at=at, prices=PRICES)
 
     def hold(self, db: Db, *seats: str, **options: Any) -> Held:
         return bookings.hold(db, self.show.id, Choice(seats), **options)

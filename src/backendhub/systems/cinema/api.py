@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    page_routes,
     plain,
     plain_admin,
     plain_bookings,
@@ -16,6 +17,7 @@ from . import (
 from .wire import router
 
 __all__ = [
+    "page_routes",
     "plain",
     "plain_admin",
     "plain_bookings",

@@ -190,6 +190,6 @@ class SeatsTaken(Conflict):
 
 
 class AlreadyScanned(Conflict):
-    """The ticket was used before (`details["scanned_at"]`)."""
+    """The ticket was used before (`details["scannedAt"]`)."""
 
     code = "already_scanned"

@@ -170,9 +170,16 @@ def list_shows(
 @router.post("/shows", status=201, statuses=(401, 403, 404, 409))
 def add_show(db: Db, request: web.Request, user: Admin, body: ShowIn) -> ShowOut:
     """Announce a show (administrators). A hall has one show at a time."""
-    if body.starts_at.tzinfo is None:
-        raise Invalid("A time has an offset: 2026-03-01T20:00:00+01:00.", field="starts_at")
-    made = shows.add(db, **body.model_dump())
+    if body.startsAt.tzinfo is None:
+        raise Invalid("A time has an offset: 2026-03-01T20:00:00+01:00.", field="startsAt")
+    made = shows.add(
+        db,
+        movie_id=body.movieId,
+        hall_id=body.hallId,
+        starts_at=body.startsAt,
+        prices=body.prices,
+        currency=body.currency,
+    )
     return web.reply(show_out(made), headers={"Location": f"{request.prefix}/shows/{made.id}"})
 
 

@@ -37,7 +37,7 @@ from .service import bookings, shows, tickets
 from .wire import ADMIN, Staff, router
 
 # Not in the schema: no schema can say which secret belongs to which booking.
-Secret = Annotated[str | None, Header(alias="booking-secret", max_length=100, include_in_schema=False)]
+Secret = Annotated[str | None, Header(max_length=100, include_in_schema=False)]
 
 
 # -- accounts ----------------------------------------------------------------------------------------------
@@ -84,15 +84,15 @@ def add_booking(db: Db, request: web.Request, user: web.MaybeUser, body: Booking
     and once the secret by which a guest comes back."""
     made = bookings.book(
         db,
-        body.show_id,
+        body.showId,
         body.record(),
         name=body.name,
         email=body.email,
         token=body.hold,
         user_id=user.id if user else None,
     )
-    told = _told(db, made)
-    return web.reply(told, headers={"Location": f"{request.prefix}/bookings/{told.id}"})
+    shown = told(db, made)
+    return web.reply(shown, headers={"Location": f"{request.prefix}/bookings/{shown.id}"})
 
 
 @router.get("/bookings", statuses=(401,))
@@ -102,20 +102,20 @@ def list_bookings(db: Db, user: web.CurrentUser, before: After = "", limit: Limi
 
 
 @router.get("/bookings/{id}", statuses=(404,))
-def get_booking(db: Db, user: web.MaybeUser, id: str, secret: Secret = None) -> BookingOut:
+def get_booking(db: Db, user: web.MaybeUser, id: str, booking_secret: Secret = None) -> BookingOut:
     """Read a booking: one's own, or with its secret in `Booking-Secret`."""
-    return _told(db, _mine(bookings.get(db, id), user, secret))
+    return told(db, mine(bookings.get(db, id), user, booking_secret))
 
 
 @router.post("/bookings/{id}/cancel", statuses=(404, 409))
-def cancel_booking(db: Db, user: web.MaybeUser, id: str, secret: Secret = None) -> BookingOut:
+def cancel_booking(db: Db, user: web.MaybeUser, id: str, booking_secret: Secret = None) -> BookingOut:
     """Give the seats back, before the show begins."""
-    _mine(bookings.get(db, id), user, secret)
-    return _told(db, bookings.cancel(db, id))
+    mine(bookings.get(db, id), user, booking_secret)
+    return told(db, bookings.cancel(db, id))
 
 
-def _mine(found: bookings.Booked, user: Principal | None, secret: str | None) -> bookings.Booked:
-    """Raises NotFound where neither the account nor the secret says that somebody may see a booking."""
+def mine(found: bookings.Booked, user: Principal | None, secret: str | None) -> bookings.Booked:
+    """The booking. Raises NotFound where neither the account nor the secret says that somebody may see a booking."""
     known = secret is not None and hmac.compare_digest(digest(secret), found.booking.secret_hash)
     owner = user is not None and (user.id == found.booking.user_id or user.is_(ADMIN))
     if not known and not owner:
@@ -123,11 +123,12 @@ def _mine(found: bookings.Booked, user: Principal | None, secret: str | None) ->
     return found
 
 
-def _told(db: Db, found: bookings.Booked) -> BookingOut:
+def told(db: Db, found: bookings.Booked) -> BookingOut:
+    """A booking with the codes of its tickets."""
     key = tickets.secret(db)
     assert key is not None
-    told = [ticket_out(t, tickets.code(key, t.id)) for t in found.tickets]
-    return booking_out(found.booking, found.show, told, found.secret)
+    shown = [ticket_out(t, tickets.code(key, t.id)) for t in found.tickets]
+    return booking_out(found.booking, found.show, shown, found.secret)
 
 
 def with_tickets(db: Db, found: Sequence[Booking]) -> list[BookingOut]:
@@ -135,37 +136,41 @@ def with_tickets(db: Db, found: Sequence[Booking]) -> list[BookingOut]:
     key = tickets.secret(db)
     by_booking = bookings.of_bookings(db, [b.id for b in found])
     known = shows.by_ids(db, {b.show_id for b in found})
-    told: list[BookingOut] = []
+    shown: list[BookingOut] = []
     for booking in found:
         assert key is not None
-        mine: list[TicketOut] = [
+        own: list[TicketOut] = [
             ticket_out(t, tickets.code(key, t.id)) for t in by_booking.get(booking.id, [])
         ]
-        told.append(booking_out(booking, known[booking.show_id], mine))
-    return told
+        shown.append(booking_out(booking, known[booking.show_id], own))
+    return shown
 
 
 # -- tickets -----------------------------------------------------------------------------------------------
 
 
 @router.get("/tickets/{id}/qr.svg", media_type="image/svg+xml", statuses=(404,))
-def get_qr(db: Db, user: web.MaybeUser, id: str, secret: Secret = None) -> web.Reply:
+def get_qr(db: Db, user: web.MaybeUser, id: str, booking_secret: Secret = None) -> web.Reply:
     """The QR code of a ticket: of one's own booking, or with its secret in `Booking-Secret`."""
-    import segno
-
     ticket = tickets.get(db, id)
-    _mine(bookings.get(db, ticket.booking_id), user, secret)
+    mine(bookings.get(db, ticket.booking_id), user, booking_secret)
     key = tickets.secret(db)
     assert key is not None
+    return web.Reply(qr(tickets.code(key, ticket.id), ticket.label), media_type="image/svg+xml")
+
+
+def qr(code: str, seat: str) -> str:
+    """A code as a picture, dark on white whatever is around it."""
+    import segno
+
     out = io.BytesIO()
-    segno.make(tickets.code(key, ticket.id), error="m").save(
-        out, kind="svg", scale=4, xmldecl=False, nl=False, title=f"Ticket {ticket.label}", light="#fff"
-    )
-    return web.Reply(out.getvalue().decode(), media_type="image/svg+xml")
+    made = segno.make(code, error="m", micro=False)
+    made.save(out, kind="svg", scale=4, xmldecl=False, nl=False, title=f"Ticket {seat}", light="#fff")
+    return out.getvalue().decode()
 
 
 @router.post("/tickets/scan", statuses=(401, 403, 404, 409))
 def scan_ticket(db: Db, user: Staff, body: ScanIn) -> ScanOut:
     """Let the holder of a ticket in, once (staff and administrators), from three hours before the show until its end."""
-    ticket, show = tickets.scan(db, body.code, by=user.id, show_id=body.show_id)
+    ticket, show = tickets.scan(db, body.code, by=user.id, show_id=body.showId)
     return ScanOut(ticket.id, ticket.label, show.title, show.hall, show.starts_at, ticket.scanned_at)

@@ -82,9 +82,9 @@ class HallIn(Strict):
 class ShowIn(Strict):
     """A show to announce."""
 
-    movie_id: Id
-    hall_id: Id
-    starts_at: datetime
+    movieId: Id
+    hallId: Id
+    startsAt: datetime
     currency: Code = "EUR"
     prices: Annotated[dict[Word, Minor], Field(min_length=1, max_length=20, description="By category")]
 
@@ -95,12 +95,12 @@ class BestIn(Strict):
     number: Annotated[int, Field(ge=1, le=50)]
     category: Word | None = None
     together: Annotated[bool, Field(description="Next to each other, or none")] = False
-    allow_orphans: Annotated[bool, Field(description="May leave a single seat alone")] = False
+    allowOrphans: Annotated[bool, Field(description="May leave a single seat alone")] = False
 
     def record(self) -> Best:
         """As the service takes it."""
         wanted = None if self.category is None else [self.category]
-        return Best(self.number, wanted, prevent_orphans=not self.allow_orphans, together=self.together)
+        return Best(self.number, wanted, prevent_orphans=not self.allowOrphans, together=self.together)
 
 
 class ChoiceIn(Strict):
@@ -118,16 +118,16 @@ class ChoiceIn(Strict):
 class BookingIn(ChoiceIn):
     """Seats to book: those of a hold, or others."""
 
-    show_id: Id
+    showId: Id
     name: Name
     email: Address | None = None
 
 
 class ScanIn(Strict):
-    """What a QR code says; `show_id` where only one show is let in."""
+    """What a QR code says; `showId` where only one show is let in."""
 
     code: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
-    show_id: Id | None = None
+    showId: Id | None = None
 
 
 class SignUpIn(Strict):

@@ -228,6 +228,7 @@ TICKETED = _listed(
 # -- the cinema --------------------------------------------------------------------------------------------
 
 MOVIE = f"SELECT {columns(Movie)} FROM cinema_movie WHERE id = :id"
+MOVIES_BY_ID = _listed(f"SELECT {columns(Movie)} FROM cinema_movie WHERE id IN {{ids}}", ids=LISTED)
 MOVIES = f"SELECT {columns(Movie)} FROM cinema_movie WHERE id > :after AND title_key LIKE :text ESCAPE '\\' ORDER BY id LIMIT :limit"
 MOVIES_OF_GENRE = (
     f"SELECT {columns(Movie, 'm')} FROM cinema_genre g JOIN cinema_movie m ON m.id = g.movie_id "

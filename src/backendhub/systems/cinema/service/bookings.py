@@ -69,7 +69,7 @@ class Booked:
 def hold(db: Db, show_id: str, choice: Choice, *, token: str | None = None, ttl: timedelta = HOLD) -> Held:
     """Keeps seats for somebody, in a new hold or further ones in theirs. Raises NotFound, Invalid, SeatsTaken, TokenOver,
     ShowOver."""
-    show, event = _locked(db, show_id)
+    show, event = _locked(db, show_id, choice, token)
     own = workspaces.own(db)
     kept = tokens.add(db, own, ttl) if token is None else tokens.live(db, own, token)
     _take(db, event, choice, Order(HELD, token=kept.token, ignore_channels=True, origin="CINEMA"))
@@ -113,7 +113,7 @@ def book(
 ) -> Booked:
     """Sells seats: those of a hold, others, or both; all or none. Raises NotFound, Invalid, SeatsTaken, TokenOver,
     ShowOver."""
-    show, event = _locked(db, show_id)
+    show, event = _locked(db, show_id, choice, token)
     wanted = choice if choice.seats or choice.best else Choice(_of_hold(db, token, event))
     id = uuid7()
     order = Order(BOOKED, token, id, ignore_channels=True, origin="CINEMA", ticketed=True)
@@ -188,9 +188,26 @@ def cancel(db: Db, id: str) -> Booked:
 # -- inside ------------------------------------------------------------------------------------------------
 
 
-def _locked(db: Db, show_id: str) -> tuple[Show, Event]:
+def _locked(db: Db, show_id: str, choice: Choice, token: str | None) -> tuple[Show, Event]:
+    """A show and its event, which nobody else changes until the transaction ends.
+
+    Who is too late is told so before he stands in the queue: of hundreds who want a seat most need not wait.
+    """
     show = shows.get(db, show_id)
+    event = events.by_id(db, show.event_id)
+    seats.check_open(event, BOOKED)
+    if token is not None:
+        tokens.live(db, workspaces.own(db), token)
+    if choice.seats:
+        seen = view(db, event, choice.seats)
+        states = [seen.state(label) for label in seen.spots]
+        if taken := sorted(s.label for s in states if s.status != FREE and s.claim_id != token):
+            raise _seats_taken(taken)
     return show, events.by_id(db, show.event_id, lock=True)
+
+
+def _seats_taken(names: Sequence[str]) -> SeatsTaken:
+    return SeatsTaken(f"Not free: {', '.join(names)}. No seat was taken.", seats=list(names))
 
 
 def _of_hold(db: Db, token: str | None, event: Event) -> list[str]:
@@ -215,7 +232,7 @@ def _take(db: Db, event: Event, choice: Choice, order: Order) -> tuple[View, lis
         return seats.change(db, own, event, [Wanted(label) for label in labels], order), labels
     except IllegalStatusChange as error:
         names: Any = error.details["seats"]
-        raise SeatsTaken(f"Not free: {', '.join(names)}. No seat was taken.", seats=names) from None
+        raise _seats_taken(names) from None
     except Refused as error:
         if error.code != "BEST_AVAILABLE_OBJECTS_NOT_FOUND":
             raise

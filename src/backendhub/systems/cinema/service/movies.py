@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from backendhub.kit import clock
@@ -50,6 +50,11 @@ def get(db: Db, id: str) -> Movie:
     if found is None:
         raise NotFound(f"There is no movie {id[:80]!r}.")
     return found
+
+
+def by_ids(db: Db, ids: Iterable[str]) -> dict[str, Movie]:
+    """Films by their ids."""
+    return {m.id: m for m in db.all(Movie, store.MOVIES_BY_ID[db.dialect], ids=sorted(ids))}
 
 
 def find(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from backendhub.kit import clock, reservation
@@ -38,7 +37,7 @@ def change(db: Db, own: Workspace, event: Event, wanted: Sequence[Wanted], order
     `event` was read with a lock. The claim itself decides between two who come at once; who is too late is told which
     seats were taken. Raises Gone, Refused, IllegalStatusChange, TokenOver, ShowOver.
     """
-    _open(event, order, clock.precise())
+    check_open(event, order.status)
     if order.status == HELD and order.token is None:
         raise Refused("HOLD_TOKEN_REQUIRED", "A hold token is required to hold objects.")
     if order.token is not None:
@@ -120,13 +119,13 @@ def log(db: Db, event: Event, wanted: Sequence[Wanted], order: Order) -> None:
 # -- what may happen ---------------------------------------------------------------------------------------
 
 
-def _open(event: Event, order: Order, now: datetime) -> None:
-    """Seats of a show are had until it begins."""
-    if order.status == FREE or event.show_state is None or event.show_starts is None:
+def check_open(event: Event, status: str) -> None:
+    """Seats of a show are had until it begins. Raises ShowOver."""
+    if status == FREE or event.show_state is None or event.show_starts is None:
         return
     if event.show_state == CANCELLED:
         raise ShowOver("The show was called off.")
-    if event.show_starts <= now:
+    if event.show_starts <= clock.precise():
         raise ShowOver(f"The show began at {clock.iso(event.show_starts)}.")
 
 

@@ -90,7 +90,7 @@ def add(
     the hall is taken at that time."""
     movie, place = movies.get(db, movie_id), hall(db, hall_id, lock=True)
     if starts_at <= clock.now():
-        raise Invalid("A show is announced before it begins.", field="starts_at")
+        raise Invalid("A show is announced before it begins.", field="startsAt")
     ends_at = starts_at + timedelta(minutes=movie.minutes)
     times = {"starts_at": starts_at, "ends_at": ends_at}
     if other := db.value(store.OVERLAPPING, hall_id=hall_id, **times):

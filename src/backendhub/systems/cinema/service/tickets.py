@@ -103,7 +103,7 @@ def scan(db: Db, text: str, *, by: str, show_id: str | None = None) -> tuple[Tic
         used = get(db, ticket.id)
         assert used.scanned_at is not None
         when = clock.iso(used.scanned_at)
-        raise AlreadyScanned(f"Scanned before, at {when}.", scanned_at=when, seat=used.label) from None
+        raise AlreadyScanned(f"Scanned before, at {when}.", scannedAt=when, seat=used.label) from None
     return get(db, ticket.id), show
 
 
@@ -117,7 +117,7 @@ def _admitted(show: Show, show_id: str | None) -> None:
         raise ShowOver(f"The show ended at {clock.iso(show.ends_at)}.")
     if now < show.starts_at - DOORS:
         raise WrongShow(
-            f"Doors open at {clock.iso(show.starts_at - DOORS)}.", opens_at=clock.iso(show.starts_at - DOORS)
+            f"Doors open at {clock.iso(show.starts_at - DOORS)}.", opensAt=clock.iso(show.starts_at - DOORS)
         )
 
 
