@@ -23,7 +23,7 @@ from backendhub.kit.db import Db, Store, connect
 from backendhub.kit.errors import Conflict
 from backendhub.kit.states import IllegalMove
 from backendhub.systems.cinema.models import SeatsTaken, ShowOver, TokenOver
-from backendhub.systems.cinema.service import bookings, seats, tokens, views, workspaces
+from backendhub.systems.cinema.service import bookings, tokens, views, workspaces
 from backendhub.systems.cinema.service.bookings import Choice
 
 SEATS = ("A-1", "A-2", "A-3", "C-1")

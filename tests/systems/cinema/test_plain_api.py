@@ -78,9 +78,7 @@ def test_what_is_on(http: Any, world: Any) -> None:
 
 
 def test_a_screening_event(http: Any, world: Any) -> None:
-    http.post(
-        "/bookings", json={"showId": world.show.id, "seats": ["C-1", "C-2", "C-3", "C-4"], "name": "x"}
-    )
+    http.post("/bookings", json={"showId": world.show.id, "seats": ["C-1", "C-2", "C-3", "C-4"], "name": "x"})
     answer = http.get(f"/shows/{world.show.id}/event.jsonld")
     assert answer.headers["content-type"].startswith("application/ld+json")
     found = answer.json()
@@ -127,8 +125,7 @@ def test_only_administrators_change_the_programme(http: Any, world: Any, admin: 
     )
     assert http.post("/shows", json=show, headers=admin).status_code == 409
     assert (
-        http.post("/shows", json=show | {"startsAt": "2026-01-09T20:00:00"}, headers=admin).status_code
-        == 422
+        http.post("/shows", json=show | {"startsAt": "2026-01-09T20:00:00"}, headers=admin).status_code == 422
     )
     assert http.post("/shows", json=show | {"prices": {}}, headers=admin).status_code == 422
     assert http.delete(f"/movies/{id}", headers=admin).status_code == 409

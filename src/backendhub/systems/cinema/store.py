@@ -28,6 +28,11 @@ def _listed(sql: str, **lists: dict[str, str]) -> dict[str, str]:
     }
 
 
+def _locking(sql: str) -> dict[str, str]:
+    """Rows that nobody else changes until the transaction ends; on SQLite the transaction itself is the lock."""
+    return {"sqlite": sql, "postgres": f"{sql} FOR NO KEY UPDATE"}
+
+
 def _pages(sql: str) -> dict[str, str]:
     """A listing, the latest first: what is behind a row (`down`), and what is in front of it (`up`)."""
     return {
@@ -63,7 +68,7 @@ BUYERS = _pages("SELECT id, buyer FROM cinema_buyer WHERE workspace_id = :worksp
 
 ONE_CHART = f"SELECT {CHART} FROM cinema_chart WHERE key = :key AND workspace_id = :workspace_id"
 CHART_BY_ID = f"SELECT {CHART} FROM cinema_chart WHERE id = :id"
-LOCK_CHART_ON_POSTGRES = "SELECT id FROM cinema_chart WHERE key = :key FOR NO KEY UPDATE"
+LOCK_CHART = _locking("SELECT id FROM cinema_chart WHERE key = :key")
 CHARTS = _pages(
     f"SELECT {CHART} FROM cinema_chart WHERE workspace_id = :workspace_id AND archived = :archived "
     "AND name_key LIKE :text ESCAPE '\\'"
@@ -128,12 +133,8 @@ ADD_PART = (
 REMOVE_PART = "DELETE FROM cinema_part WHERE partial_id = :partial_id AND event_id = :event_id"
 # Changes of one event queue behind each other, as all writers do on SQLite: two who ask for the best seats at once get
 # different ones, and nobody overwrites what another has just said of channels or places.
-LOCK_EVENTS = {
-    "sqlite": _listed("SELECT id FROM cinema_event WHERE id IN {ids} ORDER BY id", ids=NUMBERS)["sqlite"],
-    "postgres": _listed(
-        "SELECT id FROM cinema_event WHERE id IN {ids} ORDER BY id FOR NO KEY UPDATE", ids=NUMBERS
-    )["postgres"],
-}
+_EVENTS_TO_LOCK = _listed("SELECT id FROM cinema_event WHERE id IN {ids} ORDER BY id", ids=NUMBERS)
+LOCK_EVENTS = {d: _locking(sql)[d] for d, sql in _EVENTS_TO_LOCK.items()}
 IDS_OF_KEYS = _listed(
     "SELECT id FROM cinema_event WHERE workspace_id = :workspace_id AND key IN {keys} "
     "UNION SELECT e.id FROM cinema_event e JOIN cinema_event p ON p.id = e.season_id "
@@ -150,9 +151,9 @@ SELECT s.event_id, s.label, CASE WHEN r.slot IS NULL THEN 'free' ELSE s.status E
   {_LIVE.format("ticket_type")}, {_LIVE.format("listing_id")}, s.extra, {_LIVE.format("season_id")}, s.overridden
 FROM cinema_state s LEFT JOIN reservation_slot r
   ON r.resource = 'cinema:' || s.event_id AND r.slot = s.label AND r.hold_id = s.claim_id AND r.expires_at > :now
-WHERE s.event_id IN """
-STATES = _listed(_STATES + "{ids}", ids=NUMBERS)
-STATES_OF = _listed(_STATES + "{ids} AND s.label IN {labels}", ids=NUMBERS, labels=LISTED)
+WHERE s.event_id IN {{ids}}"""
+STATES = _listed(_STATES, ids=NUMBERS)
+STATES_OF = _listed(_STATES + " AND s.label IN {labels}", ids=NUMBERS, labels=LISTED)
 SET_STATE = f"""
 INSERT INTO cinema_state ({columns(State)})
 VALUES ({", ".join(":" + name for name in columns(State).split(", "))})
@@ -242,7 +243,7 @@ CLEAR_GENRES = "DELETE FROM cinema_genre WHERE movie_id = :movie_id"
 DELETE_MOVIE = "DELETE FROM cinema_movie WHERE id = :id"
 SHOWS_OF_MOVIE = "SELECT count(*) FROM cinema_show WHERE movie_id = :id"
 HALL = f"SELECT {columns(Hall)} FROM cinema_hall WHERE id = :id"
-LOCK_HALL_ON_POSTGRES = "SELECT id FROM cinema_hall WHERE id = :id FOR NO KEY UPDATE"
+LOCK_HALL = _locking("SELECT id FROM cinema_hall WHERE id = :id")
 HALLS = f"SELECT {columns(Hall)} FROM cinema_hall ORDER BY name"
 _SHOWS = (
     f"SELECT {columns(Show, 's')}, m.title, h.name FROM cinema_show s JOIN cinema_movie m ON m.id = s.movie_id "

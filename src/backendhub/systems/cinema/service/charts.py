@@ -63,7 +63,7 @@ def create(
 def get(db: Db, own: Workspace, key: str, *, lock: bool = False) -> Chart:
     """A chart of a workspace; `lock`ed where it will be changed by what is read of it. Raises Gone."""
     if lock and db.dialect == "postgres":
-        db.fetch(store.LOCK_CHART_ON_POSTGRES, {"key": key})
+        db.fetch(store.LOCK_CHART["postgres"], {"key": key})
     found = db.one(Chart, store.ONE_CHART, key=key, workspace_id=own.id)
     if found is None:
         raise Gone("CHART_NOT_FOUND", f"Chart not found: {key} was not found in workspace {own.key}")

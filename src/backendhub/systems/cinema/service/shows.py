@@ -52,7 +52,7 @@ def hall_of_chart(db: Db, *, name: str, chart: Chart) -> Hall:
 def hall(db: Db, id: str, *, lock: bool = False) -> Hall:
     """A hall. Raises NotFound."""
     if lock and db.dialect == "postgres":
-        db.fetch(store.LOCK_HALL_ON_POSTGRES, {"id": id})
+        db.fetch(store.LOCK_HALL["postgres"], {"id": id})
     found = db.one(Hall, store.HALL, id=id)
     if found is None:
         raise NotFound(f"There is no hall {id[:80]!r}.")
