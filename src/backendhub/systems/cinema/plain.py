@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import Query
+from pydantic import AfterValidator, WithJsonSchema
 
 from backendhub.kit import checks, clock, reservation, web
 from backendhub.kit.db import Db
@@ -36,7 +37,21 @@ from .service import bookings, charts, events, movies, shows
 from .service.views import view
 from .wire import Admin, router
 
-Day = Annotated[date | None, Query(description="YYYY-MM-DD in the cinema's time zone")]
+
+def _day(text: str) -> str:
+    """A day as it is written: a number of seconds is none."""
+    if len(text) != 10:
+        raise ValueError("a day is YYYY-MM-DD")
+    return date.fromisoformat(text).isoformat()
+
+
+Day = Annotated[
+    str,
+    AfterValidator(_day),
+    WithJsonSchema(
+        {"type": "string", "format": "date", "description": "YYYY-MM-DD in the cinema's time zone"}
+    ),
+]
 MAX_DAYS = 366
 
 
@@ -49,13 +64,14 @@ def zone_of(settings: Settings) -> ZoneInfo:
         raise Invalid(f"cinema.zone: there is no time zone {name!r}.") from None
 
 
-def period(day: date | None, days: int, zone: ZoneInfo) -> tuple[datetime, datetime]:
+def period(day: str | None, days: int, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """So many days as moments; from now on where no day is named. Raises Invalid."""
     try:
         if day is None:
             return clock.now(), clock.now() + timedelta(days=days)
-        first = datetime.combine(day, time.min, zone).astimezone(UTC)
-        return first, datetime.combine(day + timedelta(days=days), time.min, zone).astimezone(UTC)
+        first = datetime.combine(date.fromisoformat(day), time.min, zone).astimezone(UTC)
+        last = date.fromisoformat(day) + timedelta(days=days)
+        return first, datetime.combine(last, time.min, zone).astimezone(UTC)
     except OverflowError:
         raise Invalid("This day is too far away.", field="date") from None
 
@@ -154,7 +170,7 @@ def _hall(db: Db, found: Hall) -> HallOut:
 def list_shows(
     db: Db,
     request: web.Request,
-    date: Day = None,
+    date: Day | None = None,
     days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = 1,
     movie: Annotated[str | None, Query(max_length=60)] = None,
     after: Annotated[str | None, Query(max_length=60)] = None,

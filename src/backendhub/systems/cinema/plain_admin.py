@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import Query
@@ -13,7 +12,7 @@ from backendhub.kit.db import Db
 from backendhub.kit.paging import Page
 from backendhub.kit.web.fields import Cursor, Limit, Search
 
-from .plain import period, zone_of
+from .plain import Day, period, zone_of
 from .plain_bookings import with_tickets
 from .plain_shapes import (
     After,
@@ -28,7 +27,6 @@ from .service import bookings, takings
 from .service.takings import Revenue
 from .wire import admin_routes
 
-First = Annotated[date, Query(description="The first day, in the cinema's time zone")]
 Days = Annotated[int, Query(ge=1, le=366, description="How many days")]
 
 
@@ -63,7 +61,7 @@ def list_bookings_of_show(db: Db, id: str, after: After = "", limit: Limit = 20)
 def get_revenue(
     db: Db,
     request: web.Request,
-    since: First,
+    since: Day,
     days: Days = 7,
     by: Literal["show", "movie", "hall", "day"] = "movie",
 ) -> list[Revenue]:
@@ -74,7 +72,7 @@ def get_revenue(
 
 
 @admin_routes.get("/occupancy", statuses=(401, 403))
-def get_occupancy(db: Db, request: web.Request, since: First, days: Days = 7) -> list[OccupancyOut]:
+def get_occupancy(db: Db, request: web.Request, since: Day, days: Days = 7) -> list[OccupancyOut]:
     """How full the shows of a period are, by time: capacity, sold, held, free, scanned."""
     first, last = period(since, days, zone_of(request.hub.settings))
     return [occupancy_out(t) for t in takings.takings(db, since=first, until=last)]

@@ -11,7 +11,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from backendhub.kit.accounts import User
-from backendhub.kit.web.fields import NO_NUL, VISIBLE
+from backendhub.kit.web.fields import NO_NUL, VISIBLE, Integer
 
 from .films import Booking, Hall, Movie, Show, Taking, Ticket
 from .models import FREE
@@ -27,7 +27,7 @@ Word = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9][
 Seat = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL, examples=["A-1"])]
 Address = Annotated[str, Field(max_length=254, pattern=r"^[^\s@\x00]+@[^\s@\x00]+$")]
 Code = Annotated[str, Field(min_length=3, max_length=3, pattern=r"^[A-Z]{3}$")]
-Minor = Annotated[int, Field(ge=0, le=10**9, description="Minor units: 1250 is 12.50")]
+Minor = Annotated[Integer, Field(ge=0, le=10**9, description="Minor units: 1250 is 12.50")]
 Picture = Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\s\x00]+$")]
 
 
@@ -41,7 +41,7 @@ class MovieIn(Strict):
     """A new film."""
 
     title: Name
-    minutes: Annotated[int, Field(ge=1, le=1000)]
+    minutes: Annotated[Integer, Field(ge=1, le=1000)]
     synopsis: Annotated[str, Field(max_length=5000, pattern=NO_NUL)] = ""
     poster: Picture | None = None
     rating: Annotated[str, Field(max_length=20, pattern=NO_NUL)] | None = None
@@ -52,7 +52,7 @@ class MoviePatch(MovieIn):
     """What can be changed of a film."""
 
     title: Name = ""
-    minutes: Annotated[int, Field(ge=1, le=1000)] = 1
+    minutes: Annotated[Integer, Field(ge=1, le=1000)] = 1
 
 
 class CategoryIn(Strict):
@@ -67,7 +67,7 @@ class RowIn(Strict):
     """A row of seats, nearest to the screen first."""
 
     label: Word
-    seats: Annotated[int, Field(ge=1, le=60)]
+    seats: Annotated[Integer, Field(ge=1, le=60)]
     category: Word
 
 
@@ -92,7 +92,7 @@ class ShowIn(Strict):
 class BestIn(Strict):
     """The best seats that are left."""
 
-    number: Annotated[int, Field(ge=1, le=50)]
+    number: Annotated[Integer, Field(ge=1, le=50)]
     category: Word | None = None
     together: Annotated[bool, Field(description="Next to each other, or none")] = False
     allowOrphans: Annotated[bool, Field(description="May leave a single seat alone")] = False

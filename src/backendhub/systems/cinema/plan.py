@@ -11,6 +11,9 @@ from typing import Any
 Drawing = Mapping[str, Any]
 SEAT, AREA, BOOTH, TABLE = "seat", "generalAdmission", "booth", "table"
 TYPES = (SEAT, AREA, BOOTH, TABLE)
+MAX_SPOTS = 100_000
+MAX_LABEL = 200
+MAX_CAPACITY = 10**6
 FLAGS = {
     "isAccessible": "accessible",
     "isCompanionSeat": "companionSeat",
@@ -198,6 +201,40 @@ def _line(
 def categories(drawing: Drawing) -> list[dict[str, Any]]:
     """The price categories of a drawing."""
     return list((drawing.get("categories") or {}).get("list") or ())
+
+
+def check_category(found: Any) -> None:
+    """Raises ValueError for what is no category."""
+    if not isinstance(found, dict):
+        kinds = {str: "String", int: "Integer", float: "Double", list: "JSONArray", bool: "Boolean"}
+        raise ValueError(f"expected type: JSONObject, found: {kinds.get(type(found), 'Null')}")
+    for name in ("key", "label", "color"):
+        if name not in found:
+            raise ValueError(f"required key [{name}] not found")
+        known = (str, int) if name == "key" else (str,)
+        if type(found[name]) not in known or len(str(found[name])) > MAX_LABEL or "\0" in str(found[name]):
+            raise ValueError(f"[{name}] is not what it should be")
+
+
+def checked(drawing: Drawing) -> tuple[list[Spot], list[dict[str, Any]]]:
+    """What a drawing holds, and its categories. Raises ValueError for one that cannot be read."""
+    try:
+        found, listed = spots(drawing), categories(drawing)
+        for each in listed:
+            check_category(each)
+        validation(drawing)
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+    if len(found) > MAX_SPOTS:
+        raise ValueError(f"more than {MAX_SPOTS} objects")
+    for spot in found:
+        if not 0 < len(spot.label) <= MAX_LABEL or "\0" in spot.label:
+            raise ValueError(f"a label has 1 to {MAX_LABEL} characters")
+        if spot.capacity is not None and not 0 <= spot.capacity <= MAX_CAPACITY:
+            raise ValueError(f"{spot.label}: a capacity is at most {MAX_CAPACITY}")
+        if not isinstance(spot.category, str | int | None) or not isinstance(spot.zone, str | None):
+            raise ValueError(f"{spot.label}: category or zone is not what it should be")
+    return found, listed
 
 
 def validation(drawing: Drawing) -> dict[str, list[str]]:

@@ -41,12 +41,12 @@ def _ip(request: web.Request) -> str | None:
 
 def _values(body: EventIn) -> Some:
     """What was said of an event. A date is a day, as text or in parts."""
-    values = body.model_dump(exclude_unset=True)
+    values = body.values()
     if (given := values.get("date")) is not None:
         try:
             text = given if isinstance(given, str) else "-".join(f"{int(p):02d}" for p in given)
             values["date"] = date.fromisoformat(text[:10]).isoformat()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise Refused("INVALID_DATE", "A date is YYYY-MM-DD.") from None
     return values
 

@@ -109,7 +109,7 @@ def add_channels(
 @event_routes.post("/{key}/channels/replace", status=204, consumes=ANY_TYPE, statuses=(404,))
 def replace_channels(db: Db, user: web.CurrentUser, key: str, body: ChannelsIn) -> None:
     """These channels and no others."""
-    channels = [sales.channel(_named(c)) for c in body.channels]
+    channels = [sales.channel(c.model_dump()) for c in body.channels]
     events.change(db, _one(db, user, key), channels=channels)
 
 

@@ -15,7 +15,7 @@ from .wire import season_routes, workspace
 def create_season(db: Db, user: web.CurrentUser, body: SeasonIn) -> Some:
     """Make a season of a chart: what is booked for it is booked at all of its events."""
     own = workspace(db, user)
-    return event_shape(db, seasons.create(db, own, body.chartKey or "", body.model_dump()))
+    return event_shape(db, seasons.create(db, own, body.chartKey or "", body.values()))
 
 
 @season_routes.post("/{key}/actions/create-events", status=201, consumes=ANY_TYPE, statuses=(400, 404))
@@ -32,7 +32,7 @@ def create_partial_season(db: Db, user: web.CurrentUser, key: str, body: SeasonI
     """Make a part of a season, with some of its events."""
     own = workspace(db, user)
     top = seasons.season(db, own, key)
-    return event_shape(db, seasons.add_partial(db, own, top, body.model_dump()))
+    return event_shape(db, seasons.add_partial(db, own, top, body.values()))
 
 
 @season_routes.post(

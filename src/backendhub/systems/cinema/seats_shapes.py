@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from backendhub.kit.web.fields import NO_NUL, Integer
+
+from . import plan
 from .models import Refused
+from .seats_out import Some
 from .service.orders import Best, Order, Wanted
 
-Label = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+Text = Annotated[str, Field(max_length=500, pattern=NO_NUL)]
+Label = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
 Key = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00/]*$")]
-Listed = Annotated[list[Any], Field(max_length=1000)]
-Some = dict[str, Any]
+Labels = Annotated[list[Label], Field(max_length=plan.MAX_SPOTS)]
+Keys = Annotated[list[Text], Field(max_length=500)]
+Places = Annotated[dict[Label, Annotated[Integer, Field(ge=0, le=10**6)]], Field(max_length=1000)]
 ANY_TYPE = ("*/*",)
 """The clients send JSON without saying so."""
 
@@ -20,17 +26,17 @@ ANY_TYPE = ("*/*",)
 class ChartIn(BaseModel):
     """A chart's name, kind and categories."""
 
-    name: Annotated[str, Field(max_length=500)] | None = None
-    venueType: str | None = None
-    categories: Listed | None = None
+    name: Text | None = None
+    venueType: Text | None = None
+    categories: Annotated[list[Any] | None, Field(max_length=1000)] = None
 
 
 class CategoryIn(BaseModel):
     """A category."""
 
-    key: int | str
+    key: Integer | Label
     label: Label
-    color: str
+    color: Text
     accessible: bool = False
 
 
@@ -38,22 +44,70 @@ class CategoryPatch(BaseModel):
     """What changes of a category."""
 
     label: Label | None = None
-    color: str | None = None
+    color: Text | None = None
     accessible: bool | None = None
 
 
-class EventIn(BaseModel):
+class TablesIn(BaseModel):
+    """Whether tables are had as a whole."""
+
+    mode: Literal["INHERIT", "ALL_BY_TABLE", "ALL_BY_SEAT", "CUSTOM"]
+    tables: Annotated[dict[Label, Literal["BY_TABLE", "BY_SEAT"]] | None, Field(max_length=1000)] = None
+
+
+class ForSaleIn(BaseModel):
+    """What is for sale, or not."""
+
+    objects: Labels | None = None
+    areaPlaces: Places | None = None
+    categories: Labels | None = None
+
+
+class ForSaleConfigIn(ForSaleIn):
+    """The same, saying which."""
+
+    forSale: bool = False
+
+
+class ChannelIn(BaseModel):
+    """A channel, or what changes of it."""
+
+    key: Key | None = None
+    name: Text | None = None
+    color: Text | None = None
+    index: Integer | None = None
+    objects: Labels | None = None
+    areaPlaces: Places | None = None
+
+
+class NewChannelIn(ChannelIn):
+    """A channel of a new event."""
+
+    key: Key
+
+
+class _Common(BaseModel):
+    tableBookingConfig: TablesIn | None = None
+    objectCategories: Annotated[dict[Label, Integer | Label] | None, Field(max_length=plan.MAX_SPOTS)] = None
+    categories: Annotated[list[CategoryIn] | None, Field(max_length=1000)] = None
+    channels: Annotated[list[NewChannelIn] | None, Field(max_length=1000)] = None
+    forSaleConfig: ForSaleConfigIn | None = None
+
+    def values(self) -> Some:
+        """What was said, as the service takes it."""
+        found = self.model_dump(exclude_unset=True)
+        if self.tableBookingConfig is not None:
+            found["tableBookingConfig"] = self.tableBookingConfig.model_dump(exclude_none=True)
+        return found
+
+
+class EventIn(_Common):
     """A new event, or what changes of one."""
 
-    chartKey: str | None = None
+    chartKey: Text | None = None
     eventKey: Key | None = None
-    name: Annotated[str, Field(max_length=500)] | None = None
+    name: Text | None = None
     date: Any = None
-    tableBookingConfig: Some | None = None
-    objectCategories: Some | None = None
-    categories: Listed | None = None
-    channels: Listed | None = None
-    forSaleConfig: Some | None = None
     isInThePast: bool | None = None
     forSalePropagated: bool | None = None
 
@@ -61,7 +115,7 @@ class EventIn(BaseModel):
 class EventsIn(BaseModel):
     """Several new events."""
 
-    chartKey: str
+    chartKey: Text
     events: Annotated[list[EventIn], Field(min_length=1, max_length=500)]
 
 
@@ -69,8 +123,8 @@ class ObjectIn(BaseModel):
     """An object of a change."""
 
     objectId: Label
-    quantity: int = 1
-    ticketType: str | None = None
+    quantity: Annotated[Integer, Field(ge=1, le=10**6)] = 1
+    ticketType: Text | None = None
     extraData: Some | None = None
 
     def record(self) -> Wanted:
@@ -81,16 +135,18 @@ class ObjectIn(BaseModel):
 class StatusIn(BaseModel):
     """A change of status."""
 
-    type: str = "CHANGE_STATUS_TO"
-    status: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    holdToken: str | None = None
-    orderId: Annotated[str, Field(max_length=200)] | None = None
+    type: Literal["CHANGE_STATUS_TO", "RELEASE", "OVERRIDE_SEASON_STATUS", "USE_SEASON_STATUS"] = (
+        "CHANGE_STATUS_TO"
+    )
+    status: Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)] | None = None
+    holdToken: Text | None = None
+    orderId: Annotated[str, Field(max_length=200, pattern=NO_NUL)] | None = None
     keepExtraData: bool = False
     ignoreChannels: bool = False
-    channelKeys: list[str] | None = None
-    allowedPreviousStatuses: list[str] | None = None
-    rejectedPreviousStatuses: list[str] | None = None
-    resaleListingId: str | None = None
+    channelKeys: Keys | None = None
+    allowedPreviousStatuses: Keys | None = None
+    rejectedPreviousStatuses: Keys | None = None
+    resaleListingId: Text | None = None
 
     def order(self, ip: str | None) -> Order:
         """As the service takes it."""
@@ -114,9 +170,9 @@ class ObjectsIn(StatusIn):
     """A change of the status of objects, at one event or several."""
 
     objects: Annotated[list[ObjectIn], Field(max_length=1000)]
-    events: Annotated[list[str], Field(max_length=100)] = Field(default_factory=list)
-    event: str | None = None
-    season: str | None = None
+    events: Annotated[list[Text], Field(max_length=100)] = Field(default_factory=list)
+    event: Text | None = None
+    season: Text | None = None
 
 
 class BatchIn(BaseModel):
@@ -128,14 +184,14 @@ class BatchIn(BaseModel):
 class BestIn(BaseModel):
     """What the best seats have to be."""
 
-    number: Annotated[int, Field(ge=1, le=10_000)]
-    categories: list[Any] | None = None
-    zone: str | None = None
-    sections: list[str] | None = None
-    extraData: list[Some] | None = None
-    ticketTypes: list[str] | None = None
+    number: Annotated[Integer, Field(ge=1, le=10_000)]
+    categories: Annotated[list[Integer | Text] | None, Field(max_length=1000)] = None
+    zone: Text | None = None
+    sections: Keys | None = None
+    extraData: Annotated[list[Some] | None, Field(max_length=1000)] = None
+    ticketTypes: Annotated[list[Text] | None, Field(max_length=1000)] = None
     tryToPreventOrphanSeats: bool = True
-    accessibleSeats: int = 0
+    accessibleSeats: Annotated[Integer, Field(ge=0, le=1000)] = 0
 
     def record(self) -> Best:
         """As the service takes it."""
@@ -160,7 +216,7 @@ class BestStatusIn(StatusIn):
 class TokenIn(BaseModel):
     """How long a basket lasts."""
 
-    expiresInMinutes: int | None = None
+    expiresInMinutes: Annotated[Integer, Field(ge=0, le=527_040)] | None = None
 
 
 class ExtraIn(BaseModel):
@@ -169,26 +225,18 @@ class ExtraIn(BaseModel):
     extraData: Some | None = None
 
 
-class ForSaleIn(BaseModel):
-    """What is for sale, or not."""
-
-    objects: list[str] = Field(default_factory=list)
-    areaPlaces: dict[str, int] = Field(default_factory=dict)
-    categories: list[str] = Field(default_factory=list)
-
-
 class SaleItem(BaseModel):
     """An object, or so many places of an area."""
 
     object: Label
-    quantity: int | None = None
+    quantity: Annotated[Integer, Field(ge=1, le=10**6)] | None = None
 
 
 class EditForSaleIn(BaseModel):
     """What goes on sale and what off it."""
 
-    forSale: list[SaleItem] | None = None
-    notForSale: list[SaleItem] | None = None
+    forSale: Annotated[list[SaleItem] | None, Field(max_length=10_000)] = None
+    notForSale: Annotated[list[SaleItem] | None, Field(max_length=10_000)] = None
 
 
 class EditForSalesIn(BaseModel):
@@ -197,36 +245,20 @@ class EditForSalesIn(BaseModel):
     events: Annotated[dict[Key, EditForSaleIn], Field(max_length=100)]
 
 
-class ChannelIn(BaseModel):
-    """A channel, or what changes of it."""
-
-    key: Key | None = None
-    name: str | None = None
-    color: str | None = None
-    index: int | None = None
-    objects: list[str] | None = None
-    areaPlaces: dict[str, int] | None = None
-
-
 class ChannelsIn(BaseModel):
     """All channels of an event."""
 
-    channels: list[ChannelIn] = Field(default_factory=list)
+    channels: Annotated[list[NewChannelIn], Field(max_length=1000)] = Field(default_factory=list)
 
 
-class SeasonIn(BaseModel):
+class SeasonIn(_Common):
     """A new season, or a part of one."""
 
-    chartKey: str | None = None
+    chartKey: Text | None = None
     key: Key | None = None
-    name: Annotated[str, Field(max_length=500)] | None = None
-    numberOfEvents: Annotated[int, Field(ge=0, le=500)] | None = None
-    eventKeys: Annotated[list[Key], Field(max_length=500)] | None = None
-    tableBookingConfig: Some | None = None
-    objectCategories: Some | None = None
-    categories: Listed | None = None
-    channels: Listed | None = None
-    forSaleConfig: Some | None = None
+    name: Text | None = None
+    numberOfEvents: Annotated[Integer, Field(ge=0, le=500)] | None = None
+    eventKeys: Annotated[list[Key] | None, Field(max_length=500)] = None
     forSalePropagated: bool = True
 
 
@@ -234,13 +266,16 @@ class OverrideIn(BaseModel):
     """Objects that go their own way, or follow their season again."""
 
     objects: Annotated[list[Label], Field(max_length=1000)]
-    season: str | None = None
+    season: Text | None = None
 
 
 class BuyersIn(BaseModel):
     """Ids of people who may buy."""
 
-    ids: Annotated[list[Annotated[str, Field(min_length=1, max_length=100)] | None], Field(max_length=1000)]
+    ids: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)] | None],
+        Field(max_length=1000),
+    ]
 
 
 class WorkspaceIn(BaseModel):
@@ -251,12 +286,10 @@ class WorkspaceIn(BaseModel):
 
 
 def checked(categories: list[Any]) -> list[Some]:
-    """Categories as they came. Raises Refused for what is no object."""
+    """Categories as they came. Raises Refused for what is none."""
     for n, each in enumerate(categories):
-        if not isinstance(each, dict):
-            found = {str: "String", int: "Integer", list: "JSONArray", bool: "Boolean"}.get(
-                type(each), "Null"
-            )
-            message = f"#/categories/{n}: expected type: JSONObject, found: {found}"
-            raise Refused("GENERAL_ERROR", message)
+        try:
+            plan.check_category(each)
+        except ValueError as error:
+            raise Refused("GENERAL_ERROR", f"#/categories/{n}: {error}") from None
     return categories

@@ -32,7 +32,7 @@ def add(
     if key is not None and db.one(Chart, store.ONE_CHART, key=key, workspace_id=own.id) is not None:
         raise Refused("DUPLICATE_CHART_KEY", f"Chart key {key} is already in use.")
     title = (name or str(drawing.get("name") or "Untitled chart"))[:500]
-    spots = _spots(drawing)
+    spots, categories = _read(drawing)
     chart = db.insert(
         Chart,
         "cinema_chart",
@@ -43,7 +43,7 @@ def add(
         name_key=title.casefold(),
         archived=False,
         tags=[],
-        categories=plan.categories(drawing),
+        categories=categories,
         published=dict(drawing),
         created_at=clock.now(),
     )
@@ -134,7 +134,9 @@ def update(
         kept = [dict(c) | {"accessible": bool(c.get("accessible"))} for c in listed]
         changed["categories"] = {"list": kept}
     if found.status != NOT_USED:
-        return _set(db, found, draft=changed, status=WITH_DRAFT, name=changed["name"])
+        return _set(
+            db, found, draft=changed, status=WITH_DRAFT, name=str(changed.get("name") or found.name)[:500]
+        )
     return _publish(db, own, found, changed)
 
 
@@ -147,7 +149,9 @@ def publish(db: Db, own: Workspace, found: Chart) -> Chart:
 def discard(db: Db, found: Chart) -> Chart:
     """The draft is thrown away. Raises Gone where there is none."""
     drawing(db, found, "draft")
-    return _set(db, found, draft=None, status=PUBLISHED, name=drawing(db, found)["name"])
+    return _set(
+        db, found, draft=None, status=PUBLISHED, name=str(drawing(db, found).get("name") or found.name)[:500]
+    )
 
 
 def copy(db: Db, found: Chart, target: Workspace, *, version: str = "published", suffix: str = COPY) -> Chart:
@@ -208,7 +212,7 @@ def _set(db: Db, found: Chart, **changes: Any) -> Chart:
 
 
 def _publish(db: Db, own: Workspace, found: Chart, drawing: Mapping[str, Any], **changes: Any) -> Chart:
-    spots = _spots(drawing)
+    spots, categories = _read(drawing)
     rows = db.fetch(store.TAKEN_OF_CHART, {"chart_id": found.id, "now": clock.precise()})
     if lost := sorted({row[0] for row in rows} - {s.label for s in spots}):
         raise Refused("CHART_HAS_TAKEN_OBJECTS", f"Somebody has what the drawing lacks: {', '.join(lost)}.")
@@ -218,17 +222,17 @@ def _publish(db: Db, own: Workspace, found: Chart, drawing: Mapping[str, Any], *
         db,
         found,
         published=drawing,
-        categories=plan.categories(drawing),
-        name=str(drawing["name"]),
+        categories=categories,
+        name=str(drawing.get("name") or found.name)[:500],
         **changes,
     )
 
 
-def _spots(drawing: Mapping[str, Any]) -> list[Spot]:
+def _read(drawing: Mapping[str, Any]) -> tuple[list[Spot], list[dict[str, Any]]]:
     try:
-        return plan.spots(drawing)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Refused("INVALID_DRAWING", f"The drawing cannot be read: {error!r}.") from None
+        return plan.checked(drawing)
+    except ValueError as error:
+        raise Refused("INVALID_DRAWING", f"The drawing cannot be read: {error}.") from None
 
 
 def _index(db: Db, chart_id: int, found: Sequence[Spot]) -> None:
