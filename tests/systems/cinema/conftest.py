@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from backendhub.kit import checks, reservation
@@ -81,3 +89,34 @@ def building() -> Callable[[Db], Cinema]:
 def invariants() -> Callable[[Db], bool]:
     """Whether every invariant holds."""
     return sound
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Serves the sample cinema as a process of its own; its address."""
+    with ExitStack() as stack:
+
+        def start() -> str:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            command = [sys.executable, "-m", "backendhub", "serve", "cinema", "--demo", "--port", str(port)]
+            process = subprocess.Popen(
+                [*command, "--log-format", "none"],
+                env={**os.environ, "BACKENDHUB_DATABASE": str(tmp_path / "served.db")},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(process.wait, 20)
+            stack.callback(process.terminate)
+            url = f"http://127.0.0.1:{port}"
+            for _ in range(300):
+                try:
+                    httpx.get(f"{url}/healthz", timeout=2)
+                    return url
+                except httpx.TransportError:
+                    assert process.poll() is None
+                    time.sleep(0.1)
+            raise AssertionError("the server does not start")
+
+        yield start

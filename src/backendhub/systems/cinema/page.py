@@ -22,7 +22,8 @@ def document(title: str, body: str, prefix: str, head: str = "") -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<title>{escape(title)}</title><link rel="stylesheet" href="{prefix}/static/cinema.css">{head}'
+        f'<title>{escape(title)}</title><link rel="icon" href="{prefix}/static/icon.svg">'
+        f'<link rel="stylesheet" href="{prefix}/static/cinema.css">{head}'
         f'<script src="{prefix}/static/cinema.js" defer></script></head><body>'
         f'<a class="skip" href="#main">To the content</a><nav><a href="{prefix}/">Programme</a></nav>'
         f'<main id="main">{body}</main></body></html>'

@@ -33,7 +33,11 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-STATIC = {"cinema.css": "text/css; charset=utf-8", "cinema.js": "text/javascript; charset=utf-8"}
+STATIC = {
+    "cinema.css": "text/css; charset=utf-8",
+    "cinema.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
 EXPLAINED = (Conflict, Invalid, NotFound)
 """What a page says in words; the rest is for the server to tell."""
 DAYS = 7

@@ -165,7 +165,7 @@ def qr(code: str, seat: str) -> str:
 
     out = io.BytesIO()
     made = segno.make(code, error="m", micro=False)
-    made.save(out, kind="svg", scale=4, xmldecl=False, nl=False, title=f"Ticket {seat}", light="#fff")
+    made.save(out, kind="svg", omitsize=True, xmldecl=False, nl=False, title=f"Ticket {seat}", light="#fff")
     return out.getvalue().decode()
 
 

@@ -266,13 +266,16 @@ def empty(name: str, venue: str = "SIMPLE", listed: Iterable[Mapping[str, Any]] 
 def hall(
     name: str, rows: Mapping[str, tuple[int, int | str]], listed: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """The drawing of a hall: how many seats each row has, and of which category; the screen is above the first row."""
+    """The drawing of a hall: how many seats each row has, and of which category; the screen is above the first row.
+
+    Sight is best in the middle, three fifths of the way back: that is what best seats are near to.
+    """
     widest = max((count for count, _ in rows.values()), default=0)
     drawing = empty(name, "ROWS_WITHOUT_SECTIONS", listed)
     drawing["subChart"] |= {
         "width": widest * 20,
         "height": len(rows) * 24,
-        "focalPoint": {"x": widest * 10.0, "y": -40.0},
+        "focalPoint": {"x": widest * 10.0, "y": (len(rows) - 1) * 24.0 * 0.6},
         "rows": [
             {
                 "label": label,

@@ -19,6 +19,7 @@ from .seats_shapes import (
     EventIn,
     EventsIn,
     ExtraIn,
+    Label,
     ObjectsIn,
     OverrideIn,
     TokenIn,
@@ -194,7 +195,7 @@ def _of_season(db: Db, user: web.CurrentUser, key: str) -> Event:
 
 @event_routes.get("/{key}/objects", statuses=(404,))
 def get_objects(
-    db: Db, user: web.CurrentUser, key: str, label: Annotated[list[str], Query(max_length=1000)]
+    db: Db, user: web.CurrentUser, key: str, label: Annotated[list[Label], Query(max_length=200)]
 ) -> Some:
     """Read objects by label."""
     seen = view(db, _one(db, user, key), label)
