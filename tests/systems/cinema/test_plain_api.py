@@ -218,6 +218,8 @@ def test_what_is_no_booking(http: Any, world: Any, body: dict[str, Any]) -> None
 
 def test_the_first_administrator_makes_others(http: Any, hub: Hub, admin: dict[str, str]) -> None:
     prepare.prepare(hub)  # a second start changes nothing
+    key = http.get("/admin/workspace", headers=admin).json()["secretKey"]
+    assert len(http.get("/events", auth=(key, "")).json()["items"]) == 1
     id, person = join(http, "mei@example.com")
     assert http.get("/me", headers=person).json()["roles"] == []
     assert http.get("/admin/users", headers=person).status_code == 403

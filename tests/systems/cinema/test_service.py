@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backendhub.kit import clock
-from backendhub.kit.db import Db
+from backendhub.kit.db import Db, Store
 from backendhub.kit.errors import Conflict, Invalid, NotFound
 from backendhub.kit.states import IllegalMove, Machine
 from backendhub.systems.cinema.films import BOOKING, SHOW, TICKET
@@ -233,6 +233,15 @@ def test_a_show_that_is_called_off(db: Db, cinema: Any, invariants: Any) -> None
     with pytest.raises(IllegalMove):
         shows.cancel(db, cinema.show.id)
     assert invariants(db)
+
+
+def test_an_empty_cinema_can_be_read(store: Store) -> None:
+    """Where reading cannot write: PostgreSQL reads on connections that are read-only."""
+    store.use("cinema")
+    with pytest.raises(NotFound):
+        store.read(bookings.held, "x")
+    assert store.read(movies.find) == []
+    assert store.read(takings.takings, since=at("2026-01-01"), until=at("2026-02-01")) == []
 
 
 # -- best available ----------------------------------------------------------------------------------------

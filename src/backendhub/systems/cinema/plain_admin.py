@@ -20,10 +20,11 @@ from .plain_shapes import (
     OccupancyOut,
     PersonOut,
     RoleIn,
+    WorkspaceOut,
     occupancy_out,
     person_out,
 )
-from .service import bookings, takings
+from .service import bookings, takings, workspaces
 from .service.takings import Revenue
 from .wire import admin_routes
 
@@ -49,6 +50,13 @@ def demote(db: Db, id: str, body: RoleIn) -> PersonOut:
     """Take a role from an account. The last administrator stays one."""
     user = accounts.get(db, id)
     return person_out(accounts.edit(db, id, roles=set(user.roles) - {body.role}))
+
+
+@admin_routes.get("/workspace", statuses=(401, 403, 404))
+def get_workspace_of_cinema(db: Db) -> WorkspaceOut:
+    """The secret key by which seats.io's clients reach the cinema's own halls and shows."""
+    own = workspaces.existing(db)
+    return WorkspaceOut(own.key, own.secret_key)
 
 
 @admin_routes.get("/shows/{id}/bookings", statuses=(401, 403, 404))

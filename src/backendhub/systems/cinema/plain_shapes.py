@@ -288,6 +288,14 @@ class PersonOut:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkspaceOut:
+    """The workspace of the cinema, for programs that speak seats.io's wire."""
+
+    key: str
+    secret_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class SignedInOut:
     """An account and the token that it is known by: `Authorization: Bearer TOKEN`."""
 

@@ -7,14 +7,16 @@ from backendhub.kit.errors import Invalid
 from backendhub.kit.hub import Hub
 
 from .plain import zone_of
+from .service import workspaces
 from .wire import ADMIN
 
 
 def prepare(hub: Hub) -> None:
-    """Adds the account of `cinema.admin` where there is none; one that exists is left as it is. Raises Invalid, Weak."""
+    """Makes the cinema's workspace, and the account of `cinema.admin` where there is none; one that exists is left as it is. Raises Invalid, Weak."""
     zone_of(hub.settings)
     if not 1 <= hub.settings.number("cinema.hold_minutes") <= 60 * 24:
         raise Invalid("cinema.hold_minutes is between 1 and 1440.")
+    hub.unit(workspaces.own)
     email, password = hub.settings.get("cinema.admin"), hub.settings.get("cinema.admin_password")
     if not email:
         return

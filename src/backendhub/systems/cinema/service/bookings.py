@@ -78,8 +78,7 @@ def hold(db: Db, show_id: str, choice: Choice, *, token: str | None = None, ttl:
 
 def held(db: Db, token: str) -> Held:
     """What a hold keeps now. Raises NotFound, and TokenOver where its time is over."""
-    own = workspaces.own(db)
-    kept = tokens.live(db, own, token)
+    kept = tokens.live(db, workspaces.existing(db), token)
     event_id = db.value(store.STATES_OF_CLAIM, claim_id=token)
     if event_id is None:
         raise TokenOver("The hold is over.")
@@ -89,7 +88,7 @@ def held(db: Db, token: str) -> Held:
 
 def give_up(db: Db, token: str) -> None:
     """Gives up a hold; one that is over stays over. Raises NotFound."""
-    tokens.end(db, tokens.get(db, workspaces.own(db), token))
+    tokens.end(db, tokens.get(db, workspaces.existing(db), token))
 
 
 def _held(db: Db, kept: Token, show: Show, event: Event) -> Held:

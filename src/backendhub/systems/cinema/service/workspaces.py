@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from backendhub.kit import clock
 from backendhub.kit.db import Db, contains
-from backendhub.kit.errors import Unauthenticated
+from backendhub.kit.errors import NotFound, Unauthenticated
 from backendhub.systems.cinema import store
 from backendhub.systems.cinema.models import Entry, Gone, Refused, Workspace
 
@@ -101,6 +101,14 @@ def own(db: Db) -> Workspace:
     """The workspace of the cinema's halls and shows; made when first asked for."""
     found = db.one(Workspace, store.OF_COMPANY, company=OWN)
     return found or add(db, company=OWN, name="Cinema", is_default=True)
+
+
+def existing(db: Db) -> Workspace:
+    """The same, for those who only read. Raises NotFound where there is none yet."""
+    found = db.one(Workspace, store.OF_COMPANY, company=OWN)
+    if found is None:
+        raise NotFound("This cinema has no hall yet.")
+    return found
 
 
 def find(
