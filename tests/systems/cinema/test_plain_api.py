@@ -193,23 +193,23 @@ def test_an_expired_hold_and_a_past_show(http: Any, world: Any, frozen: Callable
     assert (cancel.status_code, cancel.json()["code"]) == (409, "show_over")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"seats": ["Z-1"], "name": "x"},
-        {"seats": [], "name": "x"},
-        {"seats": ["A-1"], "name": "  "},
-        {"seats": ["A-1"], "name": "x", "email": "no address"},
-        {"seats": ["A-1"] * 51, "name": "x"},
-        {"best": {"number": 0}, "name": "x"},
-        {"seats": ["A-1"], "name": "x", "price": 1},
-        {"seats": "A-1", "name": "x"},
-    ],
-)
-def test_what_is_no_booking(http: Any, world: Any, body: dict[str, Any]) -> None:
-    answer = http.post("/bookings", json=body | {"showId": world.show.id})
-    assert answer.status_code == 422, answer.text
-    assert answer.headers["content-type"].startswith("application/problem+json")
+NO_BOOKINGS: list[dict[str, Any]] = [
+    {"seats": ["Z-1"], "name": "x"},
+    {"seats": [], "name": "x"},
+    {"seats": ["A-1"], "name": "  "},
+    {"seats": ["A-1"], "name": "x", "email": "no address"},
+    {"seats": ["A-1"] * 51, "name": "x"},
+    {"best": {"number": 0}, "name": "x"},
+    {"seats": ["A-1"], "name": "x", "price": 1},
+    {"seats": "A-1", "name": "x"},
+]
+
+
+def test_what_is_no_booking(http: Any, world: Any) -> None:
+    for body in NO_BOOKINGS:
+        answer = http.post("/bookings", json=body | {"showId": world.show.id})
+        assert answer.status_code == 422, (body, answer.text)
+        assert answer.headers["content-type"].startswith("application/problem+json")
     assert http.get(f"/shows/{world.show.id}/seats").json()["free"] == 16
 
 

@@ -94,22 +94,23 @@ def test_errors_are_in_its_dialect(seats: Client, event: str, hub: Hub) -> None:
     assert other("GET", "/charts")["items"] == []
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"categories": {"list": [{"key": 1}]}},
-        {"categories": {"list": ["x"]}},
-        {"categories": [1]},
-        {"subChart": {"rows": [{"label": "A"}]}},
-        {"subChart": {"rows": [{"label": "A", "seats": [{"label": "1", "x": "left", "y": 0}]}]}},
-        {"subChart": {"generalAdmissionAreas": [{"label": "GA", "capacity": -1}]}},
-        {"subChart": {"generalAdmissionAreas": [{"label": "GA", "capacity": 10**9}]}},
-        {"subChart": {"booths": [{"label": "x" * 201}]}},
-        {"zones": {"list": [{}]}},
-    ],
-)
-def test_what_is_no_drawing(seats: Client, change: dict[str, Any]) -> None:
-    assert seats.error("POST", "/system/public/charts/other", drawing() | change) == "INVALID_DRAWING"
+BAD_DRAWINGS: list[dict[str, Any]] = [
+    {"categories": {"list": [{"key": 1}]}},
+    {"categories": {"list": ["x"]}},
+    {"categories": [1]},
+    {"subChart": {"rows": [{"label": "A"}]}},
+    {"subChart": {"rows": [{"label": "A", "seats": [{"label": "1", "x": "left", "y": 0}]}]}},
+    {"subChart": {"generalAdmissionAreas": [{"label": "GA", "capacity": -1}]}},
+    {"subChart": {"generalAdmissionAreas": [{"label": "GA", "capacity": 10**9}]}},
+    {"subChart": {"booths": [{"label": "x" * 201}]}},
+    {"zones": {"list": [{}]}},
+]
+
+
+def test_what_is_no_drawing(seats: Client) -> None:
+    for change in BAD_DRAWINGS:
+        body = drawing() | change
+        assert seats.error("POST", "/system/public/charts/other", body) == "INVALID_DRAWING", change
     assert seats.error("GET", "/charts/other", status=404) == "CHART_NOT_FOUND"
 
 
