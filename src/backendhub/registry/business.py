@@ -19,4 +19,21 @@ ROWS: tuple[System, ...] = (
             ),
         ),
     ),
+    System(
+        "cinema",
+        "business",
+        "A cinema: films, shows, seats sold once, tickets scanned once; seats.io wire",
+        "api jobs",
+        settings=(
+            Option("cinema.admin", "e-mail address of the first administrator"),
+            Option("cinema.admin_password", "password of the first administrator", secret=True),
+            Option("cinema.hold_minutes", "how long seats are kept for somebody", "10"),
+            Option("cinema.zone", "time zone of the cinema's days", "UTC"),
+            Option(
+                "cinema.system_secret",
+                "lets test suites of clients make companies of their own; unset: nobody may",
+                secret=True,
+            ),
+        ),
+    ),
 )

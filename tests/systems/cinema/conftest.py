@@ -1,0 +1,122 @@
+"""A small cinema: two halls, a film, a show tomorrow at eight."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from backendhub.kit import checks, reservation
+from backendhub.kit.db import Db
+from backendhub.systems.cinema import store as statements
+from backendhub.systems.cinema.films import Movie, Show
+from backendhub.systems.cinema.service import bookings, events, movies, shows, views
+from backendhub.systems.cinema.service.bookings import Booked, Choice, Held
+
+TOMORROW = datetime(2026, 1, 6, 20, tzinfo=UTC)
+CATEGORIES = [
+    {"key": "standard", "label": "Standard", "color": "#4A6FA5"},
+    {"key": "premium", "label": "Premium", "color": "#B8860B"},
+]
+PRICES = {"standard": 950, "premium": 1350}
+
+
+@dataclass
+class Cinema:
+    """What tests do with a cinema, in a transaction that each call is given."""
+
+    movie: Movie
+    hall: str
+    other: str
+    show: Show
+
+    def announce(self, db: Db, at: datetime, hall: str | None = None) -> Show:
+        return shows.add(db, movie_id=self.movie.id, hall_id=hall or self.hall, starts_at=at, prices=PRICES)
+
+    def hold(self, db: Db, *seats: str, **options: Any) -> Held:
+        return bookings.hold(db, self.show.id, Choice(seats), **options)
+
+    def book(self, db: Db, *seats: str, name: str = "Amira", **options: Any) -> Booked:
+        return bookings.book(db, self.show.id, Choice(seats), name=name, **options)
+
+    def statuses(self, db: Db) -> dict[str, str]:
+        """What is not free."""
+        seen = views.view(db, events.by_id(db, self.show.event_id))
+        found = {label: seen.state(label).status for label in seen.spots}
+        return {label: status for label, status in found.items() if status != "free"}
+
+
+def build(db: Db) -> Cinema:
+    """The cinema, in a store that is empty."""
+    movie = movies.add(db, title="Paper Planets", minutes=84, genres=["Animation", "Family"])
+    rows = {"A": (6, "standard"), "B": (6, "standard"), "C": (4, "premium")}
+    halls = [shows.add_hall(db, name=name, rows=rows, categories=CATEGORIES) for name in ("Grand", "Studio")]
+    show = shows.add(db, movie_id=movie.id, hall_id=halls[0].id, starts_at=TOMORROW, prices=PRICES)
+    return Cinema(movie, halls[0].id, halls[1].id, show)
+
+
+def sound(db: Db) -> bool:
+    """Whether every invariant holds."""
+    report = checks.run(db, [*reservation.CHECKS, *statements.CHECKS])
+    assert [c for c in report.checks if not c.ok] == []
+    return len(report.checks) == 12
+
+
+@pytest.fixture
+def cinema(db: Db, frozen: Callable[[str], None]) -> Cinema:
+    """A cinema on each engine; nine in the morning of 5 January 2026."""
+    return build(db)
+
+
+@pytest.fixture
+def building() -> Callable[[Db], Cinema]:
+    """Builds a cinema in a store of a test's own."""
+    return build
+
+
+@pytest.fixture
+def invariants() -> Callable[[Db], bool]:
+    """Whether every invariant holds."""
+    return sound
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Serves the sample cinema as a process of its own; its address."""
+    with ExitStack() as stack:
+
+        def start() -> str:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            command = [sys.executable, "-m", "backendhub", "serve", "cinema", "--demo", "--port", str(port)]
+            process = subprocess.Popen(
+                [*command, "--log-format", "none"],
+                env={**os.environ, "BACKENDHUB_DATABASE": str(tmp_path / "served.db")},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(process.wait, 20)
+            stack.callback(process.terminate)
+            url = f"http://127.0.0.1:{port}"
+            for _ in range(300):
+                try:
+                    httpx.get(f"{url}/healthz", timeout=2)
+                    return url
+                except httpx.TransportError:
+                    assert process.poll() is None
+                    time.sleep(0.1)
+            raise AssertionError("the server does not start")
+
+        yield start
