@@ -192,10 +192,10 @@ def refund(db: Db, id: str, amount: int | None = None, note: str = "") -> Paymen
     """Gives money back, all that is captured or a part. Raises NotFound, TooMuch, Invalid."""
     found = payment(db, id)
     part = found.captured - found.refunded if amount is None else amount
+    if amount is not None and amount <= 0:
+        raise Invalid("A refund is above zero.", field="amount")
     if part <= 0:
-        raise Invalid("A refund is above zero.", field="amount") if amount is not None else TooMuch(
-            "There is nothing to refund."
-        )
+        raise TooMuch("There is nothing to refund.")
     if not db.run(store.REFUND, id=id, amount=part):
         raise TooMuch("You cannot refund more than what is captured on the payment.")
     made = db.insert(

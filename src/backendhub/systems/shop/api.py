@@ -1,0 +1,8 @@
+"""`backendhub serve shop`: Medusa's Store and Admin APIs, UCP checkout, the plain API, and pages for browsers."""
+
+from __future__ import annotations
+
+from .medusa import store_account, store_carts, store_catalogue
+from .wire import router
+
+__all__ = ["router", "store_account", "store_carts", "store_catalogue"]
