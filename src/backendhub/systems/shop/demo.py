@@ -75,7 +75,7 @@ ADDRESS = {
 
 def load(db: Db) -> int:
     """Adds the sample and says how many products and orders that were: 0 where there are products already."""
-    if catalogue.find(db, limit=1, public=False).count:
+    if catalogue.find(db, limit=1, public=False).total:
         return 0
     if regions.key(db, KEY) is None:
         regions.add_key(db, title="Demo storefront", token=KEY)
@@ -177,9 +177,7 @@ def _products(db: Db, east: Location, west: Location) -> dict[str, Variant]:
 
 
 def _offers(db: Db, variants: Mapping[str, Variant]) -> None:
-    sale = prices.add_list(
-        db, title="Autumn sale", type="sale", ends_at=clock.now() + timedelta(days=60)
-    ).id
+    sale = prices.add_list(db, title="Autumn sale", type="sale", ends_at=clock.now() + timedelta(days=60)).id
     for sku, amounts in (
         ("LINEN-THROW-RUST", {"USD": 6900, "EUR": 6400}),
         ("PAPER-LANTERN-OVAL", {"USD": 4700, "EUR": 4300}),

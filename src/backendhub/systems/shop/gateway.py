@@ -88,9 +88,7 @@ async def retrieve(hub: Hub, id: str) -> Intent:
 async def confirm(hub: Hub, id: str, payment_method: str, *, key: str) -> Intent:
     """Authorizes with a payment method. Raises PaymentFailed."""
     form = {"payment_method": payment_method}
-    return _intent(
-        await ask(hub, "POST", f"/v1/payment_intents/{quote(id, safe='')}/confirm", form, key=key)
-    )
+    return _intent(await ask(hub, "POST", f"/v1/payment_intents/{quote(id, safe='')}/confirm", form, key=key))
 
 
 async def settle(hub: Hub, reference: str, what: str, amount: Money, *, key: str) -> None:
@@ -99,7 +97,7 @@ async def settle(hub: Hub, reference: str, what: str, amount: Money, *, key: str
     if what == "capture":
         intent = await retrieve(hub, reference)
         if intent.status != "captured":
-            form = {"amount_to_capture": money.to_stripe(amount)}
+            form: dict[str, Any] = {"amount_to_capture": money.to_stripe(amount)}
             await ask(hub, "POST", f"{path}/capture", form, key=key)
     elif what == "cancel":
         if (await retrieve(hub, reference)).status != "canceled":

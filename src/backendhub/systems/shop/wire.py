@@ -8,9 +8,9 @@ from typing import Any
 
 from backendhub.kit import accounts, web
 from backendhub.kit.db import Db
-from backendhub.kit.errors import Conflict, Denied, HubError, Malformed, NotFound, Unauthenticated
-from backendhub.kit.identity import Principal
+from backendhub.kit.errors import Conflict, HubError, Malformed, Unauthenticated
 from backendhub.kit.idempotency.service import KeyInUse, KeyReused
+from backendhub.kit.identity import Principal
 from backendhub.kit.web.guards import Guard
 
 from .models import (
@@ -158,9 +158,7 @@ store = router.family(
     ),
     guard=Guard(optional=True),
 )
-auth = router.family(
-    "/auth", dialect=MEDUSA, auth=web.Authenticator(accounts.authenticate, accounts.SCHEMES)
-)
+auth = router.family("/auth", dialect=MEDUSA, auth=web.Authenticator(accounts.authenticate, accounts.SCHEMES))
 admin = router.family(
     "/admin",
     dialect=MEDUSA,
@@ -171,4 +169,4 @@ admin = router.family(
 )
 plain = router.family("/api", auth=web.Authenticator(accounts.authenticate, accounts.SCHEMES))
 
-__all__ = ["MEDUSA", "Denied", "NotFound", "admin", "auth", "plain", "router", "store", "told"]
+__all__ = ["MEDUSA", "STAFF", "admin", "auth", "plain", "router", "store", "told"]

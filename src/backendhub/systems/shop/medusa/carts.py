@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backendhub.kit.db import Db
+from backendhub.systems.shop.models import Cart, CartItem, PaymentCollection, PaymentSession
+from backendhub.systems.shop.service import carts, payments, regions, stock
+from backendhub.systems.shop.service.totals import Adjustment, Amounts
 
-from ..models import Cart, CartItem, PaymentCollection, PaymentSession
-from ..service import carts, payments, regions, stock
-from ..service.totals import Adjustment, Amounts
 from . import products
 from .common import Any_, number, stamp
 
@@ -160,9 +160,7 @@ def _item(seen: carts.View, found: CartItem, free: dict[str, int]) -> Any_:
         "is_tax_inclusive": seen.region.tax_inclusive,
         "is_giftcard": False,
         "unit_price": number(found.unit_price, currency),
-        "compare_at_unit_price": None
-        if found.compare_at is None
-        else number(found.compare_at, currency),
+        "compare_at_unit_price": None if found.compare_at is None else number(found.compare_at, currency),
         "adjustments": adjustments(worked.adjustments, currency, owner),
         "tax_lines": tax_lines(seen.totals.rate, seen.tax_name, worked, currency, owner),
         "metadata": found.metadata or None,

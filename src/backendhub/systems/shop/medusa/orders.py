@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..models import (
+from backendhub.systems.shop.models import (
     Address,
     Customer,
     Fulfillment,
@@ -14,8 +14,9 @@ from ..models import (
     Refund,
     Return,
 )
-from ..service import orders
-from ..service.totals import Amounts
+from backendhub.systems.shop.service import orders
+from backendhub.systems.shop.service.totals import Amounts
+
 from .carts import address, amounts, totals
 from .common import Any_, number, stamp
 
@@ -166,7 +167,9 @@ def _methods(found: Order, worked: Amounts) -> list[Any_]:
 def summary(full: orders.Full) -> Any_:
     """What is paid and what is left to pay."""
     found, currency = full.order, full.order.currency
-    owed = 0 if found.state == "canceled" else found.total - sum(r.refund for r in full.returns if r.received_at)
+    owed = (
+        0 if found.state == "canceled" else found.total - sum(r.refund for r in full.returns if r.received_at)
+    )
     paid = full.captured - full.refunded
     values = {
         "pending_difference": owed - paid,

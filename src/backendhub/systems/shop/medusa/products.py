@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from backendhub.kit.db import Db
 from backendhub.kit.money import Money, Rounding
-
-from ..models import (
+from backendhub.systems.shop.models import (
     Category,
     Collection,
     Price,
@@ -20,8 +19,9 @@ from ..models import (
     TaxRate,
     Variant,
 )
-from ..service import catalogue, categories, prices, regions, stock
-from ..service.payments import STRIPE, SYSTEM
+from backendhub.systems.shop.service import catalogue, categories, prices, regions, stock
+from backendhub.systems.shop.service.payments import STRIPE, SYSTEM
+
 from .common import Any_, number, stamp
 
 
@@ -277,7 +277,9 @@ def region(found: Region, countries: Sequence[str]) -> Any_:
     }
 
 
-def shipping(found: ShippingOption, amount: int | None, currency: str | None, inclusive: bool = False) -> Any_:
+def shipping(
+    found: ShippingOption, amount: int | None, currency: str | None, inclusive: bool = False
+) -> Any_:
     """A way to be shipped, and what it costs in a currency."""
     cost = None if amount is None or currency is None else number(amount, currency)
     return {

@@ -8,11 +8,11 @@ from backendhub.kit import accounts, web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Denied, Invalid, NotFound, Unauthenticated
 from backendhub.kit.hub import Hub
+from backendhub.systems.shop.models import Customer, Order
+from backendhub.systems.shop.service import customers, orders
+from backendhub.systems.shop.service.naming import metadata
+from backendhub.systems.shop.wire import STAFF, auth, store
 
-from ..models import Customer, Order
-from ..service import customers, orders
-from ..service.naming import metadata
-from ..wire import STAFF, auth, store
 from . import orders as shapes
 from .bodies import BookIn, Credentials, CustomerIn, CustomerPatch, sent
 from .common import Limit, Offset, page
@@ -35,7 +35,9 @@ async def register(request: web.Request, actor: str, method: str, body: Credenti
     """Make an account. Its token makes the customer with `POST /store/customers`."""
     _actor(actor, method)
     if actor == "user":
-        raise Denied("Who works here is made one by an administrator.", hint="backendhub user add --role admin")
+        raise Denied(
+            "Who works here is made one by an administrator.", hint="backendhub user add --role admin"
+        )
     request.hub.passwords.check(body.password, body.email)
     hash = await request.hub.passwords.ahash(body.password)
     return await request.call(_register, request.hub, body, hash)
@@ -117,9 +119,7 @@ def update_me(db: Db, body: CustomerPatch, user: web.CurrentUser) -> dict[str, A
 
 
 @store.get("/customers/me/addresses", statuses=(401,), open_query=True)
-def list_addresses(
-    db: Db, user: web.CurrentUser, limit: Limit = 50, offset: Offset = 0
-) -> dict[str, Any]:
+def list_addresses(db: Db, user: web.CurrentUser, limit: Limit = 50, offset: Offset = 0) -> dict[str, Any]:
     """One's address book."""
     found = customers.addresses(db, customers.mine(db, user.id).id)
     rows = [shapes.customer_address(a) for a in found[offset : offset + limit]]
@@ -128,7 +128,10 @@ def list_addresses(
 
 def _book(body: BookIn) -> dict[str, Any]:
     values = sent(
-        body, address_name="name", is_default_shipping="default_shipping", is_default_billing="default_billing"
+        body,
+        address_name="name",
+        is_default_shipping="default_shipping",
+        is_default_billing="default_billing",
     )
     for name, nothing in (("name", ""), ("default_shipping", False), ("default_billing", False)):
         if values.get(name, nothing) is None:

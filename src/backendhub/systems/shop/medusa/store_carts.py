@@ -10,16 +10,26 @@ from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid, NotFound
 from backendhub.kit.identity import Principal
 from backendhub.kit.money import Money
+from backendhub.systems.shop import gateway
+from backendhub.systems.shop.models import Cart, PaymentFailed, PaymentSession
+from backendhub.systems.shop.service import carts, catalogue, checkout, customers, orders, payments, regions
+from backendhub.systems.shop.service.naming import metadata, new
+from backendhub.systems.shop.wire import store, told
 
-from .. import gateway
-from ..models import Cart, PaymentFailed, PaymentSession
-from ..service import carts, catalogue, checkout, customers, orders, payments, regions
-from ..service.naming import metadata, new
-from ..wire import store, told
-from . import products
 from . import carts as shapes
 from . import orders as order_shapes
-from .bodies import AddressIn, CartIn, CartPatch, CodesIn, CollectionIn, LineIn, LinePatch, MethodIn, SessionIn
+from . import products
+from .bodies import (
+    AddressIn,
+    CartIn,
+    CartPatch,
+    CodesIn,
+    CollectionIn,
+    LineIn,
+    LinePatch,
+    MethodIn,
+    SessionIn,
+)
 from .common import listed, one
 
 
@@ -183,9 +193,7 @@ def list_shipping(db: Db, request: web.Request, user: web.MaybeUser) -> dict[str
         raise Invalid("Invalid request: Field 'cart_id' is required")
     cart = own(db, carts.get(db, id), user)
     inclusive = regions.get(db, cart.region_id).tax_inclusive
-    rows = [
-        products.shipping(o.option, o.amount, cart.currency, inclusive) for o in carts.offers(db, cart)
-    ]
+    rows = [products.shipping(o.option, o.amount, cart.currency, inclusive) for o in carts.offers(db, cart)]
     return {"shipping_options": rows}
 
 
@@ -287,9 +295,7 @@ async def proven(request: web.Request, session: PaymentSession) -> PaymentSessio
     return replace(session, status=intent.status)
 
 
-def _complete(
-    db: Db, request: web.Request, id: str, evidence: PaymentSession | None
-) -> dict[str, Any]:
+def _complete(db: Db, request: web.Request, id: str, evidence: PaymentSession | None) -> dict[str, Any]:
     own(db, carts.get(db, id), request.user)
     outcome = checkout.complete(db, id, evidence=evidence)
     if outcome.order is not None:

@@ -7,11 +7,11 @@ from typing import Any
 from backendhub.kit import web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import NotFound
+from backendhub.systems.shop import gateway
+from backendhub.systems.shop.models import Region
+from backendhub.systems.shop.service import carts, catalogue, categories, regions
+from backendhub.systems.shop.wire import store
 
-from .. import gateway
-from ..models import Region
-from ..service import carts, catalogue, categories, regions
-from ..wire import store
 from . import products
 from .common import Limit, Offset, chosen, listed, one, page
 
@@ -36,7 +36,8 @@ def _context(db: Db, query: dict[str, list[str]]) -> products.Context | None:
 def list_products(db: Db, request: web.Request, limit: Limit = 50, offset: Offset = 0) -> dict[str, Any]:
     """Products: `q` searches, `category_id`, `collection_id`, `tag_id`, `id`, `handle` narrow; `region_id` brings prices."""
     query = listed(request)
-    conditions = {n: query[n] for n in ("id", "handle", "collection_id", "category_id") if n in query}
+    names = ("id", "handle", "collection_id", "category_id")
+    conditions: dict[str, list[str]] = {n: query[n] for n in names if n in query}
     if "tag_id" in query:
         conditions["tag"] = [query["tag_id"][0].removeprefix("ptag_")]
     order = one(query, "order") or ""
@@ -44,7 +45,7 @@ def list_products(db: Db, request: web.Request, limit: Limit = 50, offset: Offse
         db, q=one(query, "q"), conditions=conditions, order=order, limit=limit, offset=offset
     )
     rows = products.full(db, found.products, _context(db, query))
-    return page("products", [chosen(request, row) for row in rows], found.count, limit, offset)
+    return page("products", [chosen(request, row) for row in rows], found.total, limit, offset)
 
 
 @store.get("/products/{id}", open_query=True)
@@ -127,9 +128,7 @@ def get_currency(db: Db, code: str) -> dict[str, Any]:
     if code.upper() not in {r.currency for r in regions.find(db)}:
         raise NotFound(f"Currency with code: {code[:20]} was not found")
     name = code.upper()
-    return {
-        "currency": {"code": name.lower(), "symbol": name, "name": name, "decimal_digits": _places(name)}
-    }
+    return {"currency": {"code": name.lower(), "symbol": name, "name": name, "decimal_digits": _places(name)}}
 
 
 def _places(code: str) -> int:

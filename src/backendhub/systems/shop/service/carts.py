@@ -14,9 +14,9 @@ from backendhub.kit.accounts import users
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid, NotFound
 from backendhub.kit.money import Money
+from backendhub.systems.shop import store
+from backendhub.systems.shop.models import Cart, CartItem, CartOver, Product, Region, Variant
 
-from .. import store
-from ..models import Cart, CartItem, CartOver, Product, Region, Variant
 from . import catalogue, customers, prices, promotions, regions, stock
 from .naming import metadata, new, stamps
 from .totals import Line, Totals, work_out
@@ -218,9 +218,7 @@ def put(
         raise Invalid(f"A cart has at most {MAX_LINES} lines.")
     already = sum(i.quantity for i in known if i.variant_id == variant.id)
     stock.check(db, {variant.id: (variant, already + quantity)})
-    found = prices.price(
-        db, variant, currency=cart.currency, region_id=cart.region_id, quantity=quantity
-    )
+    found = prices.price(db, variant, currency=cart.currency, region_id=cart.region_id, quantity=quantity)
     return db.insert(
         CartItem,
         "shop_cart_item",

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from backendhub.kit import clock
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, Invalid, NotFound
+from backendhub.systems.shop import store
+from backendhub.systems.shop.models import Price, Product, Variant
 
-from .. import store
-from ..models import Price, Product, Variant
 from . import categories, prices
 from .naming import handle, metadata, new, stamps
 
@@ -145,7 +145,7 @@ class Found(NamedTuple):
     """A page of products and how many there are altogether."""
 
     products: list[Product]
-    count: int
+    total: int
 
 
 def find(
@@ -266,9 +266,7 @@ def item(db: Db, text: str) -> Variant | None:
     found = db.one(Variant, store.VARIANT, id=text) or db.one(Variant, store.VARIANT_BY_SKU, sku=text)
     if found is not None:
         return found
-    product = db.one(Product, store.PRODUCT, id=text) or db.one(
-        Product, store.PRODUCT_BY_HANDLE, handle=text
-    )
+    product = db.one(Product, store.PRODUCT, id=text) or db.one(Product, store.PRODUCT_BY_HANDLE, handle=text)
     return db.one(Variant, store.FIRST_VARIANT, id=product.id) if product else None
 
 

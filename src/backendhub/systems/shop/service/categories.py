@@ -8,9 +8,9 @@ from typing import Any
 from backendhub.kit import clock
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, NotFound
+from backendhub.systems.shop import store
+from backendhub.systems.shop.models import Category, Collection
 
-from .. import store
-from ..models import Category, Collection
 from .naming import handle, metadata, new, stamps
 
 MAX_DEPTH = 8

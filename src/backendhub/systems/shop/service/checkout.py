@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 from backendhub.kit import clock, outbox
 from backendhub.kit.db import Db
 from backendhub.kit.errors import HubError
-
-from .. import store
-from ..models import (
+from backendhub.systems.shop import store
+from backendhub.systems.shop.models import (
     Cart,
     CartChanged,
     CartItem,
+    CartOver,
     InsufficientStock,
     NotReady,
     Order,
@@ -25,6 +25,7 @@ from ..models import (
     PaymentSession,
     PromotionRefused,
 )
+
 from . import carts, orders, payments, promotions, stock
 from .naming import new, stamps
 from .totals import Adjustment
@@ -54,12 +55,14 @@ def complete(
         over = carts.get(db, cart_id, kind=kind)
         if over.order_id is not None:
             return Outcome(orders.get(db, over.order_id))
-        return Outcome(None, carts.CartOver(f"The cart is already {over.state}.", state=over.state))
+        return Outcome(None, CartOver(f"The cart is already {over.state}.", state=over.state))
     seen = carts.view(db, held)
     if found := carts.changes(db, seen):
         carts.accept(db, seen, found)
         return refused(
-            db, evidence, CartChanged(" ".join(c.message for c in found), changes=[c._asdict() for c in found])
+            db,
+            evidence,
+            CartChanged(" ".join(c.message for c in found), changes=[c._asdict() for c in found]),
         )
     try:
         with db.savepoint():
@@ -77,9 +80,7 @@ def refused(db: Db, evidence: PaymentSession | None, error: HubError) -> Outcome
     """No order: money that a provider holds for it goes back."""
     if evidence is not None and evidence.reference and not isinstance(error, NotReady | PaymentFailed):
         what = "refund" if evidence.status == "captured" else "cancel"
-        payments.ask(
-            db, evidence.reference, what, evidence.amount, evidence.currency, f"back_{evidence.id}"
-        )
+        payments.ask(db, evidence.reference, what, evidence.amount, evidence.currency, f"back_{evidence.id}")
         db.run(store.DROP_SESSIONS, collection_id=evidence.collection_id, now=clock.precise())
     return Outcome(None, error)
 

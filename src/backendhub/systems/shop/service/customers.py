@@ -9,9 +9,9 @@ from backendhub.kit import clock
 from backendhub.kit.accounts import users
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, NotFound, Unauthenticated
+from backendhub.systems.shop import store
+from backendhub.systems.shop.models import Address, Customer
 
-from .. import store
-from ..models import Address, Customer
 from .naming import country, metadata, new, stamps
 
 FIELDS = (

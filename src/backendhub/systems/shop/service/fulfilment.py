@@ -9,9 +9,9 @@ from backendhub.kit import clock, outbox
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid, NotFound
 from backendhub.kit.states import IllegalMove
+from backendhub.systems.shop import store
+from backendhub.systems.shop.models import FULFILLMENT, RETURN, Fulfillment, Order, OrderItem, Return, TooMuch
 
-from .. import store
-from ..models import FULFILLMENT, RETURN, Fulfillment, Order, OrderItem, Return, TooMuch
 from . import orders, payments, regions, stock
 from .naming import new
 
@@ -92,7 +92,12 @@ def cancel(db: Db, order_id: str, id: str) -> Fulfillment:
 
 
 def ask_back(
-    db: Db, order_id: str, items: Iterable[Mapping[str, Any]], *, location_id: str | None = None, note: str = ""
+    db: Db,
+    order_id: str,
+    items: Iterable[Mapping[str, Any]],
+    *,
+    location_id: str | None = None,
+    note: str = "",
 ) -> Return:
     """Notes that shipped pieces are to come back, and what is refunded for them: `{item, quantity, reason}` each.
 

@@ -8,9 +8,8 @@ from typing import NamedTuple
 from backendhub.kit import clock, outbox
 from backendhub.kit.db import Db
 from backendhub.kit.errors import NotFound
-
-from .. import store
-from ..models import (
+from backendhub.systems.shop import store
+from backendhub.systems.shop.models import (
     ORDER,
     Fulfillment,
     Order,
@@ -20,6 +19,7 @@ from ..models import (
     Return,
     TooMuch,
 )
+
 from . import payments, promotions, stock
 
 

@@ -12,9 +12,9 @@ from typing import Any
 from backendhub.kit import clock, jobs
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid, NotFound
-
-from .. import store
-from ..models import (
+from backendhub.systems.shop import store
+from backendhub.systems.shop.models import (
+    Cart,
     NotReady,
     Order,
     Payment,
@@ -24,6 +24,7 @@ from ..models import (
     Refund,
     TooMuch,
 )
+
 from . import carts
 from .naming import new, stamps
 
@@ -84,7 +85,7 @@ def start(
     `amount` is what the provider was asked for, where it was asked.
     """
     found = get(db, collection_id)
-    cart = db.one(carts.Cart, store.CART, id=found.cart_id)
+    cart = db.one(Cart, store.CART, id=found.cart_id)
     assert cart is not None
     seen = carts.view(db, carts.hold(db, cart.id, kind=cart.kind))
     if amount is not None and amount != seen.total.minor:
@@ -148,9 +149,7 @@ def record(db: Db, order: Order, session: PaymentSession) -> Payment:
         created_at=clock.precise(),
     )
     status = "captured" if captured else "authorized"
-    db.update(
-        PaymentSession, "shop_payment_session", session.id, status=status, updated_at=clock.precise()
-    )
+    db.update(PaymentSession, "shop_payment_session", session.id, status=status, updated_at=clock.precise())
     db.update(PaymentCollection, "shop_payment_collection", session.collection_id, order_id=order.id)
     return payment
 
@@ -183,7 +182,9 @@ def capture(db: Db, id: str, amount: int | None = None) -> Payment:
     if part <= 0:
         raise TooMuch("There is nothing left to capture.")
     if not db.run(store.CAPTURE, id=id, amount=part, now=clock.precise()):
-        raise TooMuch("You cannot capture more than the authorized amount substracted by what is already captured.")
+        raise TooMuch(
+            "You cannot capture more than the authorized amount substracted by what is already captured."
+        )
     _ask(db, found, "capture", part, new("capt"))
     return payment(db, id)
 

@@ -10,9 +10,9 @@ from backendhub.kit import clock
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid, NotFound
 from backendhub.kit.money import LIMIT, currency
+from backendhub.systems.shop import store
+from backendhub.systems.shop.models import NoPrice, Price, Priced, PriceList, Variant
 
-from .. import store
-from ..models import NoPrice, Price, Priced, PriceList, Variant
 from .naming import new, stamps
 
 
@@ -71,7 +71,12 @@ def active(found: PriceList, now: datetime) -> bool:
 
 
 def pick(
-    prices: Sequence[Price], known: dict[str, PriceList], *, currency: str, region_id: str | None, quantity: int = 1
+    prices: Sequence[Price],
+    known: dict[str, PriceList],
+    *,
+    currency: str,
+    region_id: str | None,
+    quantity: int = 1,
 ) -> Priced | None:
     """The price that counts: that of the region before that of the currency, the one for most pieces, and of lists the
     lowest; a sale only where it is lower."""

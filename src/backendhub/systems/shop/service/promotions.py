@@ -10,9 +10,9 @@ from backendhub.kit import clock
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, Invalid, NotFound
 from backendhub.kit.money import LIMIT, currency, ratio
+from backendhub.systems.shop import store
+from backendhub.systems.shop.models import Promotion, PromotionRefused
 
-from .. import store
-from ..models import Promotion, PromotionRefused
 from .naming import new, stamps
 
 MAX_CODES = 10

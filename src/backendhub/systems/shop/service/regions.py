@@ -10,9 +10,9 @@ from backendhub.kit import clock
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, Invalid, NotFound
 from backendhub.kit.money import currency, ratio
+from backendhub.systems.shop import store
+from backendhub.systems.shop.models import Country, Key, Location, Region, ShippingOption, TaxRate
 
-from .. import store
-from ..models import Country, Key, Location, Region, ShippingOption, TaxRate
 from .naming import country, metadata, new, stamps
 
 # -- regions -----------------------------------------------------------------------------------------------
@@ -94,7 +94,9 @@ def countries_of(db: Db, region_id: str) -> list[str]:
 # -- taxes -------------------------------------------------------------------------------------------------
 
 
-def set_tax(db: Db, *, country_code: str, rate: str, name: str = "Tax", province: str = "", code: str = "") -> TaxRate:
+def set_tax(
+    db: Db, *, country_code: str, rate: str, name: str = "Tax", province: str = "", code: str = ""
+) -> TaxRate:
     """Says what tax there is in a country, or a province of it, in percent. Raises Invalid."""
     if not 0 <= ratio(rate) <= 100:
         raise Invalid("A tax is between 0 and 100 percent.", field="rate")

@@ -13,9 +13,9 @@ from backendhub.kit import clock, reservation
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, Invalid
 from backendhub.kit.reservation import Stock, Unavailable, Units
+from backendhub.systems.shop import store
+from backendhub.systems.shop.models import InsufficientStock, OrderItem, Variant
 
-from .. import store
-from ..models import InsufficientStock, OrderItem, Variant
 from . import regions
 
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from backendhub.kit.money import Money, Rounding
-
-from ..models import Promotion
+from backendhub.systems.shop.models import Promotion
 
 
 class Line(NamedTuple):
@@ -138,9 +137,7 @@ def eligible(promotion: Promotion, lines: Sequence[Line]) -> list[Line]:
     ]
 
 
-def _take(
-    promotion: Promotion, currency: str, lines: Sequence[Line], left: dict[str, int]
-) -> dict[str, int]:
+def _take(promotion: Promotion, currency: str, lines: Sequence[Line], left: dict[str, int]) -> dict[str, int]:
     """What a promotion takes off each line."""
     about = [line for line in eligible(promotion, lines) if left[line.id] > 0]
     base = sum(left[line.id] for line in about)

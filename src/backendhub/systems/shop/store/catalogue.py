@@ -6,8 +6,7 @@ from typing import Any
 
 from backendhub.kit.db import Db, columns
 from backendhub.kit.search import Index
-
-from ..models import (
+from backendhub.systems.shop.models import (
     Category,
     Collection,
     Country,
@@ -27,16 +26,16 @@ SEARCH = Index("shop_search", {"title": 8, "words": 4, "body": 1})
 
 LIVE_KEY = f"SELECT {columns(Key)} FROM shop_key WHERE token = :token AND revoked_at IS NULL"
 KEYS = f"SELECT {columns(Key)} FROM shop_key ORDER BY id"
-REVOKE_KEY = f"UPDATE shop_key SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL RETURNING {columns(Key)}"
+REVOKE_KEY = (
+    f"UPDATE shop_key SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL RETURNING {columns(Key)}"
+)
 
 REGIONS = f"SELECT {columns(Region)} FROM shop_region ORDER BY name, id"
 REGION = f"SELECT {columns(Region)} FROM shop_region WHERE id = :id"
 REGION_OF_CURRENCY = (
     f"SELECT {columns(Region)} FROM shop_region WHERE currency = :currency ORDER BY id LIMIT 1"
 )
-REGION_OF_COUNTRY = (
-    f"SELECT {columns(Region, 'r')} FROM shop_region r JOIN shop_country c ON c.region_id = r.id WHERE c.iso2 = :country"
-)
+REGION_OF_COUNTRY = f"SELECT {columns(Region, 'r')} FROM shop_region r JOIN shop_country c ON c.region_id = r.id WHERE c.iso2 = :country"
 COUNTRIES = f"SELECT {columns(Country)} FROM shop_country ORDER BY iso2"
 COUNTRIES_OF = f"SELECT {columns(Country)} FROM shop_country WHERE region_id = :region_id ORDER BY iso2"
 PUT_COUNTRY = (
@@ -56,7 +55,9 @@ CATEGORY = f"SELECT {columns(Category)} FROM shop_category WHERE id = :id"
 DELETE_CATEGORY = "DELETE FROM shop_category WHERE id = :id"
 DELETE_COLLECTION = "DELETE FROM shop_collection WHERE id = :id"
 CLEAR_CATEGORIES = "DELETE FROM shop_product_category WHERE product_id = :product_id"
-ADD_CATEGORY = "INSERT INTO shop_product_category (product_id, category_id) VALUES (:product_id, :category_id)"
+ADD_CATEGORY = (
+    "INSERT INTO shop_product_category (product_id, category_id) VALUES (:product_id, :category_id)"
+)
 
 PRODUCT = f"SELECT {columns(Product)} FROM shop_product WHERE id = :id"
 PRODUCT_BY_HANDLE = f"SELECT {columns(Product)} FROM shop_product WHERE handle = :handle"
@@ -86,7 +87,9 @@ CLEAR_LIST = "DELETE FROM shop_price WHERE price_list_id = :id"
 PRICES_OF_LIST = f"SELECT {columns(Price)} FROM shop_price WHERE price_list_id = :id ORDER BY id"
 
 PROMOTIONS = f"SELECT {columns(Promotion)} FROM shop_promotion ORDER BY id"
-AUTOMATIC = f"SELECT {columns(Promotion)} FROM shop_promotion WHERE automatic AND status = 'active' ORDER BY id"
+AUTOMATIC = (
+    f"SELECT {columns(Promotion)} FROM shop_promotion WHERE automatic AND status = 'active' ORDER BY id"
+)
 PROMOTION = f"SELECT {columns(Promotion)} FROM shop_promotion WHERE id = :id"
 DELETE_PROMOTION = "DELETE FROM shop_promotion WHERE id = :id"
 # One use more, unless it is used up by now: of two buyers with the last use, one gets it.
@@ -108,7 +111,9 @@ SHIPPING_OPTIONS = f"SELECT {columns(ShippingOption)} FROM shop_shipping_option 
 SHIPPING_OPTION = f"SELECT {columns(ShippingOption)} FROM shop_shipping_option WHERE id = :id"
 DELETE_SHIPPING_OPTION = "DELETE FROM shop_shipping_option WHERE id = :id"
 SHIPPING_PRICES = "SELECT option_id, amount FROM shop_shipping_price WHERE currency = :currency"
-PRICES_OF_SHIPPING = "SELECT option_id, currency, amount FROM shop_shipping_price ORDER BY option_id, currency"
+PRICES_OF_SHIPPING = (
+    "SELECT option_id, currency, amount FROM shop_shipping_price ORDER BY option_id, currency"
+)
 PUT_SHIPPING_PRICE = """
 INSERT INTO shop_shipping_price (option_id, currency, amount) VALUES (:option_id, :currency, :amount)
 ON CONFLICT (option_id, currency) DO UPDATE SET amount = excluded.amount"""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from backendhub.kit.db import Db, columns
-
-from ..models import (
+from backendhub.systems.shop.models import (
     Address,
     Cart,
     CartItem,
