@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from . import plain
 from .medusa import store_account, store_carts, store_catalogue
 from .wire import router
 
-__all__ = ["router", "store_account", "store_carts", "store_catalogue"]
+__all__ = ["plain", "router", "store_account", "store_carts", "store_catalogue"]

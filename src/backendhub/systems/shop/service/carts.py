@@ -99,6 +99,11 @@ def get(db: Db, id: str, *, kind: str = "store") -> Cart:
     return found
 
 
+def current(db: Db, customer_id: str) -> Cart | None:
+    """The newest open cart of a customer."""
+    return db.one(Cart, store.OPEN_CART_OF, customer_id=customer_id)
+
+
 def hold(db: Db, id: str, *, kind: str = "store") -> Cart:
     """The cart for a change: nobody else changes it until this transaction is over. Raises NotFound, CartOver."""
     found = db.one(Cart, store.TOUCH_CART, id=id, now=clock.precise())

@@ -152,8 +152,8 @@ def categories_by_product(db: Db) -> str:
 def stock_by_variant(db: Db) -> str:
     """What is free of the variants in `:ids`, expired holds counted as free."""
     return (
-        "SELECT s.resource, s.location, s.free + coalesce((SELECT sum(u.quantity) FROM reservation_units u "
-        "WHERE u.resource = s.resource AND u.location = s.location AND NOT u.sold AND u.expires_at <= :now), 0), "
+        "SELECT s.resource, s.location, s.free + CAST(coalesce((SELECT sum(u.quantity) FROM reservation_units u "
+        "WHERE u.resource = s.resource AND u.location = s.location AND NOT u.sold AND u.expires_at <= :now), 0) AS BIGINT), "
         f"s.held, s.sold FROM reservation_stock s WHERE s.resource {db.among('ids', 'text')} ORDER BY 1, 3 DESC, 2"
     )
 

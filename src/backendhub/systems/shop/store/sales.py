@@ -57,6 +57,10 @@ CANCEL_CART = (
     "UPDATE shop_cart SET state = 'canceled', updated_at = :now, version = version + 1 "
     "WHERE id = :id AND state = 'open'"
 )
+OPEN_CART_OF = (
+    f"SELECT {columns(Cart)} FROM shop_cart WHERE customer_id = :customer_id AND state = 'open' AND kind = 'store' "
+    "ORDER BY id DESC LIMIT 1"
+)
 CART_ITEMS = f"SELECT {columns(CartItem)} FROM shop_cart_item WHERE cart_id = :cart_id ORDER BY id"
 CART_ITEM = f"SELECT {columns(CartItem)} FROM shop_cart_item WHERE id = :id AND cart_id = :cart_id"
 DELETE_CART_ITEM = "DELETE FROM shop_cart_item WHERE id = :id AND cart_id = :cart_id"
