@@ -185,6 +185,7 @@ def update_cart(db: Db, body: CartPatch, user: web.CurrentUser) -> CartOut:
     """Say where to ship, how, and with which promotion codes."""
     cart = _cart(db, user, body.address.country_code if body.address else None)
     if body.address is not None:
+        cart = carts.set_region(db, cart, regions.resolve(db, country_code=body.address.country_code))
         cart = carts.set_address(db, cart, "shipping_address", body.address.model_dump())
     if body.shipping_option_id is not None:
         cart = carts.set_shipping(db, cart, body.shipping_option_id)

@@ -30,7 +30,7 @@ REVOKE_KEY = (
     f"UPDATE shop_key SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL RETURNING {columns(Key)}"
 )
 
-REGIONS = f"SELECT {columns(Region)} FROM shop_region ORDER BY name, id"
+REGIONS = f"SELECT {columns(Region)} FROM shop_region ORDER BY id"
 REGION = f"SELECT {columns(Region)} FROM shop_region WHERE id = :id"
 REGION_OF_CURRENCY = (
     f"SELECT {columns(Region)} FROM shop_region WHERE currency = :currency ORDER BY id LIMIT 1"
