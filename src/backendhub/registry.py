@@ -241,6 +241,11 @@ SYSTEMS: tuple[System, ...] = (
             Option("shop.stripe_key", "secret key for it", secret=True),
             Option("shop.ucp_shop_id", "the shop's id for payment handlers of UCP", "shop"),
             Option(
+                "shop.ucp_address_book",
+                "agents see the addresses of a guest whom they name by e-mail address",
+                "false",
+            ),
+            Option(
                 "shop.simulation_secret",
                 "lets agents test: mock payment handlers and `/testing/…`, behind this secret",
                 secret=True,

@@ -74,7 +74,11 @@ def test_a_publishable_key_is_asked_for(client: Callable[..., Any], http: Any) -
 
 def test_lists_are_read_as_qs_writes_them(http: Any) -> None:
     ids = [p["id"] for p in http.get("/store/products?limit=2").json()["products"]]
-    for query in (f"id={ids[0]}&id={ids[1]}", f"id[]={ids[0]}&id[]={ids[1]}", f"id[0]={ids[0]}&id[1]={ids[1]}"):
+    for query in (
+        f"id={ids[0]}&id={ids[1]}",
+        f"id[]={ids[0]}&id[]={ids[1]}",
+        f"id[0]={ids[0]}&id[1]={ids[1]}",
+    ):
         assert {p["id"] for p in http.get(f"/store/products?{query}").json()["products"]} == set(ids)
     row = http.get("/store/products?fields=id,title&limit=1").json()["products"][0]
     assert set(row) == {"id", "title"}
@@ -170,7 +174,12 @@ def test_carts_and_orders_of_an_account_are_nobody_elses(http: Any, region: str)
         assert http.post(path + "/complete", headers=headers).status_code == 404
     body = {"email": "mallory@mail.example"}
     assert http.post("/store/customers", json=body, headers=eve).status_code == 400
-    assert http.post("/auth/user/emailpass", json={"email": "ada@mail.example", "password": PASSWORD}).status_code == 401
+    assert (
+        http.post(
+            "/auth/user/emailpass", json={"email": "ada@mail.example", "password": PASSWORD}
+        ).status_code
+        == 401
+    )
 
 
 def test_drafts_are_not_shown(http: Any, hub: Hub) -> None:

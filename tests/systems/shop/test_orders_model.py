@@ -215,4 +215,3 @@ def test_orders_are_what_the_model_says(store: Store, tools: Any, examples: int)
             suppress_health_check=list(HealthCheck),
         ),
     )
-

@@ -51,9 +51,7 @@ def test_processes_sell_every_unit_once(store: Store, store_url: str, tools: Any
     tries = UNITS * 6 // 5 // PROCESSES + 1
     context = multiprocessing.get_context("spawn")
     found: Any = context.Queue()
-    running = [
-        context.Process(target=_buy, args=(store_url, house, tries, found)) for _ in range(PROCESSES)
-    ]
+    running = [context.Process(target=_buy, args=(store_url, house, tries, found)) for _ in range(PROCESSES)]
     for process in running:
         process.start()
     results = [found.get(timeout=600) for _ in running]
@@ -104,9 +102,7 @@ def test_the_last_use_of_a_code_is_one_buyers(store: Store, shop: Any, tools: An
     waiting = [store.unit(shop.cart, codes=("FEW",)) for _ in range(8)]
 
     with ThreadPoolExecutor(8) as pool:
-        done = list(
-            pool.map(lambda cart: store.unit(lambda db: checkout.complete(db, cart.id)), waiting)
-        )
+        done = list(pool.map(lambda cart: store.unit(lambda db: checkout.complete(db, cart.id)), waiting))
     assert sum(o.order is not None and o.order.discount == 1000 for o in done) == 3
     errors = [o.error for o in done if o.error is not None]
     assert len(errors) == 5

@@ -59,9 +59,7 @@ def sold(db: Db, house: Any) -> tuple[int, int]:
 def test_products_are_found_by_words_categories_and_state(db: Db, house: Any, tools: Any) -> None:
     kitchen = categories.add(db, name="Kitchen")
     cups = categories.add(db, name="Cups", parent_id=kitchen.id)
-    made = catalogue.add(
-        db, title="Espresso pair", status="published", category_ids=[cups.id], tags=["gift"]
-    )
+    made = catalogue.add(db, title="Espresso pair", status="published", category_ids=[cups.id], tags=["gift"])
     catalogue.add_variant(db, made.id, title="White", sku="ESP-W")
     catalogue.add(db, title="Espresso draft")
 

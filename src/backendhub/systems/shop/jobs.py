@@ -22,9 +22,30 @@ async def settle(run: jobs.Run, reference: str, what: str, amount: int, currency
         raise jobs.GiveUp(error.message) from None
 
 
+async def _address(run: jobs.Run, profile: str) -> str:
+    """Where an agent wants to be told of orders: its profile says so. Raises GiveUp, Upstream."""
+    try:
+        answer = await run.hub.fetch.asend("GET", profile, total=20.0, max_bytes=256 * 1024)
+    except Upstream:
+        raise
+    except HubError as error:
+        raise jobs.GiveUp(error.message) from None
+    if not answer.ok:
+        raise Upstream(f"{profile[:200]} answered {answer.status}.")
+    about = answer.json()
+    found = (about.get("ucp") or {}).get("capabilities") if isinstance(about, dict) else None
+    for each in found if isinstance(found, list) else ():
+        if isinstance(each, dict) and each.get("name") == "dev.ucp.shopping.order":
+            url = (each.get("config") or {}).get("webhook_url")
+            if isinstance(url, str):
+                return url
+    raise jobs.GiveUp("the agent's profile names no webhook for orders")
+
+
 @jobs.job("shop.tell_agent", attempts=8)
-async def tell_agent(run: jobs.Run, url: str, event: dict[str, Any]) -> None:
+async def tell_agent(run: jobs.Run, profile: str, event: dict[str, Any]) -> None:
     """Tells the agent that made an order what has become of it (UCP)."""
+    url = await _address(run, profile)
     try:
         answer = await run.hub.fetch.asend(
             "POST",

@@ -216,9 +216,7 @@ def _owed(db: Db, user: Principal) -> tuple[str, Money]:
     return payments.collect(db, cart.id).id, seen.total
 
 
-def _paid(
-    db: Db, user: Principal, collection_id: str, session: str, intent: gateway.Intent
-) -> CartOut:
+def _paid(db: Db, user: Principal, collection_id: str, session: str, intent: gateway.Intent) -> CartOut:
     payments.start(
         db,
         collection_id,

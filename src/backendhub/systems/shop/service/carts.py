@@ -19,7 +19,7 @@ from backendhub.systems.shop.models import Cart, CartItem, CartOver, Product, Re
 
 from . import catalogue, customers, prices, promotions, regions, stock
 from .naming import metadata, new, stamps
-from .totals import Line, Totals, work_out
+from .totals import FREE_LEVEL, Line, Totals, ships_free, work_out
 
 MAX_LINES = 200
 MAX_QUANTITY = 1_000_000
@@ -187,6 +187,17 @@ def offers(db: Db, cart: Cart) -> list[regions.Offer]:
     return regions.offers(db, currency=cart.currency, country_code=where)
 
 
+def priced_offers(db: Db, seen: View) -> list[tuple[regions.Offer, bool]]:
+    """How a cart can be shipped, and whether promotions make that free."""
+    lines = [
+        Line(i.id, v.product_id, i.quantity, i.unit_price, seen.products[v.product_id].discountable)
+        for i in seen.items
+        for v in [seen.variants[i.variant_id]]
+    ]
+    known = promotions.for_cart(db, seen.cart.codes)
+    return [(o, ships_free(known, lines, o.option.code)) for o in offers(db, seen.cart)]
+
+
 def set_codes(db: Db, cart: Cart, codes: Sequence[str]) -> Cart:
     """Says which promotion codes count. Raises PromotionRefused."""
     return change(db, cart, codes=promotions.checked(db, codes))
@@ -320,6 +331,7 @@ def view(db: Db, cart: Cart) -> View:
         promotions.for_cart(db, cart.codes),
         rate=rate.rate if rate else "0",
         inclusive=region.tax_inclusive,
+        level=chosen.option.code if chosen else FREE_LEVEL,
     )
     return View(cart, region, lines, variants, products, chosen, rate.name if rate else "", totals)
 

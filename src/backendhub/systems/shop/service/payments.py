@@ -37,9 +37,9 @@ SETTLE = "shop.settle"
 # -- before the order --------------------------------------------------------------------------------------
 
 
-def collect(db: Db, cart_id: str) -> PaymentCollection:
+def collect(db: Db, cart_id: str, *, kind: str = "store") -> PaymentCollection:
     """The payment collection of a cart, made where there is none. Raises NotFound, CartOver."""
-    cart = carts.hold(db, cart_id)
+    cart = carts.hold(db, cart_id, kind=kind)
     db.run(store.MAKE_COLLECTION, id=new("pay_col"), cart_id=cart.id, now=clock.precise())
     found = of_cart(db, cart.id)
     assert found is not None

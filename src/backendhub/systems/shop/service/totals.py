@@ -13,6 +13,8 @@ from typing import NamedTuple
 from backendhub.kit.money import Money, Rounding
 from backendhub.systems.shop.models import Promotion
 
+FREE_LEVEL = "standard"
+
 
 class Line(NamedTuple):
     """What is asked about a line."""
@@ -83,8 +85,10 @@ def work_out(
     *,
     rate: str = "0",
     inclusive: bool = False,
+    level: str = FREE_LEVEL,
 ) -> Totals:
-    """Everything about a cart's money. Promotions that do not apply are left out of `applied`."""
+    """Everything about a cart's money. Promotions that do not apply are left out of `applied`. `level` is that of the
+    shipping option: promotions make standard shipping free, and no faster one."""
     left = {line.id: line.unit_price * line.quantity for line in lines}
     for amount in left.values():
         Money(amount, currency)
@@ -96,7 +100,7 @@ def work_out(
         if gross < promotion.min_subtotal:
             continue
         if promotion.kind == "free_shipping":
-            if free is None and eligible(promotion, lines):
+            if free is None and shipping and level == FREE_LEVEL and eligible(promotion, lines):
                 free = Adjustment(promotion, shipping)
                 applied.append(free)
             continue
@@ -110,8 +114,16 @@ def work_out(
         line.id: amounts(currency, line.unit_price * line.quantity, off[line.id], rate, inclusive)
         for line in lines
     }
-    ship = amounts(currency, shipping, [free] if free and shipping else [], rate, inclusive)
+    ship = amounts(currency, shipping, [free] if free else [], rate, inclusive)
     return Totals(currency, worked, ship, rate, tuple(applied))
+
+
+def ships_free(promotions: Sequence[Promotion], lines: Sequence[Line], level: str) -> bool:
+    """Whether a way to be shipped would cost nothing."""
+    gross = sum(line.unit_price * line.quantity for line in lines)
+    return level == FREE_LEVEL and any(
+        p.kind == "free_shipping" and gross >= p.min_subtotal and eligible(p, lines) for p in promotions
+    )
 
 
 def amounts(currency: str, price: int, off: Sequence[Adjustment], rate: str, inclusive: bool) -> Amounts:
