@@ -31,7 +31,7 @@ _NAMES = {
 
 def inward(destination: Mapping[str, Any]) -> dict[str, Any]:
     """An address of UCP as the shop keeps it."""
-    made = {ours: destination[theirs] for theirs, ours in _NAMES.items() if destination.get(theirs)}
+    made: dict[str, Any] = {ours: destination[theirs] for theirs, ours in _NAMES.items() if destination.get(theirs)}
     if destination.get("full_name") and "first_name" not in made:
         first, _, last = str(destination["full_name"]).partition(" ")
         made |= {"first_name": first, "last_name": last or None}

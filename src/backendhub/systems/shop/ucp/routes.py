@@ -53,7 +53,6 @@ def create(db: Db, request: web.Request, body: SessionIn) -> dict[str, Any]:
 @sessions.get("/{id}")
 def read(db: Db, request: web.Request, id: str) -> dict[str, Any]:
     """Read a checkout."""
-    agent(request)
     return shapes.checkout(db, carts.get(db, id, kind=agents.KIND), request)
 
 
@@ -70,7 +69,6 @@ def update(db: Db, request: web.Request, id: str, body: SessionIn) -> dict[str, 
 @sessions.post("/{id}/cancel", statuses=(404, 409), idempotent=True)
 def cancel(db: Db, request: web.Request, id: str) -> dict[str, Any]:
     """Give a checkout up."""
-    agent(request)
     return shapes.checkout(db, carts.cancel(db, id, kind=agents.KIND), request)
 
 
@@ -124,7 +122,6 @@ class Proof(NamedTuple):
 @sessions.post("/{id}/complete", statuses=(402, 404, 409, 502))
 async def complete(request: web.Request, id: str, body: CompleteIn) -> dict[str, Any]:
     """Pay and make the order. `Idempotency-Key` makes it safe to repeat."""
-    agent(request)
     owed = await request.read(_owed, id)
     proof = await _pay(request, id, owed, body.payment_data) if owed is not None else None
     return await request.call(_complete, request, id, proof)

@@ -6,8 +6,11 @@ import re
 from typing import Any
 
 from backendhub.kit import web
+from backendhub.kit.db import Db
 from backendhub.kit.errors import HubError, Malformed
 from backendhub.kit.idempotency.service import KeyReused
+from backendhub.kit.identity import Principal
+from backendhub.kit.web.guards import Guard
 from backendhub.systems.shop.models import InsufficientStock, NotReady
 from backendhub.systems.shop.wire import router
 
@@ -51,12 +54,6 @@ class Ucp(web.Dialect):
         return web.Reply(body, error.status, media_type=self.media_type)
 
 
-UCP = Ucp(invalid=422)
-sessions = router.family("/checkout-sessions", dialect=UCP)
-order_routes = router.family("/orders", dialect=UCP)
-testing = router.family("/testing", dialect=UCP)
-
-
 def agent(request: web.Request) -> str | None:
     """The profile of the agent that asks (`UCP-Agent: profile="…"`). Raises Malformed for a version that is not spoken."""
     text = request.header("ucp-agent") or ""
@@ -65,3 +62,16 @@ def agent(request: web.Request) -> str | None:
         raise Malformed(f"UCP {version[1][:20]} is not spoken here; {VERSION} is.", supported=[VERSION])
     profile = re.search(r'profile="(https?://[^"\s]{1,2000})"', text)
     return profile[1] if profile else None
+
+
+def spoken(db: Db | None, request: web.Request) -> Principal | None:
+    """Looks at the version before anything else, a repeated request's answer included; nobody signs in."""
+    agent(request)
+    return None
+
+
+UCP = Ucp(invalid=422)
+_AUTH = web.Authenticator(spoken, {}, stateless=True)
+sessions = router.family("/checkout-sessions", dialect=UCP, auth=_AUTH, guard=Guard(optional=True))
+order_routes = router.family("/orders", dialect=UCP, auth=_AUTH, guard=Guard(optional=True))
+testing = router.family("/testing", dialect=UCP)
