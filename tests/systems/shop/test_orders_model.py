@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -52,10 +53,8 @@ class Orders(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "transaction"):
             stop = RuntimeError("rolled back")
-            try:
+            with contextlib.suppress(RuntimeError):
                 self.transaction.__exit__(RuntimeError, stop, None)
-            except RuntimeError:
-                pass
 
     def tries(self, may: bool, what: Callable[[], Any]) -> Any:
         """Does it; the shop must allow exactly what the model allows."""

@@ -28,6 +28,7 @@ from backendhub.systems.shop.service import (
     carts,
     catalogue,
     categories,
+    changes,
     checkout,
     customers,
     fulfilment,
@@ -163,7 +164,7 @@ def test_what_is_missing_is_said(db: Db, house: Any) -> None:
 def test_a_changed_price_is_said_and_shown_before_it_is_paid(db: Db, house: Any) -> None:
     cart = house.cart(db)
     prices.put(db, house.variant.id, currency_code="USD", amount=2500)
-    assert [c.message for c in carts.changes(db, carts.view(db, cart))] == [
+    assert [c.message for c in changes.find(db, carts.view(db, cart))] == [
         "The price of Mug (Blue) has changed from $20 to $25."
     ]
     outcome = checkout.complete(db, cart.id)

@@ -14,7 +14,7 @@ from backendhub.kit.money import Money
 from backendhub.kit.web.fields import NO_NUL
 
 from .models import Product
-from .service import carts, catalogue, orders, prices, stock
+from .service import carts, catalogue, changes, orders, prices, stock
 
 Email = Annotated[str, Field(min_length=3, max_length=254, pattern=NO_NUL, examples=["maya@mail.example"])]
 Password = Annotated[str, Field(min_length=8, max_length=1000)]
@@ -308,7 +308,7 @@ def cart_out(db: Db, seen: carts.View) -> CartOut:
         discount=text(totals.discount, code),
         tax=text(totals.tax, code),
         total=text(totals.total, code),
-        warnings=[c.message for c in carts.changes(db, seen)],
+        warnings=[c.message for c in changes.find(db, seen)],
     )
 
 

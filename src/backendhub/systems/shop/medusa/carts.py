@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from backendhub.kit.db import Db
 from backendhub.systems.shop.models import Cart, CartItem, PaymentCollection, PaymentSession
-from backendhub.systems.shop.service import carts, payments, regions, stock
+from backendhub.systems.shop.service import carts, changes, payments, regions, stock
 from backendhub.systems.shop.service.totals import Adjustment, Amounts
 
 from . import products
@@ -124,7 +124,7 @@ def cart(db: Db, found: Cart, *, stripe: bool = False) -> Any_:
         "created_at": stamp(found.created_at),
         "updated_at": stamp(found.updated_at),
         "completed_at": stamp(found.completed_at),
-        "warnings": [] if found.completed_at else [c._asdict() for c in carts.changes(db, seen)],
+        "warnings": [] if found.completed_at else [c._asdict() for c in changes.find(db, seen)],
         **totals(list(seen.totals.lines.values()), seen.totals.shipping, currency),
     }
 

@@ -31,7 +31,9 @@ _NAMES = {
 
 def inward(destination: Mapping[str, Any]) -> dict[str, Any]:
     """An address of UCP as the shop keeps it."""
-    made: dict[str, Any] = {ours: destination[theirs] for theirs, ours in _NAMES.items() if destination.get(theirs)}
+    made: dict[str, Any] = {
+        ours: destination[theirs] for theirs, ours in _NAMES.items() if destination.get(theirs)
+    }
     if destination.get("full_name") and "first_name" not in made:
         first, _, last = str(destination["full_name"]).partition(" ")
         made |= {"first_name": first, "last_name": last or None}
@@ -50,8 +52,8 @@ def set_lines(db: Db, cart: Cart, lines: Sequence[tuple[str | None, str, Variant
     """Replaces the lines: pairs of id, what the agent calls the item, variant and quantity. Lines that stay keep their
     id. Raises InsufficientStock, NoPrice, Invalid."""
     known = {i.id: i for i in carts.items(db, cart.id)}
-    for id in known.keys() - {id for id, *_ in lines}:
-        carts.remove(db, cart, id)
+    for gone in known.keys() - {id for id, *_ in lines}:
+        carts.remove(db, cart, gone)
     for id, name, variant, quantity in lines:
         before = known.get(id or "")
         if before is not None and before.variant_id == variant.id:

@@ -1,7 +1,6 @@
 """Carts: what somebody may buy, at the prices they have seen.
 
-A cart keeps the price of each line from the moment it was put in. What has changed since is never applied in silence:
-`changes` lists it, a cart with changes is not completed, and `accept` is how the buyer sees the new prices.
+A cart keeps the price of each line from the moment it was put in; `changes` is about what has changed since.
 """
 
 from __future__ import annotations
@@ -41,16 +40,6 @@ class View(NamedTuple):
     def total(self) -> Money:
         """What is to be paid."""
         return Money(self.totals.total, self.cart.currency)
-
-
-class Change(NamedTuple):
-    """Something that is no longer as the buyer has seen it."""
-
-    kind: str
-    message: str
-    item: str | None = None
-    before: int | None = None
-    now: int | None = None
 
 
 # -- one cart ----------------------------------------------------------------------------------------------
@@ -157,7 +146,7 @@ def set_region(db: Db, cart: Cart, region: Region) -> Cart:
         shipping_address=address,
     )
     for item in items(db, cart.id):
-        _reprice(db, moved, item, catalogue.variant(db, item.variant_id))
+        reprice(db, moved, item, catalogue.variant(db, item.variant_id))
     return moved
 
 
@@ -267,7 +256,7 @@ def set_quantity(db: Db, cart: Cart, id: str, quantity: int) -> CartItem:
     variant = catalogue.variant(db, found.variant_id)
     others = sum(i.quantity for i in items(db, cart.id) if i.variant_id == variant.id and i.id != id)
     stock.check(db, {variant.id: (variant, others + quantity)})
-    return _reprice(db, cart, found, variant, quantity)
+    return reprice(db, cart, found, variant, quantity)
 
 
 def remove(db: Db, cart: Cart, id: str) -> None:
@@ -289,7 +278,8 @@ def _quantity(quantity: int) -> None:
         raise Invalid(f"A quantity is between 1 and {MAX_QUANTITY}, not {quantity}.", field="quantity")
 
 
-def _reprice(db: Db, cart: Cart, found: CartItem, variant: Variant, quantity: int | None = None) -> CartItem:
+def reprice(db: Db, cart: Cart, found: CartItem, variant: Variant, quantity: int | None = None) -> CartItem:
+    """Gives a line the price of now. Raises NoPrice."""
     n = quantity or found.quantity
     now = prices.price(db, variant, currency=cart.currency, region_id=cart.region_id, quantity=n)
     made = db.update(
@@ -334,68 +324,3 @@ def view(db: Db, cart: Cart) -> View:
         level=chosen.option.code if chosen else FREE_LEVEL,
     )
     return View(cart, region, lines, variants, products, chosen, rate.name if rate else "", totals)
-
-
-def changes(db: Db, seen: View) -> list[Change]:
-    """What is no longer as the buyer has seen it: prices, what is sold, shipping, promotions."""
-    found: list[Change] = []
-    all_prices, lists = prices.of(db, seen.variants), prices.lists(db)
-    for each in seen.items:
-        variant = seen.variants[each.variant_id]
-        product = seen.products[variant.product_id]
-        name = f"{product.title} ({variant.title})"
-        now = prices.pick(
-            all_prices[variant.id],
-            lists,
-            currency=seen.cart.currency,
-            region_id=seen.cart.region_id,
-            quantity=each.quantity,
-        )
-        if now is None or variant.deleted_at is not None or product.status != "published":
-            found.append(Change("unavailable", f"{name} is not sold any more.", each.id))
-        elif now.amount != each.unit_price:
-            was, is_ = Money(each.unit_price, seen.cart.currency), Money(now.amount, seen.cart.currency)
-            said = f"The price of {name} has changed from {was} to {is_}."
-            found.append(Change("price", said, each.id, each.unit_price, now.amount))
-    found += _shipping_changes(db, seen) + _promotion_changes(db, seen)
-    return found
-
-
-def _shipping_changes(db: Db, seen: View) -> list[Change]:
-    if seen.shipping is None:
-        return []
-    now = {o.option.id: o.amount for o in offers(db, seen.cart)}.get(seen.shipping.option.id)
-    if now is None:
-        return [Change("shipping", f"{seen.shipping.option.name} is not offered any more.")]
-    if now == seen.shipping.amount:
-        return []
-    was, is_ = Money(seen.shipping.amount, seen.cart.currency), Money(now, seen.cart.currency)
-    said = f"{seen.shipping.option.name} has changed from {was} to {is_}."
-    return [Change("shipping", said, None, seen.shipping.amount, now)]
-
-
-def _promotion_changes(db: Db, seen: View) -> list[Change]:
-    known = promotions.by_code(db, seen.cart.codes)
-    return [
-        Change("promotion", f"The promotion {code} is used up or over.", code)
-        for code in seen.cart.codes
-        if code not in known
-    ]
-
-
-def accept(db: Db, seen: View, found: Sequence[Change]) -> Cart:
-    """Puts what has changed into the cart, so that the buyer sees it. A line that is not sold any more is taken out."""
-    cart = seen.cart
-    lines = {i.id: i for i in seen.items}
-    for each in found:
-        if each.kind == "unavailable" and each.item:
-            remove(db, cart, each.item)
-        elif each.kind == "price" and each.item:
-            line = lines[each.item]
-            _reprice(db, cart, line, seen.variants[line.variant_id])
-        elif each.kind == "shipping":
-            option = cart.shipping_option_id if each.now is not None else None
-            cart = change(db, cart, shipping_option_id=option, shipping_seen=each.now)
-        elif each.kind == "promotion":
-            cart = change(db, cart, codes=[c for c in cart.codes if c != each.item])
-    return cart

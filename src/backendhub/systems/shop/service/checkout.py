@@ -26,7 +26,7 @@ from backendhub.systems.shop.models import (
     PromotionRefused,
 )
 
-from . import carts, orders, payments, promotions, stock
+from . import carts, changes, orders, payments, promotions, stock
 from .naming import new, stamps
 from .totals import Adjustment
 
@@ -57,8 +57,8 @@ def complete(
             return Outcome(orders.get(db, over.order_id))
         return Outcome(None, CartOver(f"The cart is already {over.state}.", state=over.state))
     seen = carts.view(db, held)
-    if found := carts.changes(db, seen):
-        carts.accept(db, seen, found)
+    if found := changes.find(db, seen):
+        changes.accept(db, seen, found)
         return refused(
             db,
             evidence,

@@ -8,7 +8,7 @@ from backendhub.kit import web
 from backendhub.kit.db import Db
 from backendhub.systems.shop.medusa.common import stamp
 from backendhub.systems.shop.models import Cart, Order
-from backendhub.systems.shop.service import agents, carts, orders
+from backendhub.systems.shop.service import agents, carts, changes, orders
 from backendhub.systems.shop.service.naming import new
 
 from .profile import envelope, handlers
@@ -122,8 +122,7 @@ def _messages(db: Db, seen: carts.View) -> list[Any_]:
     if seen.cart.state != "open":
         return found
     return found + [
-        {"type": "warning", "code": f"{c.kind}_changed", "content": c.message}
-        for c in carts.changes(db, seen)
+        {"type": "warning", "code": f"{c.kind}_changed", "content": c.message} for c in changes.find(db, seen)
     ]
 
 
