@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from . import plain
+from .front import account, cart, office, shop, till
 from .medusa import store_account, store_carts, store_catalogue
 from .ucp import profile, routes
 from .wire import router
 
-__all__ = ["plain", "profile", "router", "routes", "store_account", "store_carts", "store_catalogue"]
+__all__ = [
+    "account",
+    "cart",
+    "office",
+    "plain",
+    "profile",
+    "router",
+    "routes",
+    "shop",
+    "store_account",
+    "store_carts",
+    "store_catalogue",
+    "till",
+]

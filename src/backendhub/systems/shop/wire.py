@@ -142,6 +142,14 @@ def staff(db: Db | None, request: web.Request) -> Principal | None:
     return accounts.bearer(db, parts, name)
 
 
+def browsing(db: Db | None, request: web.Request) -> Principal | None:
+    """Who is signed in in a browser; a session that has ended is nobody."""
+    try:
+        return accounts.authenticate(db, request)
+    except Unauthenticated:
+        return None
+
+
 router = web.Router(
     "A shop that cannot sell what it does not have. `/store` is the Store API of Medusa v2, `/admin` a part of its Admin "
     "API, `/auth` how both sign in; `/checkout-sessions` and `/orders` are UCP checkout, found by `/.well-known/ucp`. `/api` "
@@ -169,4 +177,4 @@ admin = router.family(
 )
 plain = router.family("/api", auth=web.Authenticator(accounts.authenticate, accounts.SCHEMES))
 
-__all__ = ["MEDUSA", "STAFF", "admin", "auth", "plain", "router", "store", "told"]
+__all__ = ["MEDUSA", "STAFF", "admin", "auth", "browsing", "plain", "router", "store", "told"]

@@ -88,6 +88,11 @@ def get(db: Db, id: str, *, kind: str = "store") -> Cart:
     return found
 
 
+def peek(db: Db, id: str) -> Cart | None:
+    """A cart, if there is one."""
+    return db.one(Cart, store.CART, id=id)
+
+
 def current(db: Db, customer_id: str) -> Cart | None:
     """The newest open cart of a customer."""
     return db.one(Cart, store.OPEN_CART_OF, customer_id=customer_id)
