@@ -40,6 +40,7 @@ class CountryForm(BaseModel):
     """Where goods go."""
 
     country: Annotated[str, Field(pattern=r"^[a-z]{2}$")]
+    back: Annotated[str, Field(max_length=300, pattern=r"^/shop(/products/[\w-]+)?$")] = "/shop"
 
 
 @front.post("/country", consumes=FORM, in_schema=False)
@@ -50,9 +51,8 @@ def set_country(db: Db, request: web.Request, body: CountryForm) -> web.Reply:
     cart = cart_of(db, request)
     if cart is not None:
         carts.set_region(db, carts.hold(db, cart.id), region)
-    back = (request.header("referer") or "").partition(request.base_url)[2]
     cookies = [web.cookie(PLACE, body.country, max_age=KEEP_S)]
-    made: web.Reply = go(request, back if back.startswith("/shop") else "/shop", cookies)
+    made: web.Reply = go(request, body.back, cookies)
     return made
 
 
@@ -145,7 +145,7 @@ def cart_page(db: Db, request: web.Request, cart: Cart | None, said: list[str] |
         f"<h1>Cart</h1>{note(said or [])}{note([c.message for c in found])}{accept}"
         '<div class="scroll"><table><thead><tr><th scope="col">Product</th><th scope="col" class="n">Price</th>'
         '<th scope="col">Quantity</th><th scope="col" class="n">Total</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div><p>{codes}</p>{code}{sums(seen)}"
+        f"<tbody>{rows}</tbody></table></div><div class="line">{codes}</div>{code}{sums(seen)}"
         f'<p class="actions"><a class="button" href="{link(request, "/shop/checkout")}">Checkout</a></p>'
     )
     made: web.Reply = sent(request, title, body)

@@ -152,10 +152,10 @@ def link(request: web.Request, path: str, **query: str | None) -> str:
 def same_origin(request: web.Request) -> None:
     """A form of another site's page is not taken. Raises Denied."""
     site, origin = request.header("sec-fetch-site"), request.header("origin")
-    if site in (None, "same-origin", "none") and (
-        origin is None or origin.partition("://")[2] == request.header("host")
-    ):
+    if site in ("same-origin", "none"):
         return
+    if site is None and (origin is None or origin.partition("://")[2] == request.header("host")):
+        return  # no browser, or an old one
     raise Denied("A page of another site sent this.")
 
 

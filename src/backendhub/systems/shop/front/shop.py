@@ -56,6 +56,7 @@ def place(request: web.Request, db: Db, country: str | None) -> str:
         '<label class="inline small dim">Ship to <select name="country" data-submits>'
         f"{options([(c, c.upper()) for c in known], country)}</select></label>"
         "<noscript><button>Go</button></noscript>"
+        f'<input type="hidden" name="back" value="{escape(request.path)}">'
     )
     return post(request, "/shop/country", inner)
 
@@ -89,8 +90,8 @@ def home(db: Db, request: web.Request, q: Word = None, category: Word = None, pa
     body = (
         f"<h1>{escape(title)}</h1>"
         f'<ul class="chips" aria-label="Categories">{chips}</ul>'
-        f'<p class="dim small">{found.total} {"product" if found.total == 1 else "products"} · '
-        f"prices in {region.currency} {place(request, db, country)}</p>"
+        f'<div class="line dim small">{found.total} {"product" if found.total == 1 else "products"} · '
+        f"prices in {region.currency} {place(request, db, country)}</div>"
         + (f'<ul class="grid">{rows}</ul>' if rows else "<p>Nothing was found. Try other words.</p>")
         + f"<p>{' · '.join(more)}</p>"
     )
@@ -165,11 +166,11 @@ def product(db: Db, request: web.Request, handle: str) -> web.Reply:
     tags = " ".join(f'<span class="tag">{escape(t)}</span>' for t in found.tags)
     body = (
         f'<div class="two"><div>{art(found)}</div><div><h1>{escape(found.title)}</h1>'
-        f'<p class="price" data-price>{escape(now)}{f"<s>{escape(before)}</s>" if before else ""}</p>'
+        f'<p class="price" data-cost>{escape(now)}{f"<s>{escape(before)}</s>" if before else ""}</p>'
         f"<p>{escape(found.description or '')}</p>"
         + (post(request, "/shop/cart/lines", buy, css="stack") if choices else "<p>Not sold here.</p>")
-        + f'<p class="dim small" data-left aria-live="polite">{escape(left)}</p><p>{tags}</p>'
-        f'<p class="small dim">{_tax(region)} {place(request, db, country)}</p></div></div>'
+        + f'<p class="dim small" data-stock aria-live="polite">{escape(left)}</p><p>{tags}</p>'
+        f'<div class="line small dim">{_tax(region)} {place(request, db, country)}</div></div></div>'
     )
     made: web.Reply = sent(request, found.title, body)
     return made

@@ -14,8 +14,8 @@ window.addEventListener("pageshow", () => {
 });
 const choice = document.querySelector("[data-variants]");
 if (choice) {
-  const price = document.querySelector("[data-price]");
-  const left = document.querySelector("[data-left]");
+  const price = document.querySelector("[data-cost]");
+  const left = document.querySelector("[data-stock]");
   const button = choice.form.querySelector("button");
   const show = () => {
     const option = choice.selectedOptions[0];
