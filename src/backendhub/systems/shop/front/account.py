@@ -110,7 +110,7 @@ def account(db: Db, request: web.Request, user: web.MaybeUser) -> web.Reply:
         else "<p>No orders yet.</p>"
     )
     out = post(request, "/shop/sign-out", '<button class="quiet">Sign out</button>')
-    body = f"<h1>Your orders</h1><div class="line">{escape(user.name)} {out}</div>{table}"
+    body = f'<h1>Your orders</h1><div class="line">{escape(user.name)} {out}</div>{table}'
     made: web.Reply = sent(request, "Account", body)
     return made
 

@@ -145,7 +145,7 @@ def cart_page(db: Db, request: web.Request, cart: Cart | None, said: list[str] |
         f"<h1>Cart</h1>{note(said or [])}{note([c.message for c in found])}{accept}"
         '<div class="scroll"><table><thead><tr><th scope="col">Product</th><th scope="col" class="n">Price</th>'
         '<th scope="col">Quantity</th><th scope="col" class="n">Total</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div><div class="line">{codes}</div>{code}{sums(seen)}"
+        f'<tbody>{rows}</tbody></table></div><div class="line">{codes}</div>{code}{sums(seen)}'
         f'<p class="actions"><a class="button" href="{link(request, "/shop/checkout")}">Checkout</a></p>'
     )
     made: web.Reply = sent(request, title, body)
