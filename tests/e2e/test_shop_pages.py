@@ -69,7 +69,13 @@ def click(browser: Any, label: str) -> None:
         f".find(e => e.textContent.trim().startsWith({label!r})); if (e) e.click(); return !!e; }})()"
     )
     assert found, label
-    browser.wait(lambda: not browser.js("window.old") and browser.js("document.readyState") == "complete" and bool(text(browser)))
+    browser.wait(
+        lambda: (
+            not browser.js("window.old")
+            and browser.js("document.readyState") == "complete"
+            and bool(text(browser))
+        )
+    )
 
 
 def clerk(command: list[str]) -> None:
