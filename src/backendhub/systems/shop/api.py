@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from . import plain
 from .front import account, cart, office, shop, till
-from .medusa import store_account, store_carts, store_catalogue
+from .medusa import admin_catalogue, admin_sales, admin_setup, store_account, store_carts, store_catalogue
 from .ucp import profile, routes
 from .wire import router
 
 __all__ = [
     "account",
+    "admin_catalogue",
+    "admin_sales",
+    "admin_setup",
     "cart",
     "office",
     "plain",

@@ -145,7 +145,7 @@ def order_body(db: Db, found: Order, thanks: str = "") -> str:
         f'<span class="tag">payment {escape(paid)}</span></p><div class="scroll"><table><thead><tr>'
         '<th scope="col">Product</th><th scope="col" class="n">Quantity</th><th scope="col" class="n">Total</th>'
         f'</tr></thead><tbody>{rows}</tbody></table></div><dl class="sum"><div><dt>Shipping</dt><dd>'
-        f"{money(found.shipping_total, code)}</dd></div><div><dt>of it tax</dt><dd>{money(found.tax, code)}</dd></div>"
+        f"{money(found.shipping_total, code)}</dd></div><div><dt>Tax within</dt><dd>{money(found.tax, code)}</dd></div>"
         f'<div class="all"><dt>Total</dt><dd>{money(found.total, code)}</dd></div></dl>'
         + (f"<h2>Parcels</h2><ul>{parcels}</ul>" if parcels else "")
     )

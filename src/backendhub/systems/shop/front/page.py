@@ -36,9 +36,9 @@ def asset(name: str) -> bytes:
 
 def money(minor: int, currency: str) -> str:
     """An amount as it is shown: `$24.00`."""
-    amount = Money(minor, currency)
+    sign, amount = "−" if minor < 0 else "", Money(abs(minor), currency).decimal
     mark = str(Money(0, currency)).removesuffix("0").strip()
-    return f"{mark}{amount.decimal}" if len(mark) == 1 else f"{amount.decimal} {currency}"
+    return f"{sign}{mark}{amount}" if len(mark) == 1 else f"{sign}{amount} {currency}"
 
 
 def frame(request: web.Request, title: str, body: str, *, staff: bool = False) -> str:
