@@ -35,6 +35,8 @@ class Wire(BaseHTTPRequestHandler):
         """Says nothing."""
 
     def do_GET(self) -> None:
+        if "/checkout/sessions/" in self.path:
+            return self.answer(200, self.kept["hosted"][1])
         intent = self.intents.get(self.path.rpartition("/")[2])
         self.answer(*((200, intent) if intent else (404, {"error": {"message": "No such payment_intent"}})))
 
@@ -50,6 +52,12 @@ class Wire(BaseHTTPRequestHandler):
             intent = self.intents[form["payment_intent"]]
             intent["refunded"] += int(form["amount"])
             return 200, {"id": "re_1", "object": "refund", "amount": int(form["amount"])}
+        if path == ["checkout", "sessions"]:  # somebody pays there at once
+            _, made = self.act(["payment_intents"], self.hosted(form))
+            self.intents[made["id"]]["status"] = "requires_capture"
+            about = {"id": "cs_1", "url": "https://pay.example/cs_1", "payment_intent": made["id"]}
+            self.kept["hosted"] = 200, about | {"client_reference_id": form["client_reference_id"]}
+            return self.kept["hosted"]
         if len(path) == 1:
             id = f"pi_{uuid4().hex}"
             self.intents[id] = {
@@ -75,6 +83,13 @@ class Wire(BaseHTTPRequestHandler):
         elif path[2] == "cancel":
             intent["status"] = "canceled"
         return 200, dict(intent)
+
+    def hosted(self, form: dict[str, str]) -> dict[str, str]:
+        return {
+            "amount": form["line_items[0][price_data][unit_amount]"],
+            "currency": form["line_items[0][price_data][currency]"],
+            "capture_method": form["payment_intent_data[capture_method]"],
+        }
 
     def answer(self, status: int, body: dict[str, Any]) -> None:
         data = json.dumps(body).encode()
@@ -230,3 +245,29 @@ def test_a_gateway_that_is_not_there(http: Any, hub: Hub, monkeypatch: pytest.Mo
     path = f"/store/payment-collections/{begun['payment_collection']['id']}/payment-sessions"
     answer = http.post(path, json={"provider_id": "pp_stripe_stripe"})
     assert answer.status_code == 502
+
+
+@pytest.mark.skipif(bool(REAL), reason="nobody pays on the page of a real gateway here")
+def test_the_storefront_sends_buyers_to_the_providers_page(http: Any, wire: httpx.Client) -> None:
+    variant = http.get("/api/products/oak-board?country=us").json()["variants"][0]["id"]
+
+    def post(path: str, cookie: str = "", **form: str) -> httpx.Response:
+        headers = {"cookie": cookie} if cookie else {}
+        answer: httpx.Response = http.post(path, data=form, headers=headers, follow_redirects=False)
+        return answer
+
+    added = post("/shop/cart/lines", variant_id=variant, quantity="1")
+    cookie = added.headers["set-cookie"].partition(";")[0]
+    who = {"email": "ada@mail.example", "first_name": "Ada", "last_name": "L", "address_1": "1 Engine Way"}
+    assert post("/shop/checkout/address", cookie, **who, city="Salem", country_code="us").status_code == 303
+    page = http.get("/shop/checkout", headers={"cookie": cookie}).text
+    option = page.partition('name="option_id" value="')[2].partition('"')[0]
+    wrong = post("/shop/checkout", cookie, option_id=option, pay="card", total="1")
+    assert "Please look at it" in wrong.text or "Please look at the new total" in wrong.text
+    sent = post("/shop/checkout", cookie, option_id=option, pay="card", total="7500")
+    assert 'href="https://pay.example/cs_1"' in sent.text
+    alien = http.get("/shop/checkout/paid?session=cs_1", follow_redirects=False)
+    assert alien.status_code == 409  # another browser has not this cart
+    back = http.get("/shop/checkout/paid?session=cs_1", headers={"cookie": cookie}, follow_redirects=False)
+    assert back.status_code == 303 and back.headers["location"].startswith("/shop/orders/")
+    assert "payment authorized" in http.get(back.headers["location"]).text
