@@ -14,7 +14,8 @@ from backendhub import registry
 
 APIS = [s.name for s in registry.SYSTEMS if s.has("api")]
 SERVED = {
-    "rest": ("--demo", "--strict")
+    "rest": ("--demo", "--strict"),
+    "shop": ("--demo",),
 }  # without data it has no routes, and as json-server it takes anything
 EXAMPLES = "12"  # `--max-examples 100` by hand before a release
 

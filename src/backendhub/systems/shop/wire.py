@@ -151,7 +151,8 @@ def browsing(db: Db | None, request: web.Request) -> Principal | None:
 
 
 router = web.Router(
-    "A shop that cannot sell what it does not have. `/store` is the Store API of Medusa v2, `/admin` a part of its Admin "
+    "A shop that cannot sell what it does not have. `/store` is the Store API of Medusa v2 (send a publishable key as "
+    "`x-publishable-api-key`), `/admin` a part of its Admin "
     "API, `/auth` how both sign in; `/checkout-sessions` and `/orders` are UCP checkout, found by `/.well-known/ucp`. `/api` "
     "is the same shop in a plainer form. `/shop` is a storefront and `/shop/admin` the back office, for browsers. "
     "`/_check` looks at every invariant.",
@@ -161,9 +162,7 @@ MEDUSA = Medusa(invalid=400)
 store = router.family(
     "/store",
     dialect=MEDUSA,
-    auth=web.Authenticator(
-        shopper, {**accounts.SCHEMES, "publishable": {"type": "apiKey", "in": "header", "name": KEY}}
-    ),
+    auth=web.Authenticator(shopper, accounts.SCHEMES),
     guard=Guard(optional=True),
 )
 auth = router.family("/auth", dialect=MEDUSA, auth=web.Authenticator(accounts.authenticate, accounts.SCHEMES))
