@@ -10,7 +10,7 @@ import pytest
 from backendhub.kit import accounts
 from backendhub.kit.hub import Hub
 from backendhub.systems.shop import demo
-from backendhub.systems.shop.service import fulfilment
+from backendhub.systems.shop.service import fulfilment, prices
 
 PASSWORD = "correct horse battery staple"
 HOME = {"address1": "18 Juniper St", "city": "Portland", "countryCode": "us", "province": "OR"}
@@ -97,6 +97,20 @@ def test_lines_are_changed_and_taken_out(http: Any, maya: dict[str, str]) -> Non
         http.post("/api/login", json={"email": "maya.new@mail.example", "password": "wrong"}).status_code
         == 401
     )
+
+
+def test_a_changed_price_is_said_and_then_taken(http: Any, hub: Hub, maya: dict[str, str]) -> None:
+    line = {"variantId": variant(http, "oak-board")["id"]}
+    http.post("/api/cart/lines?country=us", json=line, headers=maya)
+    cart = http.patch("/api/cart", json={"address": HOME}, headers=maya).json()
+    http.patch("/api/cart", json={"shippingOptionId": cart["offers"][0]["id"]}, headers=maya)
+    hub.unit(prices.put, line["variantId"], currency_code="USD", amount=7100)
+    refused = http.post("/api/checkout", headers=maya)
+    assert (refused.status_code, refused.json()["code"]) == (409, "cart_changed")
+    assert http.get("/api/cart", headers=maya).json()["warnings"] == [refused.json()["detail"]]
+    taken = http.post("/api/cart/accept", headers=maya).json()
+    assert (taken["warnings"], taken["subtotal"]) == ([], "71.00")
+    assert http.post("/api/checkout", headers=maya).json()["total"] == "77.00"
 
 
 def test_who_works_here_keeps_products_prices_and_stock(

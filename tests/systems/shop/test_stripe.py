@@ -211,7 +211,7 @@ def test_a_cart_that_has_changed_gives_the_money_back(
 
 
 def test_a_payment_of_another_amount_is_not_taken(
-    http: Any, wire: httpx.Client, started: Callable[[], tuple[Any, Any]]
+    http: Any, hub: Hub, wire: httpx.Client, started: Callable[[], tuple[Any, Any]]
 ) -> None:
     cart, session = started()
     pay(wire, session)
@@ -219,6 +219,13 @@ def test_a_payment_of_another_amount_is_not_taken(
     http.post(f"/store/carts/{cart['id']}/line-items/{cart['items'][0]['id']}", json=line)
     answer = http.post(f"/store/carts/{cart['id']}/complete").json()
     assert answer["type"] == "cart" and "total has changed to $144" in answer["error"]["message"]
+    begun = answer["cart"]["payment_collection"]["id"]
+    again = http.post(
+        f"/store/payment-collections/{begun}/payment-sessions", json={"provider_id": "pp_stripe_stripe"}
+    )
+    assert again.json()["payment_collection"]["payment_sessions"][0]["amount"] == 144
+    work(hub)
+    assert intent(wire, session)["status"] == "canceled"  # what was authorized before is let go
 
 
 def test_a_refused_card_and_the_plain_way(http: Any, wire: httpx.Client) -> None:

@@ -16,7 +16,7 @@ from backendhub.kit.web.fields import Search
 
 from . import gateway
 from . import store as sql
-from .models import Cart, Customer, PaymentFailed, PaymentSession
+from .models import Cart, Customer, PaymentFailed
 from .plain_shapes import (
     CartOut,
     CartPatch,
@@ -37,7 +37,7 @@ from .plain_shapes import (
     order_out,
     products_out,
 )
-from .service import carts, catalogue, checkout, customers, orders, payments, prices, regions, stock
+from .service import carts, catalogue, changes, checkout, customers, orders, payments, prices, regions, stock
 from .service.naming import new
 from .wire import STAFF, plain, router
 
@@ -180,6 +180,15 @@ def remove_line(db: Db, id: str, user: web.CurrentUser) -> CartOut:
     return cart_out(db, carts.view(db, cart))
 
 
+@plain.post("/cart/accept", statuses=(404, 409))
+def accept_changes(db: Db, user: web.CurrentUser) -> CartOut:
+    """Take what `warnings` says into the cart: the prices of now, and what is not sold any more out."""
+    cart = _cart(db, user)
+    seen = carts.view(db, cart)
+    cart = changes.accept(db, seen, changes.find(db, seen))
+    return cart_out(db, carts.view(db, cart))
+
+
 @plain.patch("/cart", statuses=(404, 409))
 def update_cart(db: Db, body: CartPatch, user: web.CurrentUser) -> CartOut:
     """Say where to ship, how, and with which promotion codes."""
@@ -234,21 +243,15 @@ def check_out(db: Db, user: web.CurrentUser) -> OrderOut:
     """Make the order of one's cart: paid through `POST /api/payment` before, or else on delivery. `Idempotency-Key` makes
     it safe to repeat."""
     cart = _cart(db, user)
-    if _session(db, cart) is None:
-        payments.start(db, payments.collect(db, cart.id).id, provider=payments.SYSTEM)
+    collection = payments.collect(db, cart.id)
+    live = payments.live(db, collection.id)
+    if live is None or live.provider == payments.SYSTEM:
+        payments.start(db, collection.id, provider=payments.SYSTEM)
     outcome = checkout.complete(db, cart.id)
     if outcome.error is not None:
         raise outcome.error
     assert outcome.order is not None
     return order_out(orders.full(db, outcome.order))
-
-
-def _session(db: Db, cart: Cart) -> PaymentSession | None:
-    """What pays for a cart as it is now."""
-    collection = payments.of_cart(db, cart.id)
-    live = payments.live(db, collection.id) if collection else None
-    total = carts.view(db, cart).totals.total
-    return live if live is not None and live.amount == total else None
 
 
 @plain.get("/orders")

@@ -79,9 +79,12 @@ def complete(
 def refused(db: Db, evidence: PaymentSession | None, error: HubError) -> Outcome:
     """No order: money that a provider holds for it goes back."""
     if evidence is not None and evidence.reference and not isinstance(error, NotReady | PaymentFailed):
-        what = "refund" if evidence.status == "captured" else "cancel"
-        payments.ask(db, evidence.reference, what, evidence.amount, evidence.currency, f"back_{evidence.id}")
-        db.run(store.DROP_SESSIONS, collection_id=evidence.collection_id, now=clock.precise())
+        if evidence.status == "captured":
+            key = f"refund_{evidence.id}"
+            payments.ask(db, evidence.reference, "refund", evidence.amount, evidence.currency, key)
+            db.run(store.DROP_SESSIONS, collection_id=evidence.collection_id, now=clock.precise())
+        else:
+            payments.drop(db, evidence.collection_id)
     return Outcome(None, error)
 
 

@@ -90,7 +90,7 @@ def start(
     seen = carts.view(db, carts.hold(db, cart.id, kind=cart.kind))
     if amount is not None and amount != seen.total.minor:
         raise NotReady(f"The total has changed to {seen.total} meanwhile: start the payment again.")
-    db.run(store.DROP_SESSIONS, collection_id=found.id, now=clock.precise())
+    drop(db, found.id)
     return db.insert(
         PaymentSession,
         "shop_payment_session",
@@ -104,6 +104,14 @@ def start(
         data=data or {},
         **stamps(),
     )
+
+
+def drop(db: Db, collection_id: str) -> None:
+    """Gives up what was started before; what a provider may hold for it goes back."""
+    for each in sessions(db, collection_id):
+        if each.status in ("pending", "authorized") and each.provider == STRIPE and each.reference:
+            ask(db, each.reference, "cancel", each.amount, each.currency, f"back_{each.id}")
+    db.run(store.DROP_SESSIONS, collection_id=collection_id, now=clock.precise())
 
 
 def paid(db: Db, seen: carts.View, evidence: PaymentSession | None) -> PaymentSession | None:

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from backendhub.kit import web
 from backendhub.kit.db import Db
-from backendhub.kit.errors import Denied, Malformed, NotFound
+from backendhub.kit.errors import Denied, HubError, Malformed, NotFound
 from backendhub.kit.money import Money
 from backendhub.kit.web.replays import replayed
 from backendhub.kit.web.replies import Sent
@@ -124,7 +124,18 @@ async def complete(request: web.Request, id: str, body: CompleteIn) -> dict[str,
     """Pay and make the order. `Idempotency-Key` makes it safe to repeat."""
     owed = await request.read(_owed, id)
     proof = await _pay(request, id, owed, body.payment_data) if owed is not None else None
-    return await request.call(_complete, request, id, proof)
+    try:
+        return await request.call(_complete, request, id, proof)
+    except HubError:
+        if proof is not None and proof.reference is not None and owed is not None:
+            await request.call(_give_back, proof, owed)  # what was authorized for it goes back
+        raise
+
+
+def _give_back(db: Db, proof: Proof, owed: Money) -> None:
+    what = "refund" if proof.status == "captured" else "cancel"
+    assert proof.reference is not None
+    payments.ask(db, proof.reference, what, proof.amount, owed.currency, f"ucp_{proof.reference}")
 
 
 def _owed(db: Db, id: str) -> Money | None:
