@@ -15,7 +15,8 @@ from backendhub import registry
 
 APIS = [s.name for s in registry.SYSTEMS if s.has("api")]
 SERVED = {
-    "rest": ("--demo", "--strict")
+    "rest": ("--demo", "--strict"),
+    "shop": ("--demo",),
 }  # without data it has no routes, and as json-server it takes anything
 REQUESTS = 720  # about, in an API: the more operations, the fewer examples each; `--max-examples 100` by hand
 

@@ -36,4 +36,29 @@ ROWS: tuple[System, ...] = (
             ),
         ),
     ),
+    System(
+        "shop",
+        "business",
+        "A shop that cannot oversell: catalogue, carts, orders; Medusa Store API, UCP checkout",
+        "api jobs",
+        settings=(
+            Option("shop.title", "What the storefront is called", "Shop"),
+            Option("shop.publishable_key", "publishable key to accept; one is made where none is set"),
+            Option("shop.stripe_url", "Stripe wire to pay through: https://api.stripe.com, or `serve payment`"),
+            Option("shop.stripe_key", "secret key for it", secret=True),
+            Option("shop.ucp_shop_id", "the shop's id for payment handlers of UCP", "shop"),
+            Option(
+                "shop.ucp_address_book",
+                "agents see the addresses of a guest whom they name by e-mail address",
+                "false",
+            ),
+            Option(
+                "shop.simulation_secret",
+                "lets agents test: mock payment handlers and `/testing/…`, behind this secret",
+                secret=True,
+                flag="simulation-secret",
+                metavar="TEXT",
+            ),
+        ),
+    ),
 )

@@ -1,0 +1,1 @@
+"""Medusa v2: the Store API for shops in browsers and apps, a part of the Admin API for who works there."""

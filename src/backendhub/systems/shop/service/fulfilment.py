@@ -1,0 +1,205 @@
+"""Parcels and returns: each count of a line grows by one guarded statement, so nothing is packed or sent twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from backendhub.kit import clock, outbox
+from backendhub.kit.db import Db
+from backendhub.kit.errors import Invalid, NotFound
+from backendhub.kit.states import IllegalMove
+from backendhub.systems.shop import store
+from backendhub.systems.shop.models import FULFILLMENT, RETURN, Fulfillment, Order, OrderItem, Return, TooMuch
+
+from . import orders, payments, regions, stock
+from .naming import new
+
+# -- parcels -----------------------------------------------------------------------------------------------
+
+
+def pack(db: Db, order_id: str, quantities: Mapping[str, int] | None = None) -> Fulfillment:
+    """Packs pieces of lines, without a say all that is not packed yet. Raises NotFound, TooMuch, Invalid, IllegalMove."""
+    order = _open(db, order_id)
+    lines = {i.id: i for i in orders.items(db, order_id)}
+    wanted = quantities
+    if wanted is None:
+        wanted = {i.id: i.quantity - i.fulfilled for i in lines.values() if i.quantity > i.fulfilled}
+    if not wanted:
+        raise TooMuch("Everything is packed already.")
+    for id, n in sorted(wanted.items()):
+        _count(db, store.PACK, order.id, _line(lines, id), n, "packed")
+    return db.insert(
+        Fulfillment,
+        "shop_fulfillment",
+        id=new("ful"),
+        order_id=order_id,
+        state="packed",
+        items=[{"item": id, "quantity": n} for id, n in wanted.items()],
+        labels=[],
+        packed_at=clock.precise(),
+        shipped_at=None,
+        delivered_at=None,
+        canceled_at=None,
+    )
+
+
+def get(db: Db, order_id: str, id: str) -> Fulfillment:
+    """A parcel of this order. Raises NotFound."""
+    found = db.one(Fulfillment, store.FULFILLMENT_BY_ID, id=id, order_id=order_id)
+    if found is None:
+        raise NotFound(f"Fulfillment with id: {id[:80]} was not found")
+    return found
+
+
+def ship(db: Db, order_id: str, id: str, labels: Sequence[Mapping[str, Any]] = ()) -> Fulfillment:
+    """A parcel leaves; its pieces leave the stock for good. Raises NotFound, IllegalMove."""
+    orders.hold(db, order_id)
+    parcel = get(db, order_id, id)
+    FULFILLMENT.move(db, id, "ship", shipped_at=clock.precise(), labels=[dict(each) for each in labels])
+    lines = {i.id: i for i in orders.items(db, order_id)}
+    for each in sorted(parcel.items, key=lambda e: lines[e["item"]].variant_id):
+        line = lines[each["item"]]
+        _count(db, store.SHIP, order_id, line, each["quantity"], "shipped")
+        stock.send(db, line, each["quantity"])
+    outbox.publish(db, "shop.order_shipped", {"order": order_id, "fulfillment": id}, key=order_id)
+    return get(db, order_id, id)
+
+
+def deliver(db: Db, order_id: str, id: str) -> Fulfillment:
+    """The buyer has a parcel. Raises NotFound, IllegalMove."""
+    orders.hold(db, order_id)
+    parcel = get(db, order_id, id)
+    FULFILLMENT.move(db, id, "deliver", delivered_at=clock.precise())
+    lines = {i.id: i for i in orders.items(db, order_id)}
+    for each in parcel.items:
+        _count(db, store.DELIVER, order_id, lines[each["item"]], each["quantity"], "delivered")
+    outbox.publish(db, "shop.order_delivered", {"order": order_id, "fulfillment": id}, key=order_id)
+    return get(db, order_id, id)
+
+
+def cancel(db: Db, order_id: str, id: str) -> Fulfillment:
+    """Unpacks a parcel that has not left. Raises NotFound, IllegalMove."""
+    orders.hold(db, order_id)
+    parcel = get(db, order_id, id)
+    FULFILLMENT.move(db, id, "cancel", canceled_at=clock.precise())
+    for each in parcel.items:
+        db.run(store.UNPACK, id=each["item"], order_id=order_id, quantity=-each["quantity"])
+    return get(db, order_id, id)
+
+
+# -- returns -----------------------------------------------------------------------------------------------
+
+
+def ask_back(
+    db: Db,
+    order_id: str,
+    items: Iterable[Mapping[str, Any]],
+    *,
+    location_id: str | None = None,
+    note: str = "",
+) -> Return:
+    """Notes that shipped pieces are to come back, and what is refunded for them: `{item, quantity, reason}` each.
+
+    Raises NotFound, TooMuch, Invalid.
+    """
+    orders.hold(db, order_id)
+    if location_id is not None:
+        regions.location(db, location_id)
+    lines = {i.id: i for i in orders.items(db, order_id)}
+    given = [dict(each) for each in items]
+    if not given:
+        raise Invalid("A return is of something.", field="items")
+    refund = 0
+    for each in given:
+        line = _line(lines, each["item"])
+        refund += worth(line, line.return_requested + line.returned, each["quantity"])
+        _count(db, store.ASK_BACK, order_id, line, each["quantity"], "returned")
+        lines = {i.id: i for i in orders.items(db, order_id)}
+    return db.insert(
+        Return,
+        "shop_return",
+        id=new("return"),
+        order_id=order_id,
+        state="requested",
+        items=given,
+        location_id=location_id,
+        refund=refund,
+        note=note,
+        requested_at=clock.precise(),
+        received_at=None,
+        canceled_at=None,
+    )
+
+
+def worth(line: OrderItem, before: int, quantity: int) -> int:
+    """What pieces of a line were paid with: shares that add up to the line, whatever the parts."""
+    return line.total * (before + quantity) // line.quantity - line.total * before // line.quantity
+
+
+def get_return(db: Db, id: str) -> Return:
+    """A return. Raises NotFound."""
+    found = db.one(Return, store.RETURN_BY_ID, id=id)
+    if found is None:
+        raise NotFound(f"Return with id: {id[:80]} was not found")
+    return found
+
+
+def receive(db: Db, id: str, *, refund: bool = True) -> Return:
+    """The goods are back: they are stock again, and their money goes back as far as it was captured.
+
+    Raises NotFound, IllegalMove.
+    """
+    order = orders.hold(db, get_return(db, id).order_id)
+    found = get_return(db, id)
+    RETURN.move(db, id, "receive", received_at=clock.precise())
+    lines = {i.id: i for i in orders.items(db, order.id)}
+    for each in sorted(found.items, key=lambda e: lines[e["item"]].variant_id):
+        line = lines[each["item"]]
+        _count(db, store.TAKE_BACK, order.id, line, each["quantity"], "taken back")
+        stock.put_back(db, line, each["quantity"], found.location_id)
+    if refund:
+        _refund(db, order, found)
+    outbox.publish(db, "shop.return_received", {"order": order.id, "return": id}, key=order.id)
+    return get_return(db, id)
+
+
+def cancel_return(db: Db, id: str) -> Return:
+    """The goods do not come back. Raises NotFound, IllegalMove."""
+    order = orders.hold(db, get_return(db, id).order_id)
+    found = get_return(db, id)
+    RETURN.move(db, id, "cancel", canceled_at=clock.precise())
+    for each in found.items:
+        db.run(store.NOT_BACK, id=each["item"], order_id=order.id, quantity=-each["quantity"])
+    return get_return(db, id)
+
+
+def _refund(db: Db, order: Order, found: Return) -> None:
+    left = found.refund
+    for payment in payments.of_order(db, order.id):
+        part = min(left, payment.captured - payment.refunded)
+        if part > 0:
+            payments.refund(db, payment.id, part, note=f"return {found.id}")
+            left -= part
+
+
+def _open(db: Db, order_id: str) -> Order:
+    order = orders.hold(db, order_id)
+    if order.state == "canceled":
+        raise IllegalMove("An order that is canceled is not packed.", state=order.state, allowed=[])
+    return order
+
+
+def _line(lines: Mapping[str, OrderItem], id: str) -> OrderItem:
+    found = lines.get(id)
+    if found is None:
+        raise NotFound(f"The order has no item {id[:80]}.")
+    return found
+
+
+def _count(db: Db, statement: str, order_id: str, line: OrderItem, quantity: int, done: str) -> None:
+    """One guarded step of a line's count. Raises TooMuch, Invalid."""
+    if quantity < 1:
+        raise Invalid("A quantity is at least 1.", field="quantity")
+    if not db.run(statement, id=line.id, order_id=order_id, quantity=quantity):
+        raise TooMuch(f"{quantity} of {line.title} cannot be {done}: there are not so many.", item=line.id)

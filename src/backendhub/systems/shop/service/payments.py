@@ -1,0 +1,252 @@
+"""Paying for a cart, and the money of an order.
+
+A provider is the house itself (`pp_system_default`: paid by hand, on delivery, by transfer) or a Stripe wire. Rows here say
+what is meant to be; what has to be asked of another server is a job that is written in the same commit, with a key that
+makes asking twice asking once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backendhub.kit import clock, jobs
+from backendhub.kit.db import Db
+from backendhub.kit.errors import Invalid, NotFound
+from backendhub.systems.shop import store
+from backendhub.systems.shop.models import (
+    Cart,
+    NotReady,
+    Order,
+    Payment,
+    PaymentCollection,
+    PaymentFailed,
+    PaymentSession,
+    Refund,
+    TooMuch,
+)
+
+from . import carts
+from .naming import new, stamps
+
+SYSTEM = "pp_system_default"
+STRIPE = "pp_stripe_stripe"
+SETTLE = "shop.settle"
+"""The job that asks a Stripe wire to capture, refund or cancel."""
+
+
+# -- before the order --------------------------------------------------------------------------------------
+
+
+def collect(db: Db, cart_id: str, *, kind: str = "store") -> PaymentCollection:
+    """The payment collection of a cart, made where there is none. Raises NotFound, CartOver."""
+    cart = carts.hold(db, cart_id, kind=kind)
+    db.run(store.MAKE_COLLECTION, id=new("pay_col"), cart_id=cart.id, now=clock.precise())
+    found = of_cart(db, cart.id)
+    assert found is not None
+    return found
+
+
+def of_cart(db: Db, cart_id: str) -> PaymentCollection | None:
+    """The payment collection of a cart."""
+    return db.one(PaymentCollection, store.COLLECTION_OF_CART, cart_id=cart_id)
+
+
+def get(db: Db, id: str) -> PaymentCollection:
+    """A payment collection. Raises NotFound."""
+    found = db.one(PaymentCollection, store.COLLECTION_OF_PAYMENTS, id=id)
+    if found is None:
+        raise NotFound(f"Payment collection with id: {id[:80]} was not found")
+    return found
+
+
+def sessions(db: Db, collection_id: str) -> list[PaymentSession]:
+    """The sessions of a collection, the oldest first."""
+    return db.all(PaymentSession, store.SESSIONS, collection_id=collection_id)
+
+
+def live(db: Db, collection_id: str) -> PaymentSession | None:
+    """The session that counts."""
+    return db.one(PaymentSession, store.LIVE_SESSION, collection_id=collection_id)
+
+
+def start(
+    db: Db,
+    collection_id: str,
+    *,
+    provider: str,
+    reference: str | None = None,
+    data: dict[str, Any] | None = None,
+    amount: int | None = None,
+    id: str | None = None,
+    status: str = "pending",
+) -> PaymentSession:
+    """Starts to pay what the cart costs now, in place of what was started before. Raises NotFound, CartOver, NotReady.
+
+    `amount` is what the provider was asked for, where it was asked.
+    """
+    found = get(db, collection_id)
+    cart = db.one(Cart, store.CART, id=found.cart_id)
+    assert cart is not None
+    seen = carts.view(db, carts.hold(db, cart.id, kind=cart.kind))
+    if amount is not None and amount != seen.total.minor:
+        raise NotReady(f"The total has changed to {seen.total} meanwhile: start the payment again.")
+    drop(db, found.id)
+    return db.insert(
+        PaymentSession,
+        "shop_payment_session",
+        id=id or new("payses"),
+        collection_id=found.id,
+        provider=provider,
+        reference=reference,
+        amount=seen.total.minor,
+        currency=cart.currency,
+        status=status,
+        data=data or {},
+        **stamps(),
+    )
+
+
+def drop(db: Db, collection_id: str) -> None:
+    """Gives up what was started before; what a provider may hold for it goes back."""
+    for each in sessions(db, collection_id):
+        if each.status in ("pending", "authorized") and each.provider == STRIPE and each.reference:
+            ask(db, each.reference, "cancel", each.amount, each.currency, f"back_{each.id}")
+    db.run(store.DROP_SESSIONS, collection_id=collection_id, now=clock.precise())
+
+
+def paid(db: Db, seen: carts.View, evidence: PaymentSession | None) -> PaymentSession | None:
+    """The session that pays for a cart. `evidence` is one that a provider has said is authorized or captured.
+
+    None for a cart that costs nothing. Raises NotReady, PaymentFailed.
+    """
+    if seen.totals.total == 0:
+        return None
+    collection = of_cart(db, seen.cart.id)
+    session = live(db, collection.id) if collection else None
+    if session is None:
+        raise NotReady("Payment collection has not been initiated for cart", what="payment")
+    if session.amount != seen.totals.total or session.currency != seen.cart.currency:
+        raise NotReady(
+            f"The total has changed to {seen.total} since the payment was started: start it again.",
+            what="payment",
+        )
+    if session.provider == SYSTEM or session.status in ("authorized", "captured"):
+        return session
+    if evidence is None or evidence.id != session.id or evidence.status not in ("authorized", "captured"):
+        raise PaymentFailed("Payment sessions are required to complete cart: the payment is not authorized.")
+    return evidence
+
+
+def record(db: Db, order: Order, session: PaymentSession) -> Payment:
+    """The payment of an order that was just made."""
+    captured = session.amount if session.status == "captured" else 0
+    payment = db.insert(
+        Payment,
+        "shop_payment",
+        id=new("pay"),
+        order_id=order.id,
+        session_id=session.id,
+        provider=session.provider,
+        reference=session.reference,
+        currency=session.currency,
+        amount=session.amount,
+        captured=captured,
+        refunded=0,
+        captured_at=clock.precise() if captured else None,
+        canceled_at=None,
+        created_at=clock.precise(),
+    )
+    status = "captured" if captured else "authorized"
+    db.update(PaymentSession, "shop_payment_session", session.id, status=status, updated_at=clock.precise())
+    db.update(PaymentCollection, "shop_payment_collection", session.collection_id, order_id=order.id)
+    return payment
+
+
+# -- after it ----------------------------------------------------------------------------------------------
+
+
+def of_order(db: Db, order_id: str) -> list[Payment]:
+    """The payments of an order."""
+    return db.all(Payment, store.PAYMENTS_OF, order_id=order_id)
+
+
+def payment(db: Db, id: str) -> Payment:
+    """A payment. Raises NotFound."""
+    found = db.one(Payment, store.PAYMENT, id=id)
+    if found is None:
+        raise NotFound(f"Payment with id: {id[:80]} was not found")
+    return found
+
+
+def refunds(db: Db, order_id: str) -> list[Refund]:
+    """The refunds of an order, the oldest first."""
+    return db.all(Refund, store.REFUNDS_OF, order_id=order_id)
+
+
+def capture(db: Db, id: str, amount: int | None = None) -> Payment:
+    """Takes the money, all that is authorized or a part. Raises NotFound, TooMuch, Invalid."""
+    found = payment(db, id)
+    part = found.amount - found.captured if amount is None else amount
+    if part <= 0:
+        raise TooMuch("There is nothing left to capture.")
+    if not db.run(store.CAPTURE, id=id, amount=part, now=clock.precise()):
+        raise TooMuch(
+            "You cannot capture more than the authorized amount substracted by what is already captured."
+        )
+    _ask(db, found, "capture", part, new("capt"))
+    return payment(db, id)
+
+
+def refund(db: Db, id: str, amount: int | None = None, note: str = "") -> Payment:
+    """Gives money back, all that is captured or a part. Raises NotFound, TooMuch, Invalid."""
+    found = payment(db, id)
+    part = found.captured - found.refunded if amount is None else amount
+    if amount is not None and amount <= 0:
+        raise Invalid("A refund is above zero.", field="amount")
+    if part <= 0:
+        raise TooMuch("There is nothing to refund.")
+    if not db.run(store.REFUND, id=id, amount=part):
+        raise TooMuch("You cannot refund more than what is captured on the payment.")
+    made = db.insert(
+        Refund,
+        "shop_refund",
+        id=new("ref"),
+        payment_id=id,
+        amount=part,
+        note=note,
+        created_at=clock.precise(),
+    )
+    _ask(db, found, "refund", part, made.id)
+    return payment(db, id)
+
+
+def void(db: Db, id: str) -> Payment:
+    """Lets go of an authorization. Raises NotFound, TooMuch where something is captured."""
+    if not db.run(store.VOID, id=id, now=clock.precise()):
+        found = payment(db, id)
+        if found.canceled_at is None:
+            raise TooMuch("A payment that is captured is refunded, not cancelled.")
+        return found
+    _ask(db, payment(db, id), "cancel", 0, f"void_{id}")
+    return payment(db, id)
+
+
+def settle(db: Db, order_id: str) -> None:
+    """An order is off: authorizations are let go, what is captured goes back."""
+    for each in of_order(db, order_id):
+        if each.captured > each.refunded:
+            refund(db, each.id, note="order canceled")
+        elif not each.captured:
+            void(db, each.id)
+
+
+def _ask(db: Db, found: Payment, what: str, amount: int, key: str) -> None:
+    if found.provider == STRIPE and found.reference:
+        ask(db, found.reference, what, amount, found.currency, key)
+
+
+def ask(db: Db, reference: str, what: str, amount: int, currency: str, key: str) -> None:
+    """Has a Stripe wire capture, refund or cancel a PaymentIntent, once this is committed."""
+    jobs.enqueue(
+        db, SETTLE, unique=key, reference=reference, what=what, amount=amount, currency=currency, key=key
+    )

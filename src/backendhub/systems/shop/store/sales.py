@@ -1,0 +1,150 @@
+"""Statements about customers, carts, orders and what becomes of them."""
+
+from __future__ import annotations
+
+from backendhub.kit.db import Db, columns
+from backendhub.systems.shop.models import (
+    Address,
+    Cart,
+    CartItem,
+    Customer,
+    Fulfillment,
+    Order,
+    OrderItem,
+    Payment,
+    PaymentCollection,
+    PaymentSession,
+    Refund,
+    Report,
+    Return,
+)
+
+CUSTOMER = f"SELECT {columns(Customer)} FROM shop_customer WHERE id = :id"
+CUSTOMER_OF_USER = f"SELECT {columns(Customer)} FROM shop_customer WHERE user_id = :user_id"
+# The customer with an account first, then the oldest guest.
+CUSTOMER_BY_EMAIL = (
+    f"SELECT {columns(Customer)} FROM shop_customer WHERE email_key = :email_key "
+    "ORDER BY user_id IS NULL, id LIMIT 1"
+)
+GUEST_BY_EMAIL = (
+    f"SELECT {columns(Customer)} FROM shop_customer WHERE email_key = :email_key AND user_id IS NULL "
+    "ORDER BY id LIMIT 1"
+)
+CUSTOMERS = f"SELECT {columns(Customer)} FROM shop_customer ORDER BY id DESC LIMIT :limit OFFSET :offset"
+COUNT_CUSTOMERS = "SELECT count(*) FROM shop_customer"
+ADDRESSES = f"SELECT {columns(Address)} FROM shop_address WHERE customer_id = :customer_id ORDER BY id"
+ADDRESS = f"SELECT {columns(Address)} FROM shop_address WHERE id = :id AND customer_id = :customer_id"
+DELETE_ADDRESS = "DELETE FROM shop_address WHERE id = :id AND customer_id = :customer_id"
+ONLY_SHIPPING = (
+    "UPDATE shop_address SET default_shipping = FALSE WHERE customer_id = :customer_id AND id <> :id"
+)
+ONLY_BILLING = (
+    "UPDATE shop_address SET default_billing = FALSE WHERE customer_id = :customer_id AND id <> :id"
+)
+
+CART = f"SELECT {columns(Cart)} FROM shop_cart WHERE id = :id"
+# Whoever changes a cart takes its row first: on PostgreSQL that is the lock, on SQLite the transaction is.
+TOUCH_CART = (
+    "UPDATE shop_cart SET version = version + 1, updated_at = :now WHERE id = :id AND state = 'open' "
+    f"RETURNING {columns(Cart)}"
+)
+# The one statement that ends a cart as an order; who comes second changes no row.
+COMPLETE_CART = (
+    "UPDATE shop_cart SET state = 'completed', order_id = :order_id, completed_at = :now, updated_at = :now, "
+    "version = version + 1 WHERE id = :id AND state = 'open'"
+)
+CANCEL_CART = (
+    "UPDATE shop_cart SET state = 'canceled', updated_at = :now, version = version + 1 "
+    "WHERE id = :id AND state = 'open'"
+)
+OPEN_CART_OF = (
+    f"SELECT {columns(Cart)} FROM shop_cart WHERE customer_id = :customer_id AND state = 'open' AND kind = 'store' "
+    "ORDER BY id DESC LIMIT 1"
+)
+CART_ITEMS = f"SELECT {columns(CartItem)} FROM shop_cart_item WHERE cart_id = :cart_id ORDER BY id"
+CART_ITEM = f"SELECT {columns(CartItem)} FROM shop_cart_item WHERE id = :id AND cart_id = :cart_id"
+DELETE_CART_ITEM = "DELETE FROM shop_cart_item WHERE id = :id AND cart_id = :cart_id"
+CLEAR_CART = "DELETE FROM shop_cart_item WHERE cart_id = :cart_id"
+
+ORDER_BY_ID = f"SELECT {columns(Order)} FROM shop_order WHERE id = :id"
+ORDER_BY_NO = f"SELECT {columns(Order)} FROM shop_order WHERE no = :no"
+ORDER_OF_CART = f"SELECT {columns(Order)} FROM shop_order WHERE cart_id = :cart_id"
+LOCK_ORDER = (
+    "UPDATE shop_order SET version = version + 1, updated_at = :now WHERE id = :id "
+    f"RETURNING {columns(Order)}"
+)
+ORDERS_OF = (
+    f"SELECT {columns(Order)} FROM shop_order WHERE customer_id = :customer_id ORDER BY no DESC "
+    "LIMIT :limit OFFSET :offset"
+)
+COUNT_ORDERS_OF = "SELECT count(*) FROM shop_order WHERE customer_id = :customer_id"
+ALL_ORDERS = f"SELECT {columns(Order)} FROM shop_order ORDER BY no DESC LIMIT :limit OFFSET :offset"
+COUNT_ORDERS = "SELECT count(*) FROM shop_order"
+ORDER_ITEMS = f"SELECT {columns(OrderItem)} FROM shop_order_item WHERE order_id = :order_id ORDER BY id"
+ADOPT_ORDERS = "UPDATE shop_order SET customer_id = :customer_id WHERE customer_id = :guest_id"
+ADOPT_CARTS = "UPDATE shop_cart SET customer_id = :customer_id WHERE customer_id = :guest_id"
+
+_COUNT = "UPDATE shop_order_item SET {name} = {name} + :quantity WHERE id = :id AND order_id = :order_id AND {guard}"
+PACK = _COUNT.format(name="fulfilled", guard="fulfilled + :quantity <= quantity")
+UNPACK = _COUNT.format(name="fulfilled", guard="fulfilled + :quantity >= shipped")
+SHIP = _COUNT.format(name="shipped", guard="shipped + :quantity <= fulfilled")
+DELIVER = _COUNT.format(name="delivered", guard="delivered + :quantity <= shipped")
+ASK_BACK = _COUNT.format(
+    name="return_requested", guard="return_requested + returned + :quantity <= shipped AND :quantity > 0"
+)
+NOT_BACK = _COUNT.format(name="return_requested", guard="return_requested + :quantity >= 0")
+TAKE_BACK = (
+    "UPDATE shop_order_item SET returned = returned + :quantity, return_requested = return_requested - :quantity "
+    "WHERE id = :id AND order_id = :order_id AND return_requested >= :quantity"
+)
+
+COLLECTION_OF_PAYMENTS = f"SELECT {columns(PaymentCollection)} FROM shop_payment_collection WHERE id = :id"
+COLLECTION_OF_CART = (
+    f"SELECT {columns(PaymentCollection)} FROM shop_payment_collection WHERE cart_id = :cart_id"
+)
+MAKE_COLLECTION = (
+    "INSERT INTO shop_payment_collection (id, cart_id, created_at, updated_at) VALUES (:id, :cart_id, :now, :now) "
+    "ON CONFLICT (cart_id) DO NOTHING"
+)
+SESSIONS = f"SELECT {columns(PaymentSession)} FROM shop_payment_session WHERE collection_id = :collection_id ORDER BY id"
+SESSION = f"SELECT {columns(PaymentSession)} FROM shop_payment_session WHERE id = :id"
+LIVE_SESSION = (
+    f"SELECT {columns(PaymentSession)} FROM shop_payment_session WHERE collection_id = :collection_id "
+    "AND status NOT IN ('canceled', 'error') ORDER BY id DESC LIMIT 1"
+)
+DROP_SESSIONS = (
+    "UPDATE shop_payment_session SET status = 'canceled', updated_at = :now "
+    "WHERE collection_id = :collection_id AND status IN ('pending', 'authorized')"
+)
+PAYMENTS_OF = f"SELECT {columns(Payment)} FROM shop_payment WHERE order_id = :order_id ORDER BY id"
+PAYMENT = f"SELECT {columns(Payment)} FROM shop_payment WHERE id = :id"
+REFUNDS_OF = (
+    f"SELECT {columns(Refund, 'f')} FROM shop_refund f JOIN shop_payment p ON p.id = f.payment_id "
+    "WHERE p.order_id = :order_id ORDER BY f.id"
+)
+CAPTURE = (
+    "UPDATE shop_payment SET captured = captured + :amount, captured_at = :now "
+    "WHERE id = :id AND canceled_at IS NULL AND captured + :amount <= amount"
+)
+REFUND = (
+    "UPDATE shop_payment SET refunded = refunded + :amount "
+    "WHERE id = :id AND canceled_at IS NULL AND refunded + :amount <= captured"
+)
+VOID = "UPDATE shop_payment SET canceled_at = :now WHERE id = :id AND canceled_at IS NULL AND captured = 0"
+
+FULFILLMENTS = f"SELECT {columns(Fulfillment)} FROM shop_fulfillment WHERE order_id = :order_id ORDER BY id"
+FULFILLMENT_BY_ID = (
+    f"SELECT {columns(Fulfillment)} FROM shop_fulfillment WHERE id = :id AND order_id = :order_id"
+)
+RETURNS = f"SELECT {columns(Return)} FROM shop_return WHERE order_id = :order_id ORDER BY id"
+RETURN_BY_ID = f"SELECT {columns(Return)} FROM shop_return WHERE id = :id"
+REPORTS = f"SELECT {columns(Report)} FROM shop_report WHERE order_id = :order_id ORDER BY created_at, id"
+PUT_REPORT = (
+    "INSERT INTO shop_report (id, order_id, kind, data, created_at) VALUES (:id, :order_id, :kind, :data, :now) "
+    "ON CONFLICT (order_id, kind, id) DO UPDATE SET data = excluded.data"
+)
+
+
+def items_by_order(db: Db) -> str:
+    """Lines of the orders in `:ids`."""
+    return f"SELECT {columns(OrderItem)} FROM shop_order_item WHERE order_id {db.among('ids', 'text')} ORDER BY order_id, id"

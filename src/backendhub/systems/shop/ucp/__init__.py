@@ -1,0 +1,1 @@
+"""UCP checkout (Universal Commerce Protocol): how agents buy for people."""

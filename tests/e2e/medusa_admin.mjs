@@ -1,0 +1,62 @@
+// Who works here, through @medusajs/js-sdk: node medusa-admin.mjs URL EMAIL PASSWORD, with the demo loaded.
+import Medusa from "@medusajs/js-sdk";
+const quiet = { error() {}, warn() {}, info() {}, debug() {} };
+const [url, email, password] = process.argv.slice(2);
+const make = (more) => new Medusa({ baseUrl: url, publishableKey: "pk_demo", auth: { type: "jwt", jwtTokenStorageMethod: "memory" }, logger: quiet, ...more });
+const sdk = make(), nobody = make();
+let n = 0;
+const ok = (c, m) => { n++; if (!c) { console.error("FAIL", m); process.exitCode = 1; } };
+const refused = async (p, status, words = "") => { try { await p; ok(false, "was not refused: " + words); } catch (e) { ok(e.status === status && e.message.includes(words), `${e.status} ${e.message} (wanted ${status} ${words})`); } };
+
+await refused(nobody.admin.product.list(), 401);
+await sdk.auth.login("user", "emailpass", { email, password });
+ok((await sdk.admin.user.me()).user.roles.includes("admin"), "me");
+let { product } = await sdk.admin.product.create({
+  title: "Brass hook", status: "published", options: [{ title: "Size", values: ["S", "L"] }],
+  variants: [{ title: "S", sku: "HOOK-S", options: { Size: "S" }, prices: [{ amount: 12.5, currency_code: "usd" }] }] });
+ok(product.variants[0].prices[0].amount === 12.5, "product");
+({ product } = await sdk.admin.product.createVariant(product.id, { title: "L", sku: "HOOK-L", options: { Size: "L" }, prices: [{ amount: 15, currency_code: "usd" }] }));
+ok(product.variants.length === 2, "variant");
+const hook = product.variants[0];
+({ product } = await sdk.admin.product.updateVariant(product.id, hook.id, { prices: [{ amount: 9.9, currency_code: "usd" }] }));
+ok(product.variants[0].prices[0].amount === 9.9, "price");
+({ product } = await sdk.admin.product.update(product.id, { subtitle: "for coats" })); ok(product.subtitle === "for coats", "update");
+await refused(sdk.admin.product.create({ title: "Brass hook", options: [{ title: "Size", values: ["S"] }] }), 409, "already exists");
+ok((await sdk.admin.product.list({ q: "brass hook" })).products.length >= 1, "search");
+ok((await sdk.admin.product.retrieve(product.id)).product.id === product.id, "retrieve");
+const { stock_locations } = await sdk.admin.stockLocation.list(); ok(stock_locations.length === 2, "locations");
+let { inventory_item } = await sdk.admin.inventoryItem.updateLevel(hook.id, stock_locations[0].id, { stocked_quantity: 6 });
+ok(inventory_item.location_levels[0].available_quantity === 6, "stock");
+const { reservation } = await sdk.admin.reservation.create({ inventory_item_id: hook.id, location_id: stock_locations[0].id, quantity: 4 });
+ok((await sdk.admin.inventoryItem.retrieve(hook.id)).inventory_item.location_levels[0].available_quantity === 2, "reserved");
+await refused(sdk.admin.reservation.create({ inventory_item_id: hook.id, location_id: stock_locations[0].id, quantity: 3 }), 409, "Not available");
+await sdk.admin.reservation.delete(reservation.id);
+ok((await sdk.admin.inventoryItem.list({ limit: 5 })).inventory_items.length === 5, "inventory");
+const { promotion } = await sdk.admin.promotion.create({ code: "HOOKS", type: "standard", application_method: { type: "percentage", target_type: "items", value: 25 } });
+ok(promotion.application_method.value === 25, "promotion");
+const { regions } = await sdk.admin.region.list(); ok(regions.length === 2, "regions");
+
+let { cart } = await sdk.store.cart.create({ currency_code: "usd", items: [{ variant_id: hook.id, quantity: 3 }], email: "guest@mail.example", promo_codes: ["HOOKS"], shipping_address: { address_1: "2 Side St", city: "Salem", country_code: "us" } });
+const { shipping_options } = await sdk.store.fulfillment.listCartOptions({ cart_id: cart.id });
+await sdk.store.cart.addShippingMethod(cart.id, { option_id: shipping_options[0].id });
+await sdk.store.payment.initiatePaymentSession(cart, { provider_id: "pp_system_default" });
+let { order } = await sdk.store.cart.complete(cart.id); ok(order.discount_total === 7.43, "discount " + order.discount_total);
+({ order } = await sdk.admin.order.retrieve(order.id));
+const line = order.items[0].id, pay = order.payment_collections[0].payments[0].id;
+await refused(sdk.admin.payment.refund(pay, { amount: 1 }), 400, "more than what is captured");
+let { payment } = await sdk.admin.payment.capture(pay, {}); ok(payment.captured_amount === order.total, "captured");
+({ order } = await sdk.admin.order.createFulfillment(order.id, { items: [{ id: line, quantity: 2 }] }));
+const parcel = order.fulfillments[0].id;
+await refused(sdk.admin.order.createFulfillment(order.id, { items: [{ id: line, quantity: 2 }] }), 400, "not so many");
+await refused(sdk.admin.order.cancel(order.id), 400, "fulfillments must be canceled");
+({ order } = await sdk.admin.order.createShipment(order.id, parcel, { items: [{ id: line, quantity: 2 }], labels: [{ tracking_number: "1Z", tracking_url: "", label_url: "" }] }));
+ok(order.fulfillment_status === "partially_shipped", order.fulfillment_status);
+({ order } = await sdk.admin.order.markAsDelivered(order.id, parcel)); ok(order.items[0].detail.delivered_quantity === 2, "delivered");
+({ payment } = await sdk.admin.payment.refund(pay, { amount: 2.5, note: "scratch" })); ok(payment.refunded_amount === 2.5 && payment.refunds[0].note === "scratch", "refund");
+ok((await sdk.admin.order.list({ limit: 2 })).orders.length === 2, "orders");
+await sdk.admin.order.complete(order.id);
+ok((await sdk.admin.order.retrieve(order.id)).order.status === "completed", "completed");
+const { api_key } = await sdk.admin.apiKey.create({ title: "Second storefront", type: "publishable" }); ok(api_key.token.startsWith("pk_"), "key");
+await sdk.admin.apiKey.revoke(api_key.id, {});
+await refused(make({ publishableKey: api_key.token }).store.region.list(), 400, "valid publishable key");
+console.log(`${n} checks`);

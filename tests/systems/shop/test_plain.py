@@ -1,0 +1,136 @@
+"""The plain API: from sign-up to a parcel, and who works here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from backendhub.kit import accounts
+from backendhub.kit.hub import Hub
+from backendhub.systems.shop import demo
+from backendhub.systems.shop.service import fulfilment, prices
+
+PASSWORD = "correct horse battery staple"
+HOME = {"address1": "18 Juniper St", "city": "Portland", "countryCode": "us", "province": "OR"}
+
+
+@pytest.fixture
+def http(client: Callable[..., Any], hub: Hub, frozen: Callable[[str], None]) -> Any:
+    hub.unit(demo.load)
+    return client("shop")
+
+
+def signed_up(http: Any, email: str) -> dict[str, str]:
+    answer = http.post("/api/sign-up", json={"email": email, "password": PASSWORD, "firstName": "Maya"})
+    assert answer.status_code == 201
+    return {"authorization": f"Bearer {answer.json()['token']}"}
+
+
+@pytest.fixture
+def maya(http: Any) -> dict[str, str]:
+    return signed_up(http, "maya.new@mail.example")
+
+
+@pytest.fixture
+def clerk(http: Any, hub: Hub) -> dict[str, str]:
+    header = signed_up(http, "clerk@mail.example")
+
+    def promote(db: Any) -> None:
+        user = accounts.by_email(db, "clerk@mail.example")
+        assert user is not None
+        accounts.edit(db, user.id, roles=["staff"])
+
+    hub.unit(promote)
+    return header
+
+
+def variant(http: Any, handle: str) -> Any:
+    return http.get(f"/api/products/{handle}").json()["variants"][0]
+
+
+def test_from_sign_up_to_the_parcel(http: Any, hub: Hub, maya: dict[str, str]) -> None:
+    assert http.get("/api/cart", headers=maya).status_code == 404
+    found = http.get("/api/products", params={"q": "mug", "country": "us"}).json()
+    line = {"variantId": found[0]["variants"][0]["id"], "quantity": 2}
+    cart = http.post("/api/cart/lines", json=line, headers=maya).json()
+    assert (cart["subtotal"], cart["currency"]) == ("48.00", "USD")
+    said = {"address": HOME, "codes": ["WELCOME10"], "shippingOptionId": cart["offers"][0]["id"]}
+    cart = http.patch("/api/cart", json=said, headers=maya).json()
+    assert (cart["discount"], cart["total"]) == ("4.80", "49.20")
+    key = maya | {"idempotency-key": "till-1"}
+    first = http.post("/api/checkout", headers=key)
+    again = http.post("/api/checkout", headers=key)
+    assert (first.status_code, again.json(), again.headers["idempotent-replayed"]) == (
+        201,
+        first.json(),
+        "true",
+    )
+    order = first.json()
+    assert (order["total"], order["fulfillment"]) == ("49.20", "not_fulfilled")
+    label = {"tracking_number": "1Z7"}
+    hub.unit(lambda db: fulfilment.ship(db, order["id"], fulfilment.pack(db, order["id"]).id, [label]))
+    seen = http.get("/api/orders", headers=maya).json()[0]
+    assert (seen["fulfillment"], seen["parcels"][0]["tracking"]) == ("shipped", [label])
+    other = signed_up(http, "eve@mail.example")
+    assert http.get(f"/api/orders/{order['id']}", headers=other).status_code == 404
+    assert http.post(f"/api/orders/{order['id']}/cancel", headers=maya).status_code == 409
+    assert http.post("/api/checkout", headers=maya).json()["detail"] == "The cart is empty."
+    assert http.get("/_check").json()["ok"] is True
+
+
+def test_lines_are_changed_and_taken_out(http: Any, maya: dict[str, str]) -> None:
+    line = {"variantId": variant(http, "oak-board")["id"]}
+    id = http.post("/api/cart/lines", json=line, headers=maya).json()["lines"][0]["id"]
+    cart = http.patch(f"/api/cart/lines/{id}", json={"quantity": 3}, headers=maya).json()
+    assert cart["lines"][0]["total"] == "207.00"
+    much = http.patch(f"/api/cart/lines/{id}", json={"quantity": 31}, headers=maya)
+    assert (much.status_code, much.json()["detail"]) == (
+        409,
+        "Insufficient stock: Medium: 31 wanted, 29 left.",
+    )
+    assert http.patch(f"/api/cart/lines/{id}", json={"quantity": -1}, headers=maya).status_code == 422
+    assert http.delete(f"/api/cart/lines/{id}", headers=maya).json()["lines"] == []
+    assert http.post("/api/cart/lines", json=line).status_code == 401
+    assert (
+        http.post("/api/login", json={"email": "maya.new@mail.example", "password": "wrong"}).status_code
+        == 401
+    )
+
+
+def test_a_changed_price_is_said_and_then_taken(http: Any, hub: Hub, maya: dict[str, str]) -> None:
+    line = {"variantId": variant(http, "oak-board")["id"]}
+    http.post("/api/cart/lines?country=us", json=line, headers=maya)
+    cart = http.patch("/api/cart", json={"address": HOME}, headers=maya).json()
+    http.patch("/api/cart", json={"shippingOptionId": cart["offers"][0]["id"]}, headers=maya)
+    hub.unit(prices.put, line["variantId"], currency_code="USD", amount=7100)
+    refused = http.post("/api/checkout", headers=maya)
+    assert (refused.status_code, refused.json()["code"]) == (409, "cart_changed")
+    assert http.get("/api/cart", headers=maya).json()["warnings"] == [refused.json()["detail"]]
+    taken = http.post("/api/cart/accept", headers=maya).json()
+    assert (taken["warnings"], taken["subtotal"]) == ([], "71.00")
+    assert http.post("/api/checkout", headers=maya).json()["total"] == "77.00"
+
+
+def test_who_works_here_keeps_products_prices_and_stock(
+    http: Any, maya: dict[str, str], clerk: dict[str, str]
+) -> None:
+    new = {"title": "Brass hook", "price": "12.50", "currency": "usd", "stock": 4, "sku": "HOOK"}
+    assert http.post("/api/products", json=new, headers=maya).status_code == 403
+    made = http.post("/api/products", json=new, headers=clerk)
+    assert made.status_code == 201
+    id, piece = made.json()["id"], made.json()["variants"][0]
+    assert (piece["price"], piece["left"]) == ("12.50", 4)
+    path = f"/api/variants/{piece['id']}"
+    changed = http.put(path + "/price", json={"price": "9.90", "currency": "USD"}, headers=clerk).json()
+    assert changed["variants"][0]["price"] == "9.90"
+    assert (
+        http.put(path + "/price", json={"price": "9.999", "currency": "USD"}, headers=clerk).status_code
+        == 422
+    )
+    assert http.put(path + "/stock", json={"quantity": 7}, headers=clerk).json()[0]["free"] == 7
+    assert http.put(path + "/stock", json={"quantity": -7}, headers=clerk).status_code == 422
+    hidden = http.patch(f"/api/products/{id}", json={"published": False}, headers=clerk)
+    assert hidden.json()["status"] == "draft"
+    assert http.get("/api/products/brass-hook").status_code == 404
