@@ -14,8 +14,10 @@ from backendhub import registry
 
 APIS = [s.name for s in registry.SYSTEMS if s.has("api")]
 SERVED = {
-    "rest": ("--demo", "--strict")
-}  # without data it has no routes, and as json-server it takes anything
+    "rest": ("--demo", "--strict"),  # without data it has no routes, and as json-server it takes anything
+    "cache-proxy": ("--origin", "http://127.0.0.1:9", "--disk", "none"),
+}
+DOCUMENTS = {"cache-proxy": "/_cache"}  # all other paths are the origin's
 EXAMPLES = "12"  # `--max-examples 100` by hand before a release
 
 
@@ -31,7 +33,7 @@ def test_all_checks(name: str, serve: Callable[..., Any], tmp_path: Path, root: 
             program,
             *(["--config-file", config] if config.exists() else []),
             "run",
-            f"{server.url}/openapi.json",
+            f"{server.url}{DOCUMENTS.get(name, '')}/openapi.json",
             "--checks",
             "all",
             "--max-examples",

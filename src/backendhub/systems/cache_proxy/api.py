@@ -22,6 +22,7 @@ router = web.Router(
     "`/_`: here the cache is watched and purged, by whoever is on this machine or has the token.",
     edge=hot,
 )
+router.documents = "/_cache"
 TARGET = r"^/[!-~]*$"
 TAG = r"^[!-~]+$"
 Tags = list[Annotated[str, Field(min_length=1, max_length=200, pattern=TAG)]]
@@ -124,7 +125,7 @@ async def purge(request: web.Request, body: PurgeIn) -> Purged:
     return done
 
 
-@router.get("/_cache/events", media_type="text/event-stream")
+@router.get("/_cache/events", media_type="text/event-stream", in_schema=False)
 async def events(request: web.Request) -> web.Stream:
     """The counters, once a second."""
     return web.events(_seconds(request.hub))
