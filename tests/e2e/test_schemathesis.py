@@ -15,9 +15,11 @@ from backendhub import registry
 
 APIS = [s.name for s in registry.SYSTEMS if s.has("api")]
 SERVED = {
-    "rest": ("--demo", "--strict"),
+    "rest": ("--demo", "--strict"),  # without data it has no routes, and as json-server it takes anything
     "shop": ("--demo",),
-}  # without data it has no routes, and as json-server it takes anything
+    "cache-proxy": ("--origin", "http://127.0.0.1:9", "--disk", "none"),
+}
+DOCUMENTS = {"cache-proxy": "/_cache"}  # all other paths are the origin's
 REQUESTS = 720  # about, in an API: the more operations, the fewer examples each; `--max-examples 100` by hand
 
 
@@ -31,6 +33,7 @@ def examples(document: Any) -> str:
 @pytest.mark.parametrize("name", APIS)
 def test_all_checks(name: str, serve: Callable[..., Any], tmp_path: Path, root: Path) -> None:
     server = serve(name, *SERVED.get(name, ()), "--log-format", "none")
+    document = f"{server.url}{DOCUMENTS.get(name, '')}/openapi.json"
     program = Path(sys.executable).parent / "schemathesis"
     # Where a system has rules that no schema can state, its own file says for which operations.
     config = root / "tests" / "systems" / name.replace("-", "_") / "schemathesis.toml"
@@ -39,11 +42,11 @@ def test_all_checks(name: str, serve: Callable[..., Any], tmp_path: Path, root: 
             program,
             *(["--config-file", config] if config.exists() else []),
             "run",
-            f"{server.url}/openapi.json",
+            document,
             "--checks",
             "all",
             "--max-examples",
-            examples(httpx.get(f"{server.url}/openapi.json").json()),
+            examples(httpx.get(document).json()),
             "--seed",
             "1",
             "--no-color",

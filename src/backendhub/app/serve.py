@@ -289,7 +289,7 @@ def _address(listener: socket.socket, host: str) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def _banner(options: dict[str, Any], listener: socket.socket, host: str) -> None:
+def _banner(options: dict[str, Any], listener: socket.socket, host: str, docs: str = "/docs") -> None:
     """What is told when, and only when, requests will be answered."""
     output = hub.current().output
     address = _address(listener, host)
@@ -302,7 +302,7 @@ def _banner(options: dict[str, Any], listener: socket.socket, host: str) -> None
     what = names[0] if options["single"] else f"{len(names)} systems"
     console = f", all: {address}/_hub" if options["console"] else ""
     output.line(
-        f"Serving {what} at {address}/  (docs: {address}{'' if options['single'] else '/NAME'}/docs{console})"
+        f"Serving {what} at {address}/  (docs: {address}{'' if options['single'] else '/NAME'}{docs}{console})"
     )
     if options["console"] == "admin":
         output.note(
@@ -345,7 +345,8 @@ def _one(options: dict[str, Any], listener: socket.socket, host: str, *, open_br
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=sockets)
             if self.started:
-                _banner(options, listener, host)
+                router = application.root.router if application.root is not None else None
+                _banner(options, listener, host, (router.documents if router is not None else "") + "/docs")
                 if open_browser:
                     import webbrowser
 

@@ -201,9 +201,6 @@ class Link(asyncio.Protocol):
         self.heard = True
         if not incoming.status:
             self._head += len(data)
-            if self._head > MAX_HEAD + len(data):
-                self._fail("the head of its answer is too large")
-                return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -214,6 +211,9 @@ class Link(asyncio.Protocol):
                 self._fail(str(cause if isinstance(cause, ValueError) else error).rstrip("."))
             else:  # more than was asked for
                 self.close()
+        else:
+            if not incoming.status and self._head > MAX_HEAD:
+                self._fail("the head of its answer is too large")
 
     def on_message_begin(self) -> None:
         """A head begins: the answer's, or that of an interim one."""
@@ -236,6 +236,8 @@ class Link(asyncio.Protocol):
         incoming, status = self._incoming, self._parser.get_status_code()
         if incoming is None or incoming.status:
             raise ValueError("it sends more than one answer")
+        if self._head > MAX_HEAD and sum(len(name) + len(text) for name, text in self._headers) > MAX_HEAD:
+            raise ValueError("the head of its answer is too large")
         if 100 <= status < 200 and status != 101:
             if self._interim is not None and status != 100:
                 self._interim(Interim(status, self._headers))

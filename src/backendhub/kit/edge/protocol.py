@@ -45,6 +45,7 @@ class HttpProtocol(HttpToolsProtocol):
     phase = HEAD
     deadline = 0.0
     head_size = 0
+    url = b""
     in_head = False
     unfinished = False
     """Whether the parser is within a request."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backendhub.kit.problems import HttpError
+
 from .framing import Refused
-from .messages import Response
+from .turn import problem
 
 if TYPE_CHECKING:
     from .protocol import HttpProtocol
@@ -23,8 +25,8 @@ class Refusal:
 
     def start(self) -> None:
         """Sends it."""
-        fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
-        response = Response(self.refused.status, fields, self.refused.text.encode() + b"\n")
+        error = HttpError(self.refused.status, self.refused.text, connection="close")
+        response = problem(error, self.protocol.url[:200].decode("latin-1") or "/")
         self.protocol.transport.write(response.head + self.protocol.date() + b"\r\n" + response.body)
         self.response_complete = True
         self.protocol.done(self)

@@ -284,9 +284,10 @@ class Application:
         if mounted.router.before is not None:
             await mounted.router.before(request)
         path = request.path
-        if path in DOCUMENTS and path not in tree.literal and method in ("GET", "HEAD"):
+        document = path.removeprefix(mounted.router.documents)
+        if document in DOCUMENTS and path not in tree.literal and method in ("GET", "HEAD"):
             request.route = mounted.prefix + path
-            return await asyncio.to_thread(mounted.document, path)
+            return await asyncio.to_thread(mounted.document, document)
         found, values = tree.find(path)
         if method == "OPTIONS" and (answer := self._preflight(request, mounted, found or {})) is not None:
             request.route = "preflight"

@@ -205,6 +205,8 @@ class Router(Family):
         guards = () if guard is None else (guard,)
         super().__init__("", [], [], dialect=dialect, auth=authenticator(auth), guards=guards)
         self.edge = edge
+        self.documents = ""
+        """Below what `/docs` and `/openapi.json` are, where the system gives all its paths away (a proxy)."""
         self.startup: list[Callable[[Any], Any]] = []
         self.aliases: list[str] = []
         self.before: Callable[[Request], Awaitable[None]] | None = None

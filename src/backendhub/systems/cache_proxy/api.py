@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from backendhub.kit import edge, web
 from backendhub.kit.hub import Hub
@@ -22,19 +22,22 @@ router = web.Router(
     "`/_`: here the cache is watched and purged, by whoever is on this machine or has the token.",
     edge=hot,
 )
+router.documents = "/_cache"
 TARGET = r"^/[!-~]*$"
 TAG = r"^[!-~]+$"
 Tags = list[Annotated[str, Field(min_length=1, max_length=200, pattern=TAG)]]
-Targets = list[Annotated[str, Field(min_length=1, max_length=8000, pattern=TARGET)]]
+Targets = list[Annotated[str, Field(min_length=1, max_length=2000, pattern=TARGET)]]
 
 
 class PurgeIn(BaseModel):
     """What is to go."""
 
+    model_config = ConfigDict(extra="forbid")  # a slip must not look like a purge
+
     targets: Targets = Field(
-        default=[], max_length=1000, description="Paths with their queries, in all variants"
+        default=[], max_length=100, description="Paths with their queries, in all variants"
     )
-    tags: Tags = Field(default=[], max_length=1000, description="Members of Surrogate-Key or Cache-Tag")
+    tags: Tags = Field(default=[], max_length=100, description="Members of Surrogate-Key or Cache-Tag")
     pattern: str | None = Field(
         default=None,
         min_length=1,
@@ -93,7 +96,7 @@ async def stats(request: web.Request) -> Counts:
 @router.get("/_cache/objects")
 async def objects(
     request: web.Request,
-    prefix: Annotated[str, Query(max_length=8000, pattern=r"^(/[!-~]*)?$")] = "",
+    prefix: Annotated[str, Query(max_length=2000, pattern=r"^(/[!-~]*)?$")] = "",
     tag: Annotated[str | None, Query(min_length=1, max_length=200, pattern=TAG)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> list[StoredObject]:
@@ -104,8 +107,8 @@ async def objects(
 @router.get("/_cache/explain", statuses=(422,))
 async def explain(
     request: web.Request,
-    target: Annotated[str, Query(min_length=1, max_length=8000, pattern=TARGET)],
-    header: Annotated[list[Annotated[str, Field(max_length=4000)]], Query(max_length=50)] = [],  # noqa: B006
+    target: Annotated[str, Query(min_length=1, max_length=2000, pattern=TARGET)],
+    header: Annotated[list[Annotated[str, Field(max_length=500)]], Query(max_length=20)] = [],  # noqa: B006
 ) -> Explanation:
     """What would become of a GET now, and why; `header=Accept-Language: de` may stand more than once."""
     fields = {}
@@ -124,7 +127,7 @@ async def purge(request: web.Request, body: PurgeIn) -> Purged:
     return done
 
 
-@router.get("/_cache/events", media_type="text/event-stream")
+@router.get("/_cache/events", media_type="text/event-stream", in_schema=False)
 async def events(request: web.Request) -> web.Stream:
     """The counters, once a second."""
     return web.events(_seconds(request.hub))

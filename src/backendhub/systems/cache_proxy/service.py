@@ -110,11 +110,7 @@ def purge(
     soft: bool,
     host: str = "",
 ) -> Purged:
-    """Purges what any of these name. Raises Invalid where nothing is named."""
-    if not (targets or tags or pattern or everything):
-        raise Invalid(
-            "Nothing is named.", hint='{"targets": ["/a"]}, "tags", "pattern" or "everything": true'
-        )
+    """Purges what any of these name; nothing where nothing is named. Raises Invalid for a pattern that is too long."""
     if everything:
         return Purged(proxy.purging.everything(soft=soft))
     prefix = host.lower().encode() + b" " if proxy.config.preserve_host else b""

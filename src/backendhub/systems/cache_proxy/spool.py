@@ -12,6 +12,7 @@ from typing import IO
 from .disk import PIECE
 
 IN_MEMORY = 1024 * 1024
+PATIENCE_S = 60.0
 AHEAD = 8 * 1024 * 1024
 """How far the origin may be ahead of every reader once the body is too large to be stored."""
 
@@ -89,10 +90,14 @@ class Spool:
         self._arrived = asyncio.Event()
 
     async def room(self) -> None:
-        """Waits until the slowest reader is near. Returns at once where nobody reads."""
-        while self.readers and self.size - min(self.readers.values()) > AHEAD:
+        """Waits until the slowest reader is near. Raises ConnectionError where nobody reads any more, TimeoutError
+        where nobody reads for long."""
+        while self.size - min(self.readers.values(), default=0) > AHEAD:
+            if not self.readers and self._count:
+                raise ConnectionError("nobody reads it any more")
             self._taken.clear()
-            await self._taken.wait()
+            async with asyncio.timeout(PATIENCE_S):
+                await self._taken.wait()
 
     async def read(self) -> AsyncIterator[bytes]:
         """The body from its beginning. Raises what it failed with."""
