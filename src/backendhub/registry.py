@@ -313,6 +313,40 @@ SYSTEMS: tuple[System, ...] = (
             ),
         ),
     ),
+    System(
+        "gateway",
+        "infrastructure",
+        "API gateway with Kong's declarative configuration: route, authenticate, limit, balance",
+        "api",
+        settings=(
+            Option(
+                "gateway.files",
+                "Kong's declarative configuration, format 3.0",
+                suffixes=(".yaml", ".yml", ".json"),
+            ),
+            Option(
+                "gateway.admin_key",
+                "What `Kong-Admin-Token` must be; without it only this machine",
+                secret=True,
+            ),
+            Option(
+                "gateway.trusted",
+                "networks of proxies before this one whose X-Forwarded-* are true",
+                "",
+                flag="trusted",
+                metavar="NETWORK",
+                repeats=True,
+            ),
+            Option(
+                "gateway.flood",
+                "requests a second from one address, twice that at once; 0: no limit",
+                "0",
+                flag="flood",
+                metavar="RATE",
+            ),
+        ),
+        uses="limits",
+    ),
 )
 
 GROUPS = {
