@@ -326,8 +326,14 @@ SYSTEMS: tuple[System, ...] = (
             ),
             Option(
                 "gateway.admin_key",
-                "What `Kong-Admin-Token` must be; without it only this machine",
+                "what `Kong-Admin-Token` must be for the Admin API",
                 secret=True,
+            ),
+            Option(
+                "gateway.admin_local",
+                "let this machine use the Admin API without a key",
+                "false",
+                flag="admin-local",
             ),
             Option(
                 "gateway.trusted",

@@ -136,7 +136,7 @@ def gateway(serve: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     def start(text: str, *args: str) -> Any:
         file = tmp_path / "kong.yml"
         file.write_text('_format_version: "3.0"\n' + text)
-        running = serve("gateway", str(file), "--log-format", "none", *args)
+        running = serve("gateway", str(file), "--admin-local", "--log-format", "none", *args)
         running.file = file
         return running
 
@@ -566,8 +566,13 @@ def test_a_file_is_followed_and_a_request_never_sees_half_of_it(gateway: Any, se
 
 def test_the_admin_api(serve: Callable[..., Any], server: Any) -> None:
     up = server()
-    http = serve("gateway", "--log-format", "none").http
-    assert http.get("/").status_code == 404
+    closed = serve("gateway", "--log-format", "none").http
+    assert (
+        closed.get("/_admin").status_code == 403
+        and closed.post("/_admin/config", content="x").status_code == 403
+    )
+    http = serve("gateway", "--admin-local", "--log-format", "none").http
+    assert http.get("/").status_code == 404 and http.get("/openapi.json").status_code == 200
     text = (
         f'_format_version: "3.0"\nservices: [{{name: s, url: "{up.url}", routes: [{{name: r, paths: [/]}}], '
         f"plugins: [{{name: correlation-id}}]}}]\n{CONSUMERS}"

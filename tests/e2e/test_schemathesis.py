@@ -14,7 +14,8 @@ from backendhub import registry
 
 APIS = [s.name for s in registry.SYSTEMS if s.has("api")]
 SERVED = {
-    "rest": ("--demo", "--strict")
+    "gateway": ("--admin-local",),
+    "rest": ("--demo", "--strict"),
 }  # without data it has no routes, and as json-server it takes anything
 EXAMPLES = "12"  # `--max-examples 100` by hand before a release
 

@@ -67,14 +67,18 @@ def probe(hub: Hub) -> Coroutine[Any, Any, None]:
 
 
 def admitted(request: web.Request) -> boards.Board:
-    """The board, for who may administrate: with the key, or where there is none from this machine and from no page of
-    another origin. Raises Unauthenticated, Denied."""
+    """The board, for who may administrate: with the key, or where that was asked for from this machine, and from no page
+    of another origin. Raises Unauthenticated, Denied."""
     key = request.hub.settings.get("gateway.admin_key")
     if key:
         if not hmac.compare_digest((request.header(KEY) or "").encode(), key.encode()):
             raise Unauthenticated("Invalid credentials. Kong-Admin-Token header required")
-    elif (request.scope.get("client") or ("",))[0] not in ("127.0.0.1", "::1", "testclient"):
-        raise Denied("the Admin API answers this machine only; set gateway.admin_key to let others in")
+    elif not request.hub.settings.flag("gateway.admin_local"):
+        raise Denied(
+            "the Admin API is off: --admin-local lets this machine in, gateway.admin_key whoever knows it"
+        )
+    elif (request.scope.get("client") or ("",))[0] not in ("127.0.0.1", "::1"):
+        raise Denied("the Admin API answers this machine only")
     origin = request.header("origin")
     if origin is not None and origin.partition("://")[2] != request.header("host"):
         raise Denied("pages of other origins may not administrate")

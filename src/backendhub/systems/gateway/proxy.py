@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from time import monotonic
@@ -30,6 +30,9 @@ from .routing import Router, normalised, upstream_path
 
 DROPPED = FORWARDED | OWN | {b"host", b"via", b"x-forwarded-prefix", b"x-forwarded-path", b"forwarded"}
 LOOK_S = 0.5
+BODILESS = (204, 304)
+OURS = ("/openapi.json", "/docs")
+"""Paths that are the Admin API's where no route wants them."""
 UPGRADE: Pairs = [(b"connection", b"upgrade"), (b"upgrade", b"websocket")]
 
 
@@ -75,8 +78,8 @@ class Gateway:
 
     # -- a request ----------------------------------------------------------------------------------------
 
-    async def handle(self, request: edge.Request) -> edge.Response | edge.Stream | edge.Tunnel:
-        """Answers a request."""
+    async def handle(self, request: edge.Request) -> edge.Response | edge.Stream | edge.Tunnel | None:
+        """Answers a request; None leaves the document of the Admin API to the application."""
         state = self.state
         client = self._client(request)
         if self.flood is not None and (refused := self.flood.refuses(client)) is not None:
@@ -84,10 +87,11 @@ class Gateway:
         path = normalised(request.path)
         if path is None:
             return _sent(message(400, "The path is not well-formed"))
-        name, _, port = request.fields.get(b"host", b"").decode("latin-1").lower().partition(":")
+        name, port = _authority(request)
         method = request.method.decode("latin-1")
-        port = port or ("443" if request.scheme == "https" else "80")
         match = state.router.find(method, name, port, path, request.fields)
+        if match is None and path in OURS:
+            return None
         if match is None:
             return _sent(message(404, "no Route matched with those values"))
         route = match.route
@@ -174,7 +178,7 @@ class Gateway:
 
     async def _once(
         self, context: Context, state: State, service: Service, plugins: list[Plugin], tried: set[str]
-    ) -> edge.Stream | edge.Tunnel:
+    ) -> edge.Response | edge.Stream | edge.Tunnel:
         """One attempt. Raises NoPeer, TooLate, Unreachable."""
         balancer = state.balancers.get(service.host)
         peer = balancer.pick(context, tried) if balancer is not None else None
@@ -204,7 +208,7 @@ class Gateway:
             raise
         if peer is not None and balancer is not None:
             balancer.served(peer, incoming.status)
-        return self._answer(context, incoming, peer, plugins)
+        return await self._answer(context, incoming, peer, plugins)
 
     def _framing(self, context: Context) -> Pairs:
         """The length of a body that goes on as it came."""
@@ -216,9 +220,9 @@ class Gateway:
             return context.body
         return relayed(context) if context.request.has_body else None
 
-    def _answer(
+    async def _answer(
         self, context: Context, incoming: Incoming, peer: Peer | None, plugins: list[Plugin]
-    ) -> edge.Stream | edge.Tunnel:
+    ) -> edge.Response | edge.Stream | edge.Tunnel:
         passage = Passage(context, incoming, peer)
         fields = end_to_end(incoming.headers, dict(incoming.headers).get(b"connection"))
         fields = [pair for pair in fields if pair[0] != b"via"] + [via(dict(fields), incoming.version)]
@@ -237,6 +241,8 @@ class Gateway:
             return edge.Tunnel(101, [*fields, *UPGRADE], talk)
         if incoming.whole:
             passage.ended()
+            if context.request.method != b"HEAD" and incoming.status not in BODILESS:  # all here: one write
+                return edge.Response(incoming.status, fields, await incoming.read())
         return edge.Stream(incoming.status, fields, passage, passage.length)
 
     # -- servers ------------------------------------------------------------------------------------------
@@ -273,14 +279,20 @@ class Gateway:
 
     async def look_after(self) -> None:
         """Probes targets, for as long as the server runs."""
-        while True:
-            for balancer in self.state.balancers.values():
-                service = next(
-                    (s for s in self.state.config.services.values() if s.host == balancer.upstream.name),
-                    Service(""),
-                )
-                await balancer.probe(monotonic(), lambda peer, s=service: self._origin(s, peer))  # type: ignore[misc]
-            await asyncio.sleep(LOOK_S)
+        try:
+            while True:
+                balancers = self.state.balancers.values()
+                await asyncio.gather(*(b.probe(monotonic(), self._probed(b)) for b in balancers))
+                await asyncio.sleep(LOOK_S)
+        finally:
+            for origin in self._origins.values():
+                origin.close()
+
+    def _probed(self, balancer: Balancer) -> Callable[[Peer], Origin]:
+        """How the targets of an upstream are reached: as the first service does that uses it."""
+        services = self.state.config.services.values()
+        service = next((s for s in services if s.host == balancer.upstream.name), Service(""))
+        return lambda peer: self._origin(service, peer)
 
 
 class NoPeer(HubError):
@@ -313,6 +325,15 @@ def _sent(
             headers = plugin.respond(context, answer.status, headers) if plugin.name != "cors" else headers
         headers = [*headers, *context.early]
     return edge.Response(answer.status, headers, answer.body)
+
+
+def _authority(request: edge.Request) -> tuple[str, str]:
+    """Host and port that were asked for."""
+    host = request.fields.get(b"host", b"").decode("latin-1").lower()
+    name, colon, port = host.rpartition(":")
+    if not colon or not port.isdigit():
+        name, port = host.rstrip(":"), "443" if request.scheme == "https" else "80"
+    return name, port
 
 
 def _elsewhere(request: edge.Request, status: int) -> Local:

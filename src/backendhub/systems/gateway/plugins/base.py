@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from backendhub.kit import edge
-from backendhub.kit.errors import Invalid
+from backendhub.kit.errors import Invalid, TooLarge
 from backendhub.kit.output import dumps
 from backendhub.systems.gateway.models import Config, Consumer, Json, Route, Service
 
@@ -78,8 +78,7 @@ class Context:
     async def read(self, most: int) -> bytes:
         """The whole body, for plugins that need it. Raises TooLarge beyond `most`."""
         if self.body is None:
-            from backendhub.kit.errors import TooLarge
-
+            most = most if self.most is None else min(most, self.most)
             found = bytearray()
             async for part in self.request.stream():
                 found += part

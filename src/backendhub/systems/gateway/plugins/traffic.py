@@ -286,10 +286,16 @@ class Mirror(Plugin):
 
     async def access(self, context: Context) -> Answer:
         """Sends the copy in a task of its own."""
-        if random.random() * 100 >= self.percentage or b"upgrade" in context.request.fields:
+        request = context.request
+        if random.random() * 100 >= self.percentage or b"upgrade" in request.fields:
             return None
-        body = await context.read(self.most) if context.request.has_body else None
-        target = context.request.target
+        if (
+            request.has_body
+            and int(request.fields.get(b"content-length", b"%d" % (self.most + 1))) > self.most
+        ):
+            return None  # it would have to be kept as a whole, and nobody knows how large it is
+        body = await context.read(self.most) if request.has_body else None
+        target = request.target
         headers = [(n, v) for n, v in context.headers if n != b"content-length"]
         context.gateway.spawn(self._send(context, target, headers, body))
         return None
