@@ -17,6 +17,7 @@ APIS = [s.name for s in registry.SYSTEMS if s.has("api")]
 SERVED = {
     "rest": ("--demo", "--strict"),  # without data it has no routes, and as json-server it takes anything
     "shop": ("--demo",),
+    "gateway": ("--admin-local",),
     "cache-proxy": ("--origin", "http://127.0.0.1:9", "--disk", "none"),
 }
 DOCUMENTS = {"cache-proxy": "/_cache"}  # all other paths are the origin's

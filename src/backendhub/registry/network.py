@@ -113,4 +113,44 @@ ROWS: tuple[System, ...] = (
             ),
         ),
     ),
+    System(
+        "gateway",
+        "infrastructure",
+        "API gateway with Kong's declarative configuration: route, authenticate, limit, balance",
+        "api",
+        settings=(
+            Option(
+                "gateway.files",
+                "Kong's declarative configuration, format 3.0",
+                suffixes=(".yaml", ".yml", ".json"),
+            ),
+            Option(
+                "gateway.admin_key",
+                "what `Kong-Admin-Token` must be for the Admin API",
+                secret=True,
+            ),
+            Option(
+                "gateway.admin_local",
+                "let this machine use the Admin API without a key",
+                "false",
+                flag="admin-local",
+            ),
+            Option(
+                "gateway.trusted",
+                "networks of proxies before this one whose X-Forwarded-* are true",
+                "",
+                flag="trusted",
+                metavar="NETWORK",
+                repeats=True,
+            ),
+            Option(
+                "gateway.flood",
+                "requests a second from one address, twice that at once; 0: no limit",
+                "0",
+                flag="flood",
+                metavar="RATE",
+            ),
+        ),
+        uses="limits",
+    ),
 )

@@ -96,6 +96,9 @@ class Origin:
             raise
 
     async def _enter(self) -> None:
+        if not self._room.locked():  # as it is nearly always: that needs no timer
+            await self._room.acquire()
+            return
         try:
             async with asyncio.timeout(self.connect_s):
                 await self._room.acquire()

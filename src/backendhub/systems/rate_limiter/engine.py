@@ -29,8 +29,8 @@ class Engine:
         Limits in shadow mode are counted for themselves and refuse nothing; of limits in quota mode one that admits is
         enough. Neither takes anything from a request that is refused anyway. Hits of 0 only look.
         """
-        if len(descriptors) == 1 and (found := await self._one(domain, descriptors[0], hits)) is not None:
-            return found
+        if len(descriptors) == 1 and (quick := await self._one(domain, descriptors[0], hits)) is not None:
+            return quick
         matches = self._matches(domain, descriptors)
         costs = [hits if d.hits is None else d.hits for d in descriptors]
         found: list[Status | None] = [
