@@ -240,6 +240,13 @@ SYSTEMS: tuple[System, ...] = (
         ),
     ),
     System(
+        "chat",
+        "realtime",
+        "Rooms, direct messages, presence and searchable history over Socket.IO",
+        "api",
+        uses="events limits",
+    ),
+    System(
         "bank",
         "business",
         "A bank: accounts, payments, standing orders, statements; Open Banking UK",
