@@ -22,7 +22,7 @@ from backendhub.kit.errors import StoreBusy
 from . import log
 from .members import Member, Missed, Stream
 from .models import Channel, Codec, Entry, Place
-from .peers import Block, Peer
+from .peers import Block, Peer, portions
 from .relay import Relay
 from .work import Work
 
@@ -334,21 +334,25 @@ class Fanout(Work):
                 if held:
                     member.peer.take(Block(member.channel, member.codec, held))
                 return
-            await member.peer.room()
             past = await self.read(log.since, self.space, member.channel, member.number)
             if past.missing and member.missed is not None:
                 member.missed(member.peer, member.channel, past)
             if not past.entries:
                 member.number = max(member.number, 0 if past.channel is None else past.channel.top)
-                continue
-            entries = past.entries
-            last = next((n for n, entry in enumerate(entries, 1) if self._stops(member, entry)), None)
-            if not member.peer.take(Block(member.channel, member.codec, entries[:last])):
-                continue
-            if last is not None:
-                self.leave(member)
-                return
-            member.number = entries[-1].number
+            for part in portions(past.entries):
+                await member.peer.room()
+                if not self._portion(member, part):
+                    break
+
+    def _portion(self, member: Member, entries: Sequence[Entry]) -> bool:
+        """Gives some entries to a member that catches up; False where it takes no more."""
+        last = next((n for n, entry in enumerate(entries, 1) if self._stops(member, entry)), None)
+        if not member.peer.take(Block(member.channel, member.codec, entries[:last])):
+            return False
+        member.number = entries[-1].number
+        if last is not None:
+            self.leave(member)
+        return last is None
 
     def _stops(self, member: Member, entry: Entry) -> bool:
         return entry.event in self.control and member.stop is not None and member.stop(entry)

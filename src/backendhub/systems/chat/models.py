@@ -123,8 +123,8 @@ class Message:
     at: datetime
     edited_at: datetime | None
     deleted_at: datetime | None
-    reactions: list[Reaction] = derived()
-    attachment: Attachment | None = derived()
+    reactions: tuple[Reaction, ...] = derived(())
+    attachment: Attachment | None = derived()  # noqa: RUF009
 
 
 Told = tuple[Channel, list[Entry]]

@@ -117,7 +117,7 @@ class MessageOut:
     text: str
     reply_to: int | None
     attachment: Attachment | None
-    reactions: list[Reaction]
+    reactions: tuple[Reaction, ...]
     at: datetime
     edited_at: datetime | None
     deleted_at: datetime | None

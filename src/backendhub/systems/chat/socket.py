@@ -91,6 +91,7 @@ async def connected(socket: Socket) -> None:
     places = Data(socket.auth).places()
     for each in found:
         await live.enter(socket, each.id, places.get(each.id))
+    await socket.session.room()
     socket.emit("synced", {})
 
 

@@ -118,7 +118,7 @@ def _whole(db: Db, found: list[Message]) -> list[Message]:
     return [
         replace(
             m,
-            reactions=[Reaction(emoji, users) for emoji, users in reactions.get(m.id, {}).items()],
+            reactions=tuple(Reaction(emoji, users) for emoji, users in reactions.get(m.id, {}).items()),
             attachment=kept.get(m.file_id or ""),
         )
         for m in found
