@@ -26,8 +26,9 @@ def _served(name: str) -> Callable[[], web.Reply]:
     data = (HERE / name).read_bytes()
     fields = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
 
-    def serve() -> web.Reply:
+    def serve(request: web.Request) -> web.Reply:
         """A part of the client."""
-        return web.Reply(data, headers=fields, media_type=f"{KINDS[name]}; charset=utf-8")
+        here = data.replace(b'="chat.', b'="' + request.prefix.encode() + b"/chat.")
+        return web.Reply(here, headers=fields, media_type=f"{KINDS[name]}; charset=utf-8")
 
     return serve
