@@ -12,7 +12,12 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; img-src 'self' blob:; "
     "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
-KINDS = {"index.html": "text/html", "chat.js": "text/javascript", "chat.css": "text/css"}
+KINDS = {
+    "index.html": "text/html",
+    "chat.js": "text/javascript",
+    "chat.css": "text/css",
+    "chat.svg": "image/svg+xml",
+}
 
 
 def add(router: web.Router) -> None:

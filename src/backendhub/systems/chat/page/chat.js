@@ -98,7 +98,7 @@ function apply(room, event, data) {
   const old = data.message && room.messages.get(data.message);
   if (data.number) room.top = Math.max(room.top, data.number);
   if (event === "message") { room.messages.set(data.number, { reactions: [], ...data }); room.typing.delete(data.user); }
-  else if (event === "edited" && old) { old.text = data.text; old.editedAt = data.at; }
+  else if (event === "edited") { room.typing.delete(data.user); if (old) { old.text = data.text; old.editedAt = data.at; } }
   else if (event === "deleted" && old) { old.text = ""; old.deletedAt = true; old.reactions = []; old.attachment = null; }
   else if (event === "reacted" && old) {
     let one = old.reactions.find((r) => r.emoji === data.emoji);
@@ -134,14 +134,14 @@ function drawMessage(m) {
   const item = element("li", { className: "message" + (own ? " own" : ""), id: "m" + m.number });
   item.append(element("span", { className: "who" }, m.name || "somebody"), element("span", { className: "when" }, time(m.at) + (m.editedAt ? " · edited" : "")));
   item.append(element("p", {}, m.deletedAt ? "(deleted)" : m.text));
-  if (m.attachment) item.append(element("button", { type: "button", onclick: () => download(m) }, "📄 " + m.attachment.name));
+  if (m.attachment) item.append(element("button", { type: "button", onclick: () => download(m) }, m.attachment.name + ", " + Math.ceil(m.attachment.size / 1024) + " KB"));
   const tools = element("div", { className: "tools" });
   for (const r of m.reactions) tools.append(element("button", { type: "button", title: "React", onclick: () => react(m, r.emoji, !r.users.includes(state.me.id)) }, r.emoji + " " + r.users.length));
   if (!m.deletedAt) {
-    tools.append(element("button", { type: "button", className: "more", title: "React with 👍", onclick: () => react(m, "👍", true) }, "👍"));
+    tools.append(element("button", { type: "button", className: "more react", title: "React with 👍", onclick: () => react(m, "👍", true) }, "Like"));
     if (own) tools.append(
-      element("button", { type: "button", className: "more", title: "Edit", onclick: () => edit(m) }, "✎"),
-      element("button", { type: "button", className: "more", title: "Delete", onclick: () => sure("delete", { room: m.room, message: m.number }) }, "🗑"));
+      element("button", { type: "button", className: "more", title: "Edit", onclick: () => edit(m) }, "Edit"),
+      element("button", { type: "button", className: "more", title: "Delete", onclick: () => sure("delete", { room: m.room, message: m.number }) }, "Delete"));
   }
   item.append(tools);
   return item;
@@ -156,7 +156,7 @@ function drawAll() {
 
 function draw(event, data) {
   const room = state.rooms.get(data.room);
-  if (["typing", "message"].includes(event)) drawTyping();
+  if (["typing", "message", "edited"].includes(event)) drawTyping();
   if (event === "message") {
     if (!document.getElementById("m" + data.number)) $("messages").append(drawMessage(room.messages.get(data.number)));
     $("messages").scrollTop = $("messages").scrollHeight;
