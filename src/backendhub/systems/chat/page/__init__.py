@@ -27,7 +27,7 @@ def add(router: web.Router) -> None:
         router.get(path, media_type=KINDS[name], in_schema=False, public=True)(_served(name))
 
 
-def _served(name: str) -> Callable[[], web.Reply]:
+def _served(name: str) -> Callable[[web.Request], web.Reply]:
     data = (HERE / name).read_bytes()
     fields = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
 
