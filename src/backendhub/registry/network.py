@@ -153,4 +153,16 @@ ROWS: tuple[System, ...] = (
         ),
         uses="limits",
     ),
+    System(
+        "chat",
+        "realtime",
+        "Rooms, direct messages, presence and searchable history over Socket.IO",
+        "cli api",
+        uses="events limits",
+        settings=(
+            Option("chat.url", "the server that `backendhub chat` talks to", "http://127.0.0.1:8000"),
+            Option("chat.token", "the token of whoever is signed in there", secret=True),
+            Option("chat.refresh_token", "what renews that token", secret=True),
+        ),
+    ),
 )

@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from backendhub.kit.db import Db
-from backendhub.kit.errors import HubError, StoreBusy
+from backendhub.kit.errors import StoreBusy
 
 from . import log
 from .members import Member, Missed, Stream
 from .models import Channel, Codec, Entry, Place
-from .peers import Block, Peer
+from .peers import Block, Peer, portions
 from .relay import Relay
+from .work import Work
 
 if TYPE_CHECKING:
     from backendhub.kit.hub import Hub
@@ -38,22 +39,24 @@ MAX_HELD = 100
 """Entries that nobody keeps and that are kept for one who is catching up."""
 
 
-class Fanout:
+class Fanout(Work):
     """The channels of one space in this process."""
 
     def __init__(self, hub: Hub, space: str, *, keep: int = log.FOREVER) -> None:
-        self.hub = hub
+        super().__init__(hub)
         self.space = space
         self.keep = keep
         self.streams: dict[str, Stream] = {}
         self.published = 0
         self.delivered = 0
+        self.control: frozenset[str] = frozenset()
+        """Events at which a membership may end: `Member.stop` is asked about them, wherever they are read."""
+        self.on_lost: Callable[[], None] | None = None
         self.on_ask: Callable[[dict[str, Any]], None] | None = None
         self._pending: list[Waiting] = []
         self._flushing = False
         self._room = asyncio.Event()
         self._room.set()
-        self._tasks: set[asyncio.Task[Any]] = set()
         self.relay = Relay(self) if hub.redis is not None else None
 
     @classmethod
@@ -86,11 +89,11 @@ class Fanout:
             try:
                 self._settle(batch, self.hub.store.unit(self._write, batch))
             except StoreBusy:
-                self._spawn(self._flush_elsewhere(batch))
+                self.spawn(self._flush_elsewhere(batch))
             except Exception as error:
                 self._settle(batch, error)
         else:
-            self._spawn(self._flush_elsewhere(batch))
+            self.spawn(self._flush_elsewhere(batch))
 
     async def _flush_elsewhere(self, batch: list[Waiting]) -> None:
         try:
@@ -171,7 +174,7 @@ class Fanout:
     def fill(self, stream: Stream) -> None:
         """Reads from the store what a channel has not delivered yet."""
         if stream.filling is None and stream.number >= 0:
-            stream.filling = self._spawn(self._fill(stream))
+            stream.filling = self.spawn(self._fill(stream))
 
     async def _fill(self, stream: Stream) -> None:
         try:
@@ -191,7 +194,19 @@ class Fanout:
     def _deliver(self, stream: Stream, entries: Sequence[Entry]) -> None:
         stream.number = entries[-1].number
         stream.hint = max(stream.hint, stream.number)
-        self._spread(stream, entries)
+        start = 0
+        for at, entry in enumerate(entries, 1):  # who leaves with an entry does not get the next one
+            if entry.event in self.control:
+                self._spread(stream, entries[start:at])
+                self._stop(stream, entry)
+                start = at
+        if start < len(entries):
+            self._spread(stream, entries[start:])
+
+    def _stop(self, stream: Stream, entry: Entry) -> None:
+        for member in stream.all():
+            if not member.behind and self._stops(member, entry):
+                self.leave(member)
 
     def _spread(self, stream: Stream, entries: Sequence[Entry]) -> None:
         skips = {entry.skip for entry in entries if entry.skip is not None}
@@ -216,7 +231,7 @@ class Fanout:
         if member.peer.overflow(len(entries)) and entries[0].number:
             member.behind = True
             member.number = entries[0].number - 1
-            member.task = self._spawn(self.catch_up(member))
+            member.task = self.spawn(self.catch_up(member))
 
     # -- members ------------------------------------------------------------------------------------------
 
@@ -230,11 +245,13 @@ class Fanout:
         last: int = 0,
         missed: Missed | None = None,
         first: Callable[[], Awaitable[None]] | None = None,
+        stop: Callable[[Entry], bool] | None = None,
     ) -> Member:
         """Adds a peer to a channel. With a `place` it first gets what came after it, with `last` that many of the newest;
         nothing is between that and what comes. `missed` tells it where a part is no longer kept; `first` is
         awaited before anything is sent, when nothing that happens from then on is missed."""
         member = await self.enter(peer, channel, codec, place, last=last, missed=missed)
+        member.stop = stop
         try:
             if first is not None:
                 await first()
@@ -317,15 +334,28 @@ class Fanout:
                 if held:
                     member.peer.take(Block(member.channel, member.codec, held))
                 return
-            await member.peer.room()
             past = await self.read(log.since, self.space, member.channel, member.number)
             if past.missing and member.missed is not None:
                 member.missed(member.peer, member.channel, past)
             if not past.entries:
                 member.number = max(member.number, 0 if past.channel is None else past.channel.top)
-                continue
-            if member.peer.take(Block(member.channel, member.codec, past.entries)):
-                member.number = past.entries[-1].number
+            for part in portions(past.entries):
+                await member.peer.room()
+                if not self._portion(member, part):
+                    break
+
+    def _portion(self, member: Member, entries: Sequence[Entry]) -> bool:
+        """Gives some entries to a member that catches up; False where it takes no more."""
+        last = next((n for n, entry in enumerate(entries, 1) if self._stops(member, entry)), None)
+        if not member.peer.take(Block(member.channel, member.codec, entries[:last])):
+            return False
+        member.number = entries[-1].number
+        if last is not None:
+            self.leave(member)
+        return last is None
+
+    def _stops(self, member: Member, entry: Entry) -> bool:
+        return entry.event in self.control and member.stop is not None and member.stop(entry)
 
     def leave(self, member: Member) -> None:
         """Takes a peer out of a channel."""
@@ -340,21 +370,6 @@ class Fanout:
             self.streams.pop(member.channel, None)
 
     # -- the rest -----------------------------------------------------------------------------------------
-
-    async def read(self, fn: Callable[Concatenate[Db, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs a reading unit: here on SQLite, in a thread on PostgreSQL."""
-        if self.hub.store.blocking:
-            return await asyncio.to_thread(self.hub.store.read, fn, *args, **kwargs)
-        return self.hub.store.read(fn, *args, **kwargs)
-
-    async def unit(self, fn: Callable[Concatenate[Db, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs a writing unit: here on SQLite unless somebody else is writing, in a thread on PostgreSQL."""
-        if not self.hub.store.blocking:
-            try:
-                return self.hub.store.unit(fn, *args, **kwargs)
-            except StoreBusy:
-                pass
-        return await asyncio.to_thread(self.hub.store.unit, fn, *args, **kwargs)
 
     def ask(self, what: dict[str, Any]) -> None:
         """Tells every process, this one included, something about its connections (`on_ask`)."""
@@ -371,26 +386,11 @@ class Fanout:
         """Something may have been missed: every channel reads the store."""
         for stream in list(self.streams.values()):
             self.fill(stream)
-
-    def _spawn(self, coroutine: Any) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled() or (error := task.exception()) is None or isinstance(error, HubError):
-            return
-        import sys
-        import traceback
-
-        traceback.print_exception(error, file=sys.stderr)
+        if self.on_lost is not None:
+            self.on_lost()
 
     def close(self) -> None:
         """Ends what runs for it."""
-        for task in list(self._tasks):
-            if not task.get_loop().is_closed():
-                task.cancel()
+        self.stop_work()
         if self.relay is not None:
             self.relay.close()

@@ -18,7 +18,7 @@ from backendhub.kit.db.records import encode
 from . import store
 from .models import Channel, Entry, Past, Place
 
-PAGE = 500
+PAGE = 100
 """Entries that are read at a time."""
 FOREVER = 0
 

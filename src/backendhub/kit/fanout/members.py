@@ -15,7 +15,7 @@ Missed = Callable[[Peer, str, Past], None]
 class Member:
     """A peer in a channel. While it is `behind` it reads from the store and is left out of deliveries."""
 
-    __slots__ = ("behind", "channel", "codec", "held", "missed", "number", "past", "peer", "task")
+    __slots__ = ("behind", "channel", "codec", "held", "missed", "number", "past", "peer", "stop", "task")
 
     def __init__(self, peer: Peer, channel: str, codec: Codec, missed: Missed | None) -> None:
         self.peer = peer
@@ -28,6 +28,8 @@ class Member:
         """What was only said while it is behind: it comes after what is kept."""
         self.past: Past | None = None
         """What it has to be told is missing."""
+        self.stop: Callable[[Entry], bool] | None = None
+        """Whether an entry with a name in `Fanout.control` is the last one that it may have."""
         self.task: asyncio.Task[None] | None = None
 
 

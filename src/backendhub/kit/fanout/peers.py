@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -256,6 +256,23 @@ class QueuePeer(Peer):
                 yield taken
             elif self.closed:
                 return
+
+
+PORTION = 64 * 1024
+
+
+def portions(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Entries in parts of about 64 KiB, so that a long history does not wait in memory for one reader."""
+    part: list[Entry] = []
+    size = 0
+    for entry in entries:
+        part.append(entry)
+        size += len(entry.body)
+        if size >= PORTION:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 def told(value: Any) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_WAITING = 512 * 1024
 """Bytes that may wait for a client."""
+LOOK_EVERY_S = 1.0
 NOOP, CLOSE, PING, PONG, UPGRADE, PROBE, PROBED = "6", "1", "2", "3", "5", "2probe", "3probe"
 
 
@@ -154,7 +155,10 @@ class Session(Peer):
                 return NOOP
             self._poll = self._loop.create_future()
             try:
-                await self._poll
+                while (
+                    not self._poll.done() and self.request.hub.ready
+                ):  # a server that stops waits for nobody
+                    await asyncio.wait((self._poll,), timeout=LOOK_EVERY_S)
             finally:
                 self._poll = None
         out, self._out, self._waiting = self._out, [], 0

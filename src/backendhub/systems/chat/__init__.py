@@ -1,0 +1,1 @@
+"""Rooms, direct messages, presence and searchable history over Socket.IO and plain HTTP."""
