@@ -1,0 +1,90 @@
+"""Every SQL statement of the system."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backendhub.kit.db import columns
+
+from .models import Charged, Row
+
+ROW = columns(Row)
+CHARGED = columns(Charged)
+
+INSERT = (
+    "INSERT INTO payment_object (name, kind, created, status, deleted, data) "
+    f"VALUES (:name, :kind, :created, :status, FALSE, :data) RETURNING {ROW}"
+)
+SELECT = f"SELECT {ROW} FROM payment_object WHERE kind = :kind AND name = :name"
+SELECT_LOCKED = {"sqlite": SELECT, "postgres": SELECT + " FOR NO KEY UPDATE"}
+SELECT_ANY = f"SELECT {ROW} FROM payment_object WHERE name = :name AND kind <> 'event' ORDER BY id LIMIT 1"
+SELECT_MANY = f"SELECT {ROW} FROM payment_object WHERE kind = :kind AND name {{among}}"
+UPDATE = "UPDATE payment_object SET data = :data, created = :created WHERE id = :id"
+DELETE = "UPDATE payment_object SET deleted = TRUE WHERE id = :id AND NOT deleted"
+ERASE = "DELETE FROM payment_object WHERE id = :id"
+INSERT_FIELD = (
+    "INSERT INTO payment_field (object_id, kind, field, value, number) "
+    "VALUES (:object_id, :kind, :field, :value, :number) ON CONFLICT DO NOTHING"
+)
+DELETE_FIELDS = "DELETE FROM payment_field WHERE object_id = :id"
+
+_EQUAL = (
+    "EXISTS (SELECT 1 FROM payment_field f WHERE f.object_id = o.id AND f.kind = :kind "
+    "AND f.field = :field{n} AND f.value = :value{n})"
+)
+_LIKE = (
+    "EXISTS (SELECT 1 FROM payment_field f WHERE f.object_id = o.id AND f.kind = :kind "
+    "AND f.field = :field{n} AND lower(f.value) LIKE :value{n} ESCAPE '\\')"
+)
+_HAS = "EXISTS (SELECT 1 FROM payment_field f WHERE f.object_id = o.id AND f.kind = :kind AND f.field = :field{n})"
+_NUMBER = (
+    "EXISTS (SELECT 1 FROM payment_field f WHERE f.object_id = o.id AND f.kind = :kind "
+    "AND f.field = :field{n} AND f.number {op} :value{n})"
+)
+
+
+def condition(n: int, op: str, *, negated: bool = False) -> str:
+    """What a field is asked: `:` equals, `~` contains, `?` is there, or a comparison of numbers."""
+    words = {":": _EQUAL, "~": _LIKE, "?": _HAS}.get(op, _NUMBER)
+    return ("NOT " if negated else "") + words.replace("{n}", str(n)).replace("{op}", op)
+
+
+def created(n: int, op: str) -> str:
+    """A bound of the time when things were made."""
+    return f"o.created {op} :value{n}"
+
+
+def page(conditions: Sequence[str], *, joined: str = "AND", after: bool = False, before: bool = False) -> str:
+    """A page of a kind, the newest first; `before` reads backwards from a row."""
+    asked = f" AND ({f' {joined} '.join(conditions)})" if conditions else ""
+    edge = ""
+    if after:
+        edge = " AND (o.created, o.id) < (:edge_created, :edge_id)"
+    elif before:
+        edge = " AND (o.created, o.id) > (:edge_created, :edge_id)"
+    order = "o.created, o.id" if before else "o.created DESC, o.id DESC"
+    return (
+        f"SELECT {columns(Row, 'o')} FROM payment_object o WHERE o.kind = :kind AND NOT o.deleted{asked}{edge} "
+        f"ORDER BY {order} LIMIT :limit"
+    )
+
+
+INSERT_CHARGED = (
+    "INSERT INTO payment_charged (charge, currency, authorized, captured, refunded) "
+    f"VALUES (:charge, :currency, :authorized, 0, 0) RETURNING {CHARGED}"
+)
+SELECT_CHARGED = f"SELECT {CHARGED} FROM payment_charged WHERE charge = :charge"
+EXTEND = (
+    "UPDATE payment_charged SET authorized = :authorized WHERE charge = :charge AND authorized <= :authorized"
+)
+CAPTURE = (
+    "UPDATE payment_charged SET captured = captured + :amount "
+    "WHERE charge = :charge AND captured + :amount <= authorized AND refunded = 0"
+)
+REFUND = (
+    "UPDATE payment_charged SET refunded = refunded + :amount "
+    "WHERE charge = :charge AND refunded + :amount <= captured"
+)
+UNREFUND = (
+    "UPDATE payment_charged SET refunded = refunded - :amount WHERE charge = :charge AND refunded >= :amount"
+)
