@@ -175,6 +175,17 @@ def test_what_an_endpoint_has_missed_is_sent_again(db: Db, frozen: Move) -> None
     assert jobs.get(db, id).payload["event"] == got.id
 
 
+def test_an_endpoint_can_be_changed(db: Db) -> None:
+    id = endpoints.add(db, url="https://a.example/", topics=["order.*"]).id
+    changed = endpoints.edit(db, id, url="https://b.example/", topics=["order.paid", "user.*"])
+    assert (changed.url, changed.topics) == ("https://b.example/", ["order.paid", "user.*"])
+    assert endpoints.get(db, id) == changed
+    with pytest.raises(Invalid):
+        endpoints.edit(db, id, url="https://b.example/", topics=["no topic"])
+    with pytest.raises(NotFound):
+        endpoints.edit(db, "nobody", url="https://b.example/", topics=["*"])
+
+
 # -- signatures ----------------------------------------------------------------------------------------------
 
 

@@ -1,8 +1,9 @@
-"""`backendhub serve payment`: Stripe's wire under `/v1`."""
+"""`backendhub serve payment`: Stripe's wire under `/v1`, and pages for people."""
 
 from __future__ import annotations
 
-from .operations import customers, events
+from . import pages
+from .operations import charges, customers, events, intents, methods
 from .wire.operations import router
 
-__all__ = ["customers", "events", "router"]
+__all__ = ["charges", "customers", "events", "intents", "methods", "pages", "router"]

@@ -47,7 +47,7 @@ def missing(kind: str, id: str, param: str = "id") -> ApiError:
         f"No such {shown}: '{id[:200]}'",
         code="resource_missing",
         param=param,
-        status=404 if param == "id" else 400,
+        status=404 if param in ("id", "intent") else 400,
     )
 
 

@@ -30,7 +30,7 @@ def emit(db: Db, type: str, data: Mapping[str, Any], *, previous: Mapping[str, A
             "type": type,
         },
     )
-    outbox.publish(db, f"payment.{type}", event, key=str(data.get("id", type)))
+    outbox.publish(db, f"payment.{type}", event, key=str(data.get("id", type)), uid=event["id"])
     return event
 
 

@@ -168,6 +168,8 @@ def select(
         else:
             conditions.append(store.condition(n, op, negated=negated))
             params[f"field{n}"] = name
+        if op == "in":
+            conditions[-1] = conditions[-1].format(among=db.among(f"value{n}", "text"))
         if op != "?":
             params[f"value{n}"] = value
     if edge := after or before:

@@ -37,6 +37,10 @@ _LIKE = (
     "AND f.field = :field{n} AND lower(f.value) LIKE :value{n} ESCAPE '\\')"
 )
 _HAS = "EXISTS (SELECT 1 FROM payment_field f WHERE f.object_id = o.id AND f.kind = :kind AND f.field = :field{n})"
+_IN = (
+    "EXISTS (SELECT 1 FROM payment_field f WHERE f.object_id = o.id AND f.kind = :kind "
+    "AND f.field = :field{n} AND f.value {among})"
+)
 _NUMBER = (
     "EXISTS (SELECT 1 FROM payment_field f WHERE f.object_id = o.id AND f.kind = :kind "
     "AND f.field = :field{n} AND f.number {op} :value{n})"
@@ -44,8 +48,8 @@ _NUMBER = (
 
 
 def condition(n: int, op: str, *, negated: bool = False) -> str:
-    """What a field is asked: `:` equals, `~` contains, `?` is there, or a comparison of numbers."""
-    words = {":": _EQUAL, "~": _LIKE, "?": _HAS}.get(op, _NUMBER)
+    """What a field is asked: `:` equals, `~` contains, `?` is there, `in` is one of several, or a comparison of numbers."""
+    words = {":": _EQUAL, "~": _LIKE, "?": _HAS, "in": _IN}.get(op, _NUMBER)
     return ("NOT " if negated else "") + words.replace("{n}", str(n)).replace("{op}", op)
 
 
@@ -88,3 +92,41 @@ REFUND = (
 UNREFUND = (
     "UPDATE payment_charged SET refunded = refunded - :amount WHERE charge = :charge AND refunded >= :amount"
 )
+
+INSERT_PLACE = "INSERT INTO payment_place (endpoint, place) VALUES (:endpoint, :place)"
+SELECT_PLACE = "SELECT place FROM payment_place WHERE endpoint = :endpoint"
+
+# -- invariants: each finds what breaks it -----------------------------------------------------------------
+
+CHECK_CHARGED = (
+    "SELECT charge, authorized, captured, refunded FROM payment_charged "
+    "WHERE captured > authorized OR refunded > captured OR refunded < 0"
+)
+# A refund's amount stands in its indexed fields.
+CHECK_REFUNDS = """
+SELECT c.charge, c.refunded FROM payment_charged c WHERE c.refunded <> coalesce((
+  SELECT sum(a.number) FROM payment_object r
+  JOIN payment_field f ON f.object_id = r.id AND f.field = 'charge' AND f.value = c.charge
+  JOIN payment_field a ON a.object_id = r.id AND a.field = 'amount'
+  WHERE r.kind = 'refund' AND r.status NOT IN ('failed', 'canceled')), 0)"""
+CHECK_CAPTURES = """
+SELECT c.charge, c.captured FROM payment_charged c WHERE (c.captured > 0) <> EXISTS (
+  SELECT 1 FROM ledger_transfer t WHERE t.id = 'payment:' || c.charge || ':capture')"""
+CHECK_REFUND_MOVES = """
+SELECT r.name FROM payment_object r WHERE r.kind = 'refund' AND (NOT EXISTS (
+  SELECT 1 FROM ledger_transfer t WHERE t.id = 'payment:' || r.name) OR
+  (r.status IN ('failed', 'canceled')) <> EXISTS (
+    SELECT 1 FROM ledger_transfer t WHERE t.id = 'payment:' || r.name || ':back'))"""
+CHECK_TWICE = """
+SELECT f.value FROM payment_charged c JOIN payment_object o ON o.kind = 'charge' AND o.name = c.charge
+JOIN payment_field f ON f.object_id = o.id AND f.field = 'payment_intent'
+WHERE c.captured > 0 GROUP BY f.value HAVING count(*) > 1"""
+CHECK_PAID = """
+SELECT o.name FROM payment_object o WHERE o.kind = 'payment_intent' AND o.status = 'succeeded' AND NOT EXISTS (
+  SELECT 1 FROM payment_field f JOIN payment_object h ON h.id = f.object_id
+  JOIN payment_charged c ON c.charge = h.name
+  WHERE f.kind = 'charge' AND f.field = 'payment_intent' AND f.value = o.name AND c.captured > 0)"""
+CHECK_EVENTS = """
+SELECT e.name FROM payment_object e WHERE e.kind = 'event' AND NOT EXISTS (
+  SELECT 1 FROM outbox_event x WHERE x.uid = e.name)
+AND e.created > (SELECT coalesce(max(created), 0) - 2000000 FROM payment_object WHERE kind = 'event')"""

@@ -35,3 +35,9 @@ CREATE TABLE payment_charged (
   CHECK (captured <= authorized),
   CHECK (refunded <= captured)
 );
+
+-- Which endpoint of the outbox a webhook endpoint of the wire is.
+CREATE TABLE payment_place (
+  endpoint TEXT PRIMARY KEY,
+  place TEXT NOT NULL UNIQUE
+);

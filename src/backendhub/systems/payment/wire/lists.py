@@ -62,8 +62,10 @@ def listing(data: list[Json], *, url: str, more: bool = False) -> Json:
 def _asked(name: str, value: Any) -> list[tuple[str, str, Any]]:
     if name in ("limit", "starting_after", "ending_before", "expand") or value is None:
         return []
+    if isinstance(value, list):
+        return [(name, "in", [objects.text(each) for each in value])]
     if isinstance(value, dict):
-        if set(value) <= {":", ">", ">=", "<", "<="}:
+        if set(value) <= {":", "~", ">", ">=", "<", "<="}:
             exact = name == "created"
             return [(name, op, objects.text(n) if op == ":" and not exact else n) for op, n in value.items()]
         return [c for key, each in value.items() for c in _asked(f"{name}.{key}", each)]

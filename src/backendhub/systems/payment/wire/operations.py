@@ -10,7 +10,8 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from backendhub.kit import web
@@ -129,6 +130,13 @@ def _call(request: web.Request) -> Call:
         version=versions.asked(request.header("stripe-version")),
         fixtures=request.hub.settings.get("payment.fixtures") == "stripe",
     )
+
+
+@contextmanager
+def calling(request: web.Request) -> Iterator[None]:
+    """Makes a request that is none of this wire's operations (a page) the one that is being worked on."""
+    with working_on(_call(request)):
+        yield
 
 
 def _answer(db: Db, request: web.Request, call: Call, fn: Callable[[Json], Any], table: Parameters) -> Sent:

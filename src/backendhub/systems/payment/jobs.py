@@ -1,0 +1,32 @@
+"""What happens by itself: banks make up their minds, money settles, time runs out."""
+
+from __future__ import annotations
+
+from backendhub.kit import jobs
+from backendhub.kit.db import Db
+
+from .service import confirming, disputing, intents, money, payouts, refunding
+
+
+@jobs.job("payment.intent_settles")
+def intent_settles(db: Db, id: str) -> None:
+    """Ends a payment that the bank was working on."""
+    confirming.settled(db, id)
+
+
+@jobs.job("payment.refund_settles")
+def refund_settles(db: Db, id: str) -> None:
+    """Ends a refund that was pending."""
+    refunding.settled(db, id)
+
+
+@jobs.job("payment.refund_fails")
+def refund_fails(db: Db, id: str) -> None:
+    """Lets a refund fail whose card wants that."""
+    refunding.fail(db, id)
+
+
+@jobs.job("payment.day", cron="* * * * *")
+def day(db: Db) -> int:
+    """Makes money available, pays payouts, gives back what was held for too long, closes disputes nobody answered."""
+    return money.settle(db) + payouts.arrive(db) + intents.expire(db) + disputing.overdue(db)
