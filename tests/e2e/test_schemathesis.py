@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from backendhub import registry
@@ -16,7 +17,13 @@ APIS = [s.name for s in registry.SYSTEMS if s.has("api")]
 SERVED = {
     "rest": ("--demo", "--strict")
 }  # without data it has no routes, and as json-server it takes anything
-EXAMPLES = "12"  # `--max-examples 100` by hand before a release
+REQUESTS = 720  # about, in an API: the more operations, the fewer examples each; `--max-examples 100` by hand
+
+
+def examples(document: Any) -> str:
+    """How many examples of an operation: 12, or as many as keep a large API within the time of a suite."""
+    operations = sum(len(path) for path in document["paths"].values())
+    return str(max(3, min(12, REQUESTS // operations)))
 
 
 @pytest.mark.timeout(900)  # thousands of requests: minutes on a busy machine
@@ -35,7 +42,7 @@ def test_all_checks(name: str, serve: Callable[..., Any], tmp_path: Path, root: 
             "--checks",
             "all",
             "--max-examples",
-            EXAMPLES,
+            examples(httpx.get(f"{server.url}/openapi.json").json()),
             "--seed",
             "1",
             "--no-color",

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -24,6 +25,23 @@ def test_frozen_time_holds_and_ends() -> None:
 
 def test_a_time_without_an_offset_is_utc() -> None:
     assert clock.parse("2026-01-05T09:00") == clock.parse("2026-01-05T10:00+01:00")
+
+
+def test_a_moment_without_an_offset_is_utc_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        for block in (clock.frozen, clock.traveling):
+            with block(datetime(2026, 1, 5, 9)):
+                assert clock.now() == datetime(2026, 1, 5, 9, tzinfo=UTC)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_wall_is_the_present_outside_of_every_journey() -> None:
+    with clock.frozen("2026-01-05T09:00"), clock.traveling("2030-01-01"):
+        assert (clock.now().year, clock.wall().year) == (2030, 2026)
 
 
 def test_iso_has_a_fraction_only_where_there_is_one() -> None:

@@ -25,13 +25,22 @@ def _start() -> datetime | None:
 
 def parse(text: str) -> datetime:
     """Reads an ISO 8601 time; one without an offset is UTC. Raises ValueError."""
-    moment = datetime.fromisoformat(text)
+    return _utc(datetime.fromisoformat(text))
+
+
+def _utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def precise() -> datetime:
     """The present in UTC with microseconds, for measuring and ordering."""
     return _traveling.get() or _frozen or datetime.now(UTC)
+
+
+def wall() -> datetime:
+    """The present outside of every `traveling` block: for what other processes and other people's servers judge by their
+    own clocks (when a job may run, leases, signatures, how long something is kept)."""
+    return _frozen or datetime.now(UTC)
 
 
 def now() -> datetime:
@@ -82,7 +91,7 @@ def frozen(at: datetime | str) -> Iterator[None]:
     """Holds the clock at a time for the length of a block."""
     global _frozen
     before = _frozen
-    _frozen = parse(at) if isinstance(at, str) else at.astimezone(UTC)
+    _frozen = parse(at) if isinstance(at, str) else _utc(at)
     try:
         yield
     finally:
@@ -93,12 +102,13 @@ def frozen(at: datetime | str) -> Iterator[None]:
 def traveling(to: datetime | str | None) -> Iterator[None]:
     """Another present for the block, in this thread or task alone: what it does happens at that time.
 
-    None changes nothing, so that a caller need not ask whether a tenant has a clock of its own.
+    None changes nothing, so that a caller need not ask whether a tenant has a clock of its own. Jobs, events, mail, keys
+    of idempotency, the audit log and files go by `wall()` all the same; see `kit.clocks` for what is due on such a clock.
     """
     if to is None:
         yield
         return
-    token = _traveling.set(parse(to) if isinstance(to, str) else to.astimezone(UTC))
+    token = _traveling.set(parse(to) if isinstance(to, str) else _utc(to))
     try:
         yield
     finally:

@@ -331,3 +331,39 @@ def test_a_test_clock_is_for_its_block_alone(db: Db, three: tuple[int, int, int]
         assert ledger.transfer(db, debit=three[1], credit=three[2], amount=eur(1)).at.year == 2031
     with clock.traveling(None):
         assert clock.now().year != 2031
+
+
+CROOKED = {
+    "a transfer without an amount": Move(Kind.TRANSFER, "x", 1, 2, pending="p"),
+    "a void with one": Move(Kind.VOID, "x", amount=eur(1), pending="p"),
+    "a transfer with a timeout": Move(Kind.TRANSFER, "x", 1, 2, eur(1), timeout=timedelta(seconds=1)),
+    "an id with a NUL": Move(Kind.TRANSFER, "x\x00", 1, 2, eur(1)),
+    "a code with a NUL": Move(Kind.TRANSFER, "x", 1, 2, eur(1), code="\x00"),
+    "a memo with a NUL": Move(Kind.TRANSFER, "x", 1, 2, eur(1), memo="a\x00b"),
+    "a post with a timeout": Move(Kind.POST, "x", pending="p", timeout=timedelta(seconds=1)),
+}
+
+
+@pytest.mark.parametrize("move", CROOKED.values(), ids=CROOKED)
+def test_a_move_says_what_its_kind_has(db: Db, move: Move) -> None:
+    with pytest.raises(Invalid):
+        ledger.apply(db, move)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 201, "a\x00"])
+def test_names_of_accounts_have_bounds(db: Db, name: str) -> None:
+    for names in ({"book": name, "name": "a"}, {"book": "t", "name": name}):
+        with pytest.raises(Invalid):
+            ledger.open_account(db, **names, currency="EUR", side=Side.DEBIT)
+
+
+def test_a_post_in_time_holds_though_another_clock_is_ahead(db: Db, three: tuple[int, int, int]) -> None:
+    """Its row bears the time of the line before it, which is later than the end of what was pending."""
+    world, a, b = three
+    held = ledger.reserve(db, debit=a, credit=b, amount=eur(100), timeout=timedelta(seconds=5))
+    with clock.traveling(clock.precise() + timedelta(seconds=9)):
+        ledger.transfer(db, debit=world, credit=a, amount=eur(1))
+    posted_ = ledger.post(db, held.id)
+    assert held.expires_at is not None
+    assert posted_.at > held.expires_at
+    assert ledger.verify(db, "t").ok

@@ -243,6 +243,29 @@ def test_a_basket_begins_empty_and_a_confirmed_one_gives_back_in_part(db: Db) ->
     assert reservation.verify(db).ok
 
 
+def test_more_of_what_a_basket_has_wherever_it_lies(db: Db) -> None:
+    """Without a location the units join the row that the basket has already, and its size does not grow."""
+    reservation.restock(db, "mug", 5, "lyon")
+    basket = reservation.hold(db, [Units("mug", 1, None)], ttl=TEN)
+    more = reservation.add(db, basket.id, [Units("mug", 2, None), Units("mug", 1, "lyon")])
+    assert (more.size, more.units) == (1, (Units("mug", 4, "lyon"),))
+    assert reservation.drop(db, basket.id, [Units("mug", 1, None)]).units == (Units("mug", 3, "lyon"),)
+    assert reservation.confirm(db, basket.id).state is State.CONFIRMED
+    with pytest.raises(Conflict, match="does not have"):
+        reservation.drop(db, basket.id, [Units("mug", 4, None)])
+    assert reservation.drop(db, basket.id, [Units("mug", 3, None)]).size == 0
+    assert reservation.verify(db).ok
+
+
+def test_what_was_cancelled_is_not_shipped(db: Db) -> None:
+    reservation.restock(db, "mug", 5)
+    sold = reservation.take(db, [Units("mug", 2)])
+    reservation.cancel(db, sold.id)
+    with pytest.raises(Conflict, match="released"):
+        reservation.ship(db, sold.id)
+    assert counts(db, "mug") == (5, 0, 0)
+
+
 BAD = [
     [Units("mug", 0)],
     [Units("mug", -1)],

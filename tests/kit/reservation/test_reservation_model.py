@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
 import pytest
@@ -22,17 +22,19 @@ from hypothesis.stateful import (
 from backendhub.kit import clock, reservation
 from backendhub.kit.db import Store, connect
 from backendhub.kit.errors import Conflict
-from backendhub.kit.reservation import HoldOver, Slot, State, Unavailable, Units
+from backendhub.kit.reservation import HoldOver, Nights, Slot, State, Unavailable, Units
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 worlds = count(1)
 GOODS = ("mug", "cap")
 SEATS = tuple(f"A-{n}" for n in range(1, 6))
+ARRIVALS = tuple(date(2026, 3, n) for n in range(1, 7))
+Stay = tuple[date, int]
 
 
 @dataclass
 class Held:
-    """A hold as it was asked for; `expires` None: never."""
+    """A hold as it was asked for; `expires` None: never. A night is a seat that is named after its date."""
 
     state: State
     expires: datetime | None
@@ -64,6 +66,11 @@ class Model:
         return short + sorted(seat for seat in seats if self.busy(seat))
 
 
+def nights(stay: Stay | None) -> set[str]:
+    """The nights of a stay by their dates."""
+    return {(stay[0] + timedelta(days=n)).isoformat() for n in range(stay[1])} if stay else set()
+
+
 class ReservationMachine(RuleBasedStateMachine):
     store: Store
 
@@ -84,23 +91,30 @@ class ReservationMachine(RuleBasedStateMachine):
         self.store.unit(reservation.restock, f"{self.world}:{good}", many)
         self.model.total[good] += many
 
-    def items(self, units: dict[str, int], seats: set[str]) -> list[Units | Slot]:
+    def items(
+        self, units: dict[str, int], seats: set[str], stay: Stay | None = None
+    ) -> list[Units | Slot | Nights]:
         goods = [Units(f"{self.world}:{good}", n) for good, n in units.items()]
-        return [*goods, *(Slot(f"{self.world}:show", seat) for seat in seats)]
+        room = [Nights(f"{self.world}:room", stay[0], stay[0] + timedelta(days=stay[1]))] if stay else []
+        return [*goods, *room, *(Slot(f"{self.world}:show", seat) for seat in seats)]
 
     wanted_units = st.dictionaries(st.sampled_from(GOODS), st.integers(1, 4), max_size=2)
     wanted_seats = st.sets(st.sampled_from(SEATS), max_size=3)
+    wanted_stay = st.none() | st.tuples(st.sampled_from(ARRIVALS), st.integers(1, 4))
     ttls = st.sampled_from([None, 5, 60, 600])
 
-    @rule(units=wanted_units, seats=wanted_seats, ttl=ttls, sold=st.booleans())
-    def hold(self, units: dict[str, int], seats: set[str], ttl: int | None, sold: bool) -> None:
-        if not units and not seats:
+    @rule(units=wanted_units, seats=wanted_seats, stay=wanted_stay, ttl=ttls, sold=st.booleans())
+    def hold(
+        self, units: dict[str, int], seats: set[str], stay: Stay | None, ttl: int | None, sold: bool
+    ) -> None:
+        if not units and not seats and not stay:
             return
-        expected = self.model.missing(units, seats)
+        slots = seats | nights(stay)
+        expected = self.model.missing(units, slots)
         span = None if ttl is None or sold else timedelta(seconds=ttl)
 
         def make() -> str:
-            items = self.items(units, seats)
+            items = self.items(units, seats, stay)
             if sold:
                 return self.store.unit(reservation.take, items, owner=self.world).id
             return self.store.unit(reservation.hold, items, ttl=span, owner=self.world).id
@@ -113,7 +127,7 @@ class ReservationMachine(RuleBasedStateMachine):
             else:
                 state = State.CONFIRMED if sold else State.HELD
                 expires = None if span is None else self.model.now + span
-                self.model.holds[make()] = Held(state, expires, dict(units), set(seats))
+                self.model.holds[make()] = Held(state, expires, dict(units), slots)
 
     def pick(self, data: st.DataObject) -> tuple[str, Held]:
         id = data.draw(st.sampled_from(sorted(self.model.holds)))
@@ -161,21 +175,21 @@ class ReservationMachine(RuleBasedStateMachine):
                 assert ended.state is over  # whether or not it was swept
 
     @precondition(lambda self: self.model.holds)
-    @rule(data=st.data(), units=wanted_units, seats=wanted_seats)
-    def add(self, data: st.DataObject, units: dict[str, int], seats: set[str]) -> None:
+    @rule(data=st.data(), units=wanted_units, seats=wanted_seats, stay=wanted_stay)
+    def add(self, data: st.DataObject, units: dict[str, int], seats: set[str], stay: Stay | None) -> None:
         id, held = self.pick(data)
-        if held.state is State.CONFIRMED or not (units or seats):
+        if held.state is State.CONFIRMED or not (units or seats or stay):
             return
-        new = seats - held.seats
+        new = (seats | nights(stay)) - held.seats
         with self.at_now():
             if not self.model.live(held):
                 with pytest.raises(HoldOver):
-                    self.store.unit(reservation.add, id, self.items(units, seats))
+                    self.store.unit(reservation.add, id, self.items(units, seats, stay))
             elif self.model.missing(units, new):
                 with pytest.raises(Unavailable):
-                    self.store.unit(reservation.add, id, self.items(units, seats))
+                    self.store.unit(reservation.add, id, self.items(units, seats, stay))
             else:
-                self.store.unit(reservation.add, id, self.items(units, seats))
+                self.store.unit(reservation.add, id, self.items(units, seats, stay))
                 held.seats |= new
                 for good, n in units.items():
                     held.units[good] = held.units.get(good, 0) + n
@@ -196,6 +210,20 @@ class ReservationMachine(RuleBasedStateMachine):
         held.seats -= seats
         for good, n in units.items():
             held.units[good] -= n
+
+    @precondition(lambda self: self.model.holds)
+    @rule(data=st.data())
+    def ship(self, data: st.DataObject) -> None:
+        id, held = self.pick(data)
+        with self.at_now():
+            if held.state is not State.CONFIRMED:
+                with pytest.raises(Conflict):
+                    self.store.unit(reservation.ship, id)
+                return
+            assert not self.store.unit(reservation.ship, id).units
+        for good, n in held.units.items():
+            self.model.total[good] -= n
+        held.units.clear()
 
     @rule(good=st.sampled_from(GOODS), many=st.integers(-3, 3))
     def stock(self, good: str, many: int) -> None:
@@ -220,6 +248,9 @@ class ReservationMachine(RuleBasedStateMachine):
         with self.at_now():
             taken = {c.slot for c in self.store.read(reservation.claims, f"{self.world}:show")}
             assert taken == {seat for seat in SEATS if self.model.busy(seat)}
+            booked = {c.slot for c in self.store.read(reservation.claims, f"{self.world}:room")}
+            days = {(ARRIVALS[0] + timedelta(days=n)).isoformat() for n in range(len(ARRIVALS) + 4)}
+            assert booked == {day for day in days if self.model.busy(day)}
             for good in GOODS:
                 stock = self.store.read(reservation.stock, f"{self.world}:{good}")
                 assert stock.total == self.model.total[good]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 from backendhub.kit import reservation
 from backendhub.kit.db import Store
+from backendhub.kit.errors import Conflict
 from backendhub.kit.reservation import Nights, Slot, State, Unavailable, Units
 
 TEN = timedelta(minutes=10)
@@ -91,6 +93,30 @@ def test_baskets_that_cross_do_not_wait_for_each_other(store: Store) -> None:
     for good in "ab":
         stock = store.read(reservation.stock, good)
         assert (stock.free, stock.held, stock.sold) == (0, 0, 10)
+    assert store.read(reservation.verify).ok
+
+
+def test_what_was_shipped_is_gone_whoever_cancels_meanwhile(store: Store) -> None:
+    store.use("reservation")
+    total = 40
+    store.unit(reservation.restock, "mug", total)
+    for _ in range(15):
+        sold = store.unit(reservation.take, [Units("mug", 2)]).id
+        start = Barrier(2)
+
+        def act(step: Callable[..., object], id: str = sold, start: Barrier = start) -> bool:
+            start.wait()
+            try:
+                store.unit(step, id)
+            except Conflict:
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as pool:
+            shipped, _ = pool.map(act, [reservation.ship, reservation.cancel])
+        total -= 2 if shipped else 0
+        stock = store.read(reservation.stock, "mug")
+        assert (stock.total, stock.free) == (total, total)
     assert store.read(reservation.verify).ok
 
 

@@ -67,21 +67,6 @@ def test_a_key_is_a_number_only_as_json_writes_it(key: str, number: float | None
     assert values.numeric(key) == number
 
 
-def test_merge_patch() -> None:
-    # RFC 7396, appendix A
-    for target, patch, result in [
-        ({"a": "b"}, {"a": "c"}, {"a": "c"}),
-        ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
-        ({"a": "b"}, {"a": None}, {}),
-        ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
-        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
-        ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
-        ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
-        ({"a": [1]}, ["c"], ["c"]),
-    ]:
-        assert values.merged(target, patch) == result
-
-
 def test_every_value_has_an_entry_under_its_path() -> None:
     found = fields.entries({"id": 7, "a": {"b": "X", "on": True}, "tags": ["u", {"n": None}], "a.b": "first"})
     assert {path: entry.kind for path, entry in found.items()} == {

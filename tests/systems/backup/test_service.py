@@ -1,4 +1,4 @@
-"""The rules that need no repository: cron expressions, targets, retention text, worst codes, secrets."""
+"""The rules that need no repository: targets, retention text, worst codes, secrets."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from backendhub.kit import clock
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, HubError, Invalid
 from backendhub.kit.settings import Settings
-from backendhub.systems.backup import access, cron, store
+from backendhub.systems.backup import access, store
 from backendhub.systems.backup.models import worst
 from backendhub.systems.backup.service import restores, runs, targets
 
@@ -25,47 +23,6 @@ MONDAY = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
 def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("expression", "following"),
-    [
-        ("*/15 * * * *", "2026-01-05T09:15"),
-        ("0 3 * * *", "2026-01-06T03:00"),
-        ("0 9 * * *", "2026-01-06T09:00"),
-        ("30 8-18/2 * * mon-fri", "2026-01-05T10:30"),
-        ("0 0 1,15 * *", "2026-01-15T00:00"),
-        ("0 0 29 2 *", "2028-02-29T00:00"),
-        ("0 0 * jan,mar sun", "2026-01-11T00:00"),
-        ("0 0 * * 7", "2026-01-11T00:00"),
-        ("0 0 13 * fri", "2026-01-09T00:00"),  # either of the two days
-        ("0 0 */10 * mon", "2026-05-11T00:00"),  # a star's step is no restriction: both must hold
-        ("5/20 * * * *", "2026-01-05T09:05"),
-        ("@daily", "2026-01-06T00:00"),
-        ("@Hourly", "2026-01-05T10:00"),
-        ("@yearly", "2027-01-01T00:00"),
-    ],
-)
-def test_cron_next(expression: str, following: str) -> None:
-    assert cron.next_after(expression, MONDAY) == at(following)
-
-
-@pytest.mark.parametrize(
-    "bad",
-    ["", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "*/0 * * * *",
-     "5-1 * * * *", "a * * * *", "* * * * foo", "@never", "0 0 30 2 *", "1,,2 * * * *", "* * * '' *"],
-)  # fmt: skip
-def test_cron_refuses(bad: str) -> None:
-    with pytest.raises(Invalid):
-        cron.next_after(bad, MONDAY)
-
-
-@given(st.integers(0, 59), st.integers(0, 23), st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1)))
-def test_cron_daily_is_the_first_one_after(minute: int, hour: int, moment: datetime) -> None:
-    moment = moment.replace(tzinfo=UTC)
-    found = cron.next_after(f"{minute} {hour} * * *", moment)
-    assert (found.minute, found.hour) == (minute, hour)
-    assert 0 < (found - moment).total_seconds() <= 86400
 
 
 def test_a_target_and_when_it_is_due(db: Db, frozen: Callable[[str], None]) -> None:

@@ -41,7 +41,7 @@ def note(db: Db, actor: str, action: str, subject: str, before: Any = None, afte
         db.fetch(store.LOCK_POSTGRES, {})
     last = db.fetch(store.LAST, {})
     number, previous = (last[0][0] + 1, last[0][1]) if last else (1, START)
-    at = encode(clock.precise())
+    at = encode(clock.wall())
     about = {"id": number, "at": at, "actor": actor, "action": action, "subject": subject}
     about |= {"before": _text(before), "after": _text(after), "previous": previous}
     made = db.one(Entry, store.INSERT, **about, hash=digest(**about))

@@ -31,7 +31,7 @@ class Gone(Conflict):
 
 def claim(db: Db, *, sha256: str, key: str, size: int) -> tuple[str, bool]:
     """The key under which this content is to be stored, and whether it is there already; nobody collects it for now."""
-    until = clock.now() + LEASE + timedelta(seconds=size // SLOWEST)
+    until = clock.wall() + LEASE + timedelta(seconds=size // SLOWEST)
     row = db.fetch(store.CLAIM, {"sha256": sha256, "key": key, "size": size, "until": until})[0]
     return str(row[0]), bool(row[1])
 

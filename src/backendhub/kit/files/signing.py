@@ -17,7 +17,7 @@ LONGEST = 7 * 24 * 3600
 
 def path(secret: str, id: str, name: str, *, expires: int, download: bool) -> str:
     """A signed path that holds for so many seconds."""
-    until = int(clock.now().timestamp()) + expires
+    until = int(clock.wall().timestamp()) + expires
     more = "&download=1" if download else ""
     signature = _sign(secret, id, until, download)
     return f"{PREFIX}/{quote(id, safe='')}/{quote(name, safe='')}?expires={until}{more}&signature={signature}"
@@ -30,7 +30,7 @@ def check(secret: str, id: str, *, expires: str, signature: str, download: bool)
     )
     if not right:
         raise Denied("The address is not signed by this server.")
-    if int(expires) < clock.now().timestamp():
+    if int(expires) < int(clock.wall().timestamp()):
         raise Denied("The address has expired.", hint="ask for a new one")
 
 

@@ -48,7 +48,7 @@ def once(
     `scope` keeps the keys of different users and systems apart; `digest` is of everything that makes a request the same.
     An effect that raises leaves no trace: the key is free again. Raises KeyReused, KeyInUse, and what `effect` raises.
     """
-    now = clock.now()
+    now = clock.wall().replace(microsecond=0)
     if (known := db.one(Answer, store.SELECT_LIVE, scope=scope, key=key, now=clock.iso(now))) is not None:
         return _again(known, digest), True
     try:
@@ -82,7 +82,7 @@ def once(
 
 def purge(db: Db) -> int:
     """Forgets the answers whose time is over; gives their number."""
-    return db.run(store.PURGE, now=clock.iso(clock.now()))
+    return db.run(store.PURGE, now=clock.iso(clock.wall().replace(microsecond=0)))
 
 
 def _again(known: Answer, digest: str) -> Kept:

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from backendhub.kit import clock
+from backendhub.kit.cron import next_after
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid, NotFound
 
 from . import store
 from .queue import KEEP, NAME
-from .schedule import next_after
 
 F = TypeVar("F", bound=Callable[..., Any])
 Backoff = float | Sequence[float] | Callable[[int], float]
@@ -107,6 +107,14 @@ def job(
         return fn
 
     return register
+
+
+def unit(name: str) -> Callable[..., Any]:
+    """The function of a declared unit of work, its system imported before. Raises NotFound."""
+    kind = _kinds.get(name)
+    if kind is None or kind.style != "unit":
+        raise NotFound(f"No imported system has a unit of work {name!r}.")
+    return kind.fn
 
 
 class Modules:

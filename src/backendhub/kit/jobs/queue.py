@@ -50,9 +50,8 @@ def enqueue(
     they were put in. A higher `priority` goes first. `attempts` overrides what the handler declares.
     Raises Invalid.
     """
-    if re.fullmatch(NAME, name) is None:
-        raise Invalid(f"{name!r} is no name of a job.", hint="<system>.<what>, for instance blog.publish")
-    now = clock.precise()
+    text = checked(name, payload)
+    now = clock.wall()
     when = now + at if isinstance(at, timedelta) else at or now
     id = db.value(
         store.INSERT,
@@ -62,7 +61,7 @@ def enqueue(
         state="scheduled" if when > now else "ready",
         unique=unique,
         serial=serial,
-        payload=_json(payload),
+        payload=text,
         at=when,
         attempts=attempts,
         traceparent=_traceparent(),
@@ -75,7 +74,7 @@ def enqueue(
 def enqueue_many(db: Db, rows: Iterable[dict[str, Any]]) -> int:
     """Puts many jobs in at once and gives how many. Each row has a `name` and a `payload`, and may have `queue`,
     `unique`, `serial` and `traceparent`; they are due now and not checked."""
-    now = clock.precise()
+    now = clock.wall()
     base = {
         "queue": "default",
         "priority": 0,
@@ -90,6 +89,13 @@ def enqueue_many(db: Db, rows: Iterable[dict[str, Any]]) -> int:
         db.run_many(store.INSERT, filled)
         db.signal(TOPIC)
     return len(filled)
+
+
+def checked(name: str, payload: dict[str, Any]) -> str:
+    """The payload of a job as JSON. Raises Invalid for what is none, and for a name that is no job's."""
+    if re.fullmatch(NAME, name) is None:
+        raise Invalid(f"{name!r} is no name of a job.", hint="<system>.<what>, for instance blog.publish")
+    return _json(payload)
 
 
 def _json(payload: dict[str, Any]) -> str:
@@ -112,7 +118,7 @@ def _traceparent() -> str | None:
 
 def claim(db: Db, queue: str, *, limit: int, worker: str, lease: float) -> list[Job]:
     """Takes up to `limit` jobs of a queue for `lease` seconds, the most urgent first. No job is given twice."""
-    now = clock.precise()
+    now = clock.wall()
     about = {"queue": queue, "worker": worker, "now": now, "lease": now + timedelta(seconds=lease)}
     found = db.all(Job, store.CLAIM[db.dialect], limit=limit, **about)
     if len(found) < limit and db.value(store.SOME_READY[db.dialect], queue=queue):
@@ -135,7 +141,7 @@ def _free_next(db: Db, serial: str | None) -> None:
 
 def extend(db: Db, jobs: Iterable[Job], lease: float) -> None:
     """The heartbeat: from now on the leases of these jobs last `lease` seconds again."""
-    until = clock.precise() + timedelta(seconds=lease)
+    until = clock.wall() + timedelta(seconds=lease)
     db.run_many(
         store.EXTEND[db.dialect], [{"id": j.id, "attempts": j.attempts, "lease": until} for j in jobs]
     )
@@ -153,7 +159,7 @@ def finish(db: Db, job: Job, result: Any = None, *, keep: timedelta = KEEP, anyw
     """Marks a run as done; False where its lease is lost or (unless `anyway`) somebody has cancelled it."""
     from backendhub.kit.output import dumps
 
-    now = clock.precise()
+    now = clock.wall()
     if job.serial is not None:
         _lock(db, store.LOCK_SHARED)
     text = None if result is None else dumps(result, compact=True)
@@ -171,7 +177,7 @@ def fail(
     `attempts` are allowed unless the job itself says how many. Gives the state it is in now, None where the lease was lost. A job that waits under the same key takes the place
     of the retry.
     """
-    now = clock.precise()
+    now = clock.wall()
     if delay is None or job.attempts >= (attempts if job.max_attempts is None else job.max_attempts):
         return end(db, job, "dead", error, keep=KEEP_DEAD)
     if _superseded(db, job):
@@ -185,13 +191,13 @@ def later(db: Db, job: Job, seconds: float, why: str) -> None:
     if _superseded(db, job):
         end(db, job, "cancelled", NEWER)
         return
-    due = clock.precise() + timedelta(seconds=seconds)
+    due = clock.wall() + timedelta(seconds=seconds)
     db.run(store.LATER, **_run(job), error=why, due=due)
 
 
 def end(db: Db, job: Job, state: str, error: str | None, *, keep: timedelta = KEEP) -> str | None:
     """Ends a run for good, as `dead` or `cancelled`; None where its lease is lost."""
-    now = clock.precise()
+    now = clock.wall()
     if job.serial is not None:
         _lock(db, store.LOCK_SHARED)
     done = db.run(store.END, **_run(job), state=state, error=error, now=now, keep=now + keep)
@@ -237,7 +243,7 @@ def cancelling(db: Db, worker: str) -> list[tuple[int, int]]:
 
 def advance(db: Db) -> None:
     """Makes ready what has come due: scheduled jobs, cron entries, and jobs whose worker has been lost."""
-    now = clock.precise()
+    now = clock.wall()
     db.run(store.PROMOTE, now=now)
     about = {"now": now, "keep": now + KEEP}
     over = db.run(store.LOST_CANCELLED, **about)
@@ -253,7 +259,7 @@ def advance(db: Db) -> None:
 
 def _fire(db: Db, entry: Schedule, now: datetime) -> None:
     """Puts in the job of a cron entry, once however many workers look, and once however often it was missed."""
-    from .schedule import next_after
+    from backendhub.kit.cron import next_after
 
     assert entry.cron is not None and entry.zone is not None and entry.next_at is not None
     following = next_after(entry.cron, max(now, entry.next_at), entry.zone)
@@ -300,7 +306,7 @@ def schedules(db: Db) -> list[Schedule]:
 
 def cancel(db: Db, id: int) -> Job:
     """Cancels a job that waits; asks the worker of one that runs to stop. Raises NotFound, Conflict."""
-    now = clock.precise()
+    now = clock.wall()
     job = get(db, id)
     if job.serial is not None:
         _lock(db, store.LOCK_SHARED)
@@ -318,7 +324,7 @@ def retry(db: Db, id: int) -> Job:
     job = get(db, id)
     if _superseded(db, job):
         raise Conflict(f"Job {id} cannot run again: another one waits under its key {job.unique_key!r}.")
-    if not db.run(store.AGAIN, id=id, now=clock.precise()):
+    if not db.run(store.AGAIN, id=id, now=clock.wall()):
         raise Conflict(f"Job {id} is {job.state}.", hint="put in another one; what is done stays done")
     db.signal(TOPIC)
     return get(db, id)
@@ -342,4 +348,4 @@ def remove(db: Db, ids: Sequence[int]) -> int:
 
 def tidy(db: Db) -> int:
     """Forgets what nobody has to look at any longer, a thousand at a time; gives how many."""
-    return db.run(store.PURGE, now=clock.precise())
+    return db.run(store.PURGE, now=clock.wall())

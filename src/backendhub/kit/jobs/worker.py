@@ -195,7 +195,7 @@ class Worker:
     def _take(self, busy: Counter[str]) -> tuple[list[Job], float | None]:
         """In a thread: what can run now, and the seconds until there is something to do again."""
         store = self.hub.store
-        now = clock.precise()
+        now = clock.wall()
         due, queues = store.read(self._look)
         if due is not None and due <= now:
             store.unit(queue.advance)
@@ -214,7 +214,7 @@ class Worker:
         if busy.total():
             for key in store.read(queue.cancelling, self.id):
                 self._cancel(key)
-        return taken, None if due is None else (due - clock.precise()).total_seconds()
+        return taken, None if due is None else (due - clock.wall()).total_seconds()
 
     def _serves(self, name: str) -> bool:
         return not self.queues or any(fnmatchcase(name, pattern) for pattern in self.queues)

@@ -29,8 +29,8 @@ def open_account(
     `max_debit=0` means that debits never exceed credits (no overdraft on a credit account), `max_debit=50_000` that
     they may by 500.00; `max_credit` is the mirror. Raises Invalid, and Conflict where the name has another side.
     """
-    if not (book and name) or len(book) > MAX_NAME or len(name) > MAX_NAME:
-        raise Invalid(f"An account has a book and a name of 1 to {MAX_NAME} characters.")
+    if not all(0 < len(text) <= MAX_NAME and "\x00" not in text for text in (book, name)):
+        raise Invalid(f"An account has a book and a name of 1 to {MAX_NAME} characters, none of them NUL.")
     exponent(currency)
     _check_limits(max_debit, max_credit)
     key = {"book": book, "name": name, "currency": currency}

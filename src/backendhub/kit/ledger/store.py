@@ -35,29 +35,49 @@ ACCOUNTS_ON_POSTGRES = (
 # What is pending on either side of account `a`, now: one that has expired is not.
 RESERVED = "coalesce((SELECT sum(p.amount) FROM ledger_pending p WHERE p.debit_id = a.id AND p.expires_at > :now), 0)"
 INCOMING = "coalesce((SELECT sum(p.amount) FROM ledger_pending p WHERE p.credit_id = a.id AND p.expires_at > :now), 0)"
-# Both accounts of a transfer, with what limits them. Reservations are added up only where a limit asks for them.
-PAIR = f"""
-SELECT d.name, d.book, d.currency, d.debits - d.credits, d.lines, d.moved_at, d.closed_at, d.max_debit,
-  CASE WHEN d.max_debit IS NULL THEN 0 ELSE {RESERVED.replace("a.id", "d.id")} END,
-  c.name, c.book, c.currency, c.debits - c.credits, c.lines, c.moved_at, c.closed_at, c.max_credit,
-  CASE WHEN c.max_credit IS NULL THEN 0 ELSE {INCOMING.replace("a.id", "c.id")} END
-FROM ledger_account d CROSS JOIN ledger_account c WHERE d.id = :debit_id AND c.id = :credit_id"""
+# What `d` pays and `c` gets fits both: the rules of a new transfer. Reservations are added up only where a limit asks.
+RULES = f"""d.book = c.book AND d.currency = :currency AND c.currency = :currency
+  AND d.closed_at IS NULL AND c.closed_at IS NULL
+  AND (d.max_debit IS NULL OR d.debits - d.credits + :amount + {RESERVED.replace("a.id", "d.id")} <= d.max_debit)
+  AND (c.max_credit IS NULL OR c.credits - c.debits + :amount + {INCOMING.replace("a.id", "c.id")} <= c.max_credit)"""
+_LATEST = {
+    "sqlite": "max(:now, d.moved_at, c.moved_at)",
+    "postgres": "greatest(:now, d.moved_at, c.moved_at)",
+}
+_LINES = {
+    "debit_line": "d.lines + 1",
+    "debit_balance": "d.debits - d.credits + :amount",
+    "credit_line": "c.lines + 1",
+    "credit_balance": "c.debits - c.credits - :amount",
+}
+_GIVEN = ("id", "kind", "amount", "code", "memo")
 
-_INSERT = (
-    "INSERT INTO ledger_transfer (id, kind, debit_id, credit_id, amount, code, memo, at, {columns}) "
-    "VALUES (:id, :kind, :debit_id, :credit_id, :amount, :code, :memo, :at, {values}) ON CONFLICT (id) DO NOTHING"
-)
-_LINES = "debit_line, debit_balance, credit_line, credit_balance"
+
+def _insert(*names: str, lines: bool = False, rules: str = "") -> dict[str, str]:
+    """A statement that reads both accounts, inserts the row that follows from them, and gives what it has made up; no
+    row where a rule forbids it or the id is taken. Its time is never before the last line of either account."""
+    values = {name: f":{name}" for name in (*_GIVEN, *names)} | {"debit_id": "d.id", "credit_id": "c.id"}
+    values |= _LINES if lines else {}
+    columns_, terms = ", ".join(values), ", ".join(values.values())
+    return {
+        dialect: f"INSERT INTO ledger_transfer ({columns_}, at) SELECT {terms}, {latest} "
+        "FROM ledger_account d CROSS JOIN ledger_account c "
+        f"WHERE d.id = :debit_id AND c.id = :credit_id{rules and ' AND '}{rules} "
+        "ON CONFLICT (id) DO NOTHING RETURNING at, debit_line, debit_balance, credit_line, credit_balance"
+        for dialect, latest in _LATEST.items()
+    }
 
 
-def _insert(columns: str) -> str:
-    return _INSERT.format(columns=columns, values=", ".join(f":{name}" for name in columns.split(", ")))
-
-
-MOVE = _insert(_LINES)
-RESERVE = _insert("timeout_ms, expires_at")
-POST = _insert("pending_id, " + _LINES)
+MOVE = _insert(lines=True, rules=RULES)
+RESERVE = _insert("timeout_ms", "expires_at", rules=RULES)
+POST = _insert("pending_id", lines=True)
 VOID = _insert("pending_id")
+# Both accounts of a transfer that was refused, to say why.
+PAIR = f"""
+SELECT d.name, d.book, d.currency, d.closed_at,
+  d.debits - d.credits + {RESERVED.replace("a.id", "d.id")} - d.max_debit,
+  c.name, c.book, c.currency, c.closed_at
+FROM ledger_account d CROSS JOIN ledger_account c WHERE d.id = :debit_id AND c.id = :credit_id"""
 # Whoever deletes the row has the right to resolve it; the time is tested here and nowhere else.
 CLAIM_PENDING = "DELETE FROM ledger_pending WHERE id = :id AND expires_at > :now"
 

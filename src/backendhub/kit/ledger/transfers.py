@@ -1,14 +1,14 @@
 """Moving money: at once, or reserved first and then posted or voided; alone or several together.
 
-Both accounts are read (on PostgreSQL locked before), the rules are looked at, the row is inserted. A trigger lets both
-balances follow, and refuses a row that does not continue them. Nothing is written before the rules are met.
+One statement reads both accounts (on PostgreSQL locked before), looks at the rules and inserts the row. A trigger lets
+both balances follow, and refuses a row that does not continue them. Nothing is written unless the rules are met.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from backendhub.kit import clock
 from backendhub.kit.db import Db
@@ -127,17 +127,18 @@ def apply(db: Db, move: Move) -> Transfer:
     assert move.amount is not None
     lock(db, move.debit, move.credit)
     moment = clock.precise()
-    now = encode(moment)
-    debit, credit = _legs(db, move.debit, move.credit, now)
-    if not _allowed(debit, credit, move.amount):
-        # An id that is known answers as it did then, whatever has become of the accounts.
-        return _repeated(db, move) or _refuse(debit, credit, move)
-    row = _row(move, move.debit, move.credit, move.amount.minor)
-    if move.kind is Kind.TRANSFER:
-        return _insert(db, move.kind, store.MOVE, row, debit, credit, now) or _known(db, move)
-    row["timeout_ms"] = None if move.timeout is None else move.timeout // _MS
-    row["expires_at"] = None if move.timeout is None else moment + move.timeout
-    return _insert(db, move.kind, store.RESERVE, row, debit, credit, now) or _known(db, move)
+    row: dict[str, Any] = {"currency": move.amount.currency, "now": encode(moment)}
+    sql = store.MOVE
+    if move.kind is Kind.PENDING:
+        sql = store.RESERVE
+        row["timeout_ms"] = None if move.timeout is None else move.timeout // _MS
+        row["expires_at"] = None if move.timeout is None else moment + move.timeout
+    # An id that is known answers as it did then, whatever has become of the accounts.
+    return (
+        _insert(db, move, sql[db.dialect], move.debit, move.credit, move.amount.minor, row)
+        or _repeated(db, move)
+        or _refuse(db, move, row["now"])
+    )
 
 
 def _resolve(db: Db, move: Move) -> Transfer:
@@ -152,78 +153,38 @@ def _resolve(db: Db, move: Move) -> Transfer:
     if not db.run(store.CLAIM_PENDING, id=pending.id, now=now):
         return _repeated(db, move) or _not_pending(db, pending)
     # Within its reservation a post needs no look at limits: `limit_account` and `close_account` respect what is reserved.
-    debit, credit = _legs(db, pending.debit_id, pending.credit_id, now)
-    row = _row(move, pending.debit_id, pending.credit_id, amount) | {"pending_id": pending.id}
+    row = {"pending_id": pending.id, "now": now}
     sql = store.POST if move.kind is Kind.POST else store.VOID
-    made = _insert(db, move.kind, sql, row, debit, credit, now)
+    made = _insert(db, move, sql[db.dialect], pending.debit_id, pending.credit_id, amount, row)
     if made is None:
         raise IdUsed(f"The id {move.id} belongs to another transfer.")
     return made
 
 
-class _Leg(NamedTuple):
-    """An account as PAIR reads it: its debits less its credits, its limit, and what is reserved on this side of it."""
-
-    name: str
-    book: str
-    currency: str
-    net: int
-    lines: int
-    moved_at: str
-    closed_at: str | None
-    limit: int | None
-    reserved: int
-
-
-def _legs(db: Db, debit: int, credit: int, now: str) -> tuple[_Leg, _Leg]:
-    """The account to debit and the one to credit. Raises NotFound."""
-    rows = db.fetch(store.PAIR, {"debit_id": debit, "credit_id": credit, "now": now})
-    if not rows:
-        get_account(db, debit)
-        get_account(db, credit)
-    return _Leg._make(rows[0][:9]), _Leg._make(rows[0][9:])
-
-
-def _allowed(debit: _Leg, credit: _Leg, amount: Money) -> bool:
-    """The rules of a new transfer."""
-    return (
-        debit.book == credit.book
-        and debit.currency == credit.currency == amount.currency
-        and debit.closed_at is None
-        and credit.closed_at is None
-        and (debit.limit is None or debit.net + amount.minor + debit.reserved <= debit.limit)
-        and (credit.limit is None or amount.minor - credit.net + credit.reserved <= credit.limit)
-    )
-
-
-def _row(move: Move, debit: int, credit: int, amount: int) -> dict[str, Any]:
-    return {
-        "id": move.id,
-        "kind": move.kind.value,
-        "debit_id": debit,
-        "credit_id": credit,
-        "amount": amount,
-        "code": move.code,
-        "memo": move.memo,
-    }
-
-
 def _insert(
-    db: Db, kind: Kind, sql: str, row: dict[str, Any], debit: _Leg, credit: _Leg, now: str
+    db: Db, move: Move, sql: str, debit: int, credit: int, amount: int, row: dict[str, Any]
 ) -> Transfer | None:
-    """Inserts a row, which the balances follow (a trigger); None where its id is taken.
-
-    Its time is now, but never before the last line of either account, whatever the clocks say.
-    """
-    row["at"] = at = max(now, debit.moved_at, credit.moved_at)
-    if kind is Kind.TRANSFER or kind is Kind.POST:
-        amount = row["amount"]
-        row["debit_line"], row["debit_balance"] = debit.lines + 1, debit.net + amount
-        row["credit_line"], row["credit_balance"] = credit.lines + 1, credit.net - amount
-    if not db.run(sql, **row):
+    """Inserts a row, which the balances follow (a trigger); None where a rule forbids it or its id is taken."""
+    row["id"], row["kind"], row["code"], row["memo"] = move.id, move.kind.value, move.code, move.memo
+    row["debit_id"], row["credit_id"], row["amount"] = debit, credit, amount
+    made = db.fetch(sql, row)
+    if not made:
         return None
-    row["kind"], row["at"] = kind, datetime.fromisoformat(at)
-    return Transfer(**row)
+    at, *lines = made[0]
+    return Transfer(
+        move.id,
+        move.kind,
+        debit,
+        credit,
+        amount,
+        move.code,
+        move.memo,
+        datetime.fromisoformat(at),
+        row.get("pending_id"),
+        row.get("timeout_ms"),
+        row.get("expires_at"),
+        *lines,
+    )
 
 
 def _posted(db: Db, move: Move, pending: Transfer) -> int:
@@ -243,13 +204,20 @@ def _check(move: Move) -> None:
         raise Invalid(
             f"Id, code and memo of a transfer have at most {MAX_TEXT} characters, an id at least one."
         )
+    if "\x00" in move.id or "\x00" in move.code or "\x00" in move.memo:
+        raise Invalid("Id, code and memo of a transfer hold no NUL.")
+    resolves = move.kind is Kind.POST or move.kind is Kind.VOID
     if move.amount is None:
-        if not move.pending:
+        if not resolves:
             raise Invalid("A transfer has an amount.")
+    elif move.kind is Kind.VOID:
+        raise Invalid("A void releases all that is pending: it has no amount.")
     elif not 0 < move.amount.minor <= LIMIT:
         raise Invalid(f"An amount is at least 1 and at most {LIMIT} minor units, not {move.amount.minor}.")
-    if move.debit == move.credit and not move.pending:
+    if move.debit == move.credit and not resolves:
         raise SameAccount("A transfer needs two accounts, not the same one twice.")
+    if move.timeout is not None and move.kind is not Kind.PENDING:
+        raise Invalid("Only what is pending has a timeout.")
     if move.timeout is not None and not _MS <= move.timeout <= MAX_TIMEOUT:
         raise Invalid(f"A timeout is between a millisecond and {MAX_TIMEOUT.days} days.")
 
@@ -278,28 +246,25 @@ def _repeated(db: Db, move: Move) -> Transfer | None:
     return known
 
 
-def _known(db: Db, move: Move) -> Transfer:
-    known = _repeated(db, move)
-    assert known is not None  # its id stood in the way of an INSERT
-    return known
-
-
-def _refuse(debit: _Leg, credit: _Leg, move: Move) -> Transfer:
-    """Says which rule a transfer breaks, in the order of `_allowed`."""
+def _refuse(db: Db, move: Move, now: str) -> Transfer:
+    """Says which rule a transfer breaks. Raises NotFound and what the rules are."""
     assert move.amount is not None
-    if debit.book != credit.book:
+    rows = db.fetch(store.PAIR, {"debit_id": move.debit, "credit_id": move.credit, "now": now})
+    if not rows:
+        get_account(db, move.debit)
+        get_account(db, move.credit)
+    debit, debit_book, debit_currency, debit_closed, over, credit, book, currency, credit_closed = rows[0]
+    if debit_book != book:
         raise CurrencyMismatch("The accounts belong to different books.")
-    if not debit.currency == credit.currency == move.amount.currency:
-        others = f"{debit.currency} and {credit.currency}"
+    if not debit_currency == currency == move.amount.currency:
+        others = f"{debit_currency} and {currency}"
         raise CurrencyMismatch(f"{move.amount.currency} cannot move between {others} without a rate.")
-    for leg, id in ((debit, move.debit), (credit, move.credit)):
-        if leg.closed_at is not None:
-            raise AccountClosed(f"The account {leg.name!r} is closed.", account=id)
-    over = debit.limit is not None and debit.net + move.amount.minor + debit.reserved > debit.limit
-    leg, id = (debit, move.debit) if over else (credit, move.credit)
-    raise InsufficientFunds(
-        f"{move.amount} would take the account {leg.name!r} beyond its limit.", account=id
-    )
+    for name, id, closed in ((debit, move.debit, debit_closed), (credit, move.credit, credit_closed)):
+        if closed is not None:
+            raise AccountClosed(f"The account {name!r} is closed.", account=id)
+    beyond = over is not None and over + move.amount.minor > 0
+    name, id = (debit, move.debit) if beyond else (credit, move.credit)
+    raise InsufficientFunds(f"{move.amount} would take the account {name!r} beyond its limit.", account=id)
 
 
 def _not_pending(db: Db, pending: Transfer) -> Transfer:

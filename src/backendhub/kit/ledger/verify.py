@@ -15,6 +15,12 @@ _LEGS = (
     "SELECT credit_id, credit_line, -amount, credit_balance, at FROM ledger_transfer WHERE credit_line IS NOT NULL"
 )
 
+# What another machine, whose clock is ahead, has done to one of the accounts: a row that follows bears its time.
+_SAME_TIME = (
+    "SELECT 1 FROM ledger_transfer o WHERE o.id <> t.id AND o.at = t.at AND o.debit_line IS NOT NULL "
+    "AND (o.debit_id IN (t.debit_id, t.credit_id) OR o.credit_id IN (t.debit_id, t.credit_id))"
+)
+
 CHECKS = (
     Check(
         "ledger sums to zero",
@@ -62,7 +68,8 @@ CHECKS = (
         "A post or void resolves a pending transfer of the same accounts, for at most its amount, before it expires",
         "SELECT t.id FROM ledger_transfer t JOIN ledger_transfer p ON p.id = t.pending_id "
         "JOIN ledger_account d ON d.id = t.debit_id WHERE (:book = '' OR d.book = :book) AND (p.kind <> 'pending' "
-        "OR p.debit_id <> t.debit_id OR p.credit_id <> t.credit_id OR t.amount > p.amount OR t.at >= p.expires_at "
+        "OR p.debit_id <> t.debit_id OR p.credit_id <> t.credit_id OR t.amount > p.amount "
+        f"OR (t.at >= p.expires_at AND NOT EXISTS ({_SAME_TIME})) "
         "OR EXISTS (SELECT 1 FROM ledger_pending o WHERE o.id = p.id))",
     ),
     Check(

@@ -50,7 +50,7 @@ def send(
         subject, text, html = render(template, dict(context or {}))
     if subject is None or text is None:
         raise Invalid("A mail needs a subject and a text, or a template.")
-    id, now = ids.uuid7(), clock.now()
+    id, now = ids.uuid7(), clock.wall().replace(microsecond=0)
     addressees = [to] if isinstance(to, str) else list(to)
     made = compose(
         id=id,
@@ -78,7 +78,7 @@ def allowed(db: Db, recipient: str, about: str, *, every: timedelta) -> bool:
 
     `if mail.allowed(db, user.email, "reset", every=timedelta(minutes=1)): mail.send(…)`
     """
-    now = clock.precise()
+    now = clock.wall()
     return db.run(store.THROTTLE, recipient=recipient.lower(), about=about, now=now, since=now - every) == 1
 
 

@@ -37,7 +37,7 @@ def publish(db: Db, topic: str, data: Any, /, *, key: str | None = None, uid: st
         topic=topic,
         key=key,
         data=_json(data),
-        at=clock.precise(),
+        at=clock.wall(),
         traceparent=telemetry.traceparent.get(),
     )
     db.signal(PART)
@@ -81,4 +81,4 @@ def once(db: Db, consumer: str, message: str) -> bool:
 
     For messages that come from elsewhere and may come twice, such as webhooks that we receive.
     """
-    return db.run(store.RECEIVE, consumer=consumer, message=message, at=clock.precise()) == 1
+    return db.run(store.RECEIVE, consumer=consumer, message=message, at=clock.wall()) == 1

@@ -41,13 +41,13 @@ class Relay:
         jobs.enqueue_many(db, rows)
         db.run(
             store.RELAYED.format(among=db.among("ids")),
-            now=clock.precise(),
+            now=clock.wall(),
             ids=[event.id for event in events],
         )
 
     def tidy(self, db: Db) -> None:
         """Forgets events, deliveries and received messages that are older than thirty days."""
-        before = clock.precise() - KEEP
+        before = clock.wall() - KEEP
         for sql in (store.PURGE_DELIVERIES, store.PURGE_EVENTS, store.PURGE_INBOX):
             db.run(sql, before=before)
 

@@ -56,9 +56,12 @@ def add(db: Db, id: str, items: Sequence[Item]) -> Hold:
         if not db.run(store.GROW, id=id, size=0, now=now):
             raise _why(get(db, id))
         found = get(db, id)
-        mine = set(found.slots)
-        size = _claim(db, id, units, [s for s in slots if s not in mine], encode(found.expires_at), now)
-        db.run(store.GROW, id=id, size=size - _merged(found, units), now=now)
+        new = sorted(set(slots) - set(found.slots))
+        places = _claim(db, id, units, new, encode(found.expires_at), now)
+        places -= {
+            (u.resource, u.location or "") for u in found.units
+        }  # those rows have grown, and are no more
+        db.run(store.GROW, id=id, size=len(places) + len(new), now=now)
         if found.state is State.CONFIRMED and units:
             raise Conflict("A confirmed hold takes no more units: make another hold.")
     return get(db, id)
@@ -71,9 +74,8 @@ def drop(db: Db, id: str, items: Sequence[Item]) -> Hold:
     with db.savepoint():
         if not db.run(store.GROW, id=id, size=0, now=now):
             raise _why(get(db, id))
-        gone = 0
-        for part in units:
-            gone += _drop_units(db, id, part)
+        have = get(db, id).units
+        gone = sum(_drop_units(db, id, _placed(part, have)) for part in units)
         if slots and db.run(store.DROP_SLOTS[db.dialect], id=id, slots=slots) != len(slots):
             raise Conflict("The hold does not have all of these.")
         db.run(store.GROW, id=id, size=-gone - len(slots), now=now)
@@ -131,23 +133,29 @@ def cancel(db: Db, id: str) -> Hold:
 
 def ship(db: Db, id: str) -> Hold:
     """The units of a confirmed hold leave their stock for good. Shipping twice ships once. Raises NotFound, Conflict."""
+    now = encode(clock.precise())
+    db.run(
+        store.GROW, id=id, size=0, now=now
+    )  # takes its row: whoever cancels it does so before or afterwards
     found = get(db, id)
     if found.state is not State.CONFIRMED:
         raise Conflict(f"A hold that is {found.state} ships nothing.")
     _lock(db, id)
     db.run(store.SHIP_STOCK, id=id)
     if gone := db.run(store.SHIP_UNITS, id=id):
-        db.run(store.GROW, id=id, size=-gone, now=encode(clock.precise()))
+        db.run(store.GROW, id=id, size=-gone, now=now)
     return get(db, id)
 
 
 def get(db: Db, id: str) -> Hold:
     """A hold with what it claims; one whose time is over says so. Raises NotFound."""
     found = _stored(db, id)
-    units = tuple(Units(*row) for row in db.fetch(store.UNITS_OF, {"id": id}))
-    slots = tuple(Slot(*row) for row in db.fetch(store.SLOTS_OF, {"id": id}))
     if found.state is State.HELD and found.expires_at <= clock.precise():
         return replace(found, state=State.EXPIRED)
+    if found.state not in (State.HELD, State.CONFIRMED):
+        return found
+    units = tuple(Units(*row) for row in db.fetch(store.UNITS_OF, {"id": id}))
+    slots = tuple(Slot(*row) for row in db.fetch(store.SLOTS_OF, {"id": id}))
     return replace(found, units=units, slots=slots)
 
 
@@ -175,9 +183,9 @@ def sweep(db: Db, limit: int = 500) -> int:
     """Tidies what has expired (holds, their units and slots), up to `limit` holds; gives their number."""
     now = encode(clock.precise())
     swept = db.run(store.EXPIRE[db.dialect], now=now, limit=limit)
-    for resource, location in db.fetch(store.OVERDUE_STOCK, {"now": now, "limit": limit}):
+    for resource, location in db.fetch(store.OVERDUE_STOCK[db.dialect], {"now": now, "limit": limit}):
         reclaim(db, resource, location, now)
-    db.run(store.SWEEP_SLOTS, now=now)
+    db.run(store.SWEEP_SLOTS[db.dialect], now=now)
     return swept
 
 
@@ -200,7 +208,7 @@ def _new(
     one_step = id is None and len(units) + len(slots) == 1 and not sold
     try:
         with nullcontext() if one_step else db.savepoint():
-            size = _claim(db, name, units, slots, expires, now)
+            size = len(_claim(db, name, units, slots, expires, now)) + len(slots)
             values: dict[str, Any] = {"id": name, "owner": owner, "state": State.HELD, "size": size}
             if not db.run(store.INSERT_HOLD, **values, request=request, expires_at=expires, now=now):
                 raise _Twice
@@ -222,8 +230,10 @@ def _again(db: Db, id: str, owner: str, request: str) -> Hold | None:
     return get(db, id)
 
 
-def _claim(db: Db, id: str, units: list[Units], slots: list[Slot], expires: str, now: str) -> int:
-    """Claims everything and gives the number of rows; raises Unavailable with all that is not free."""
+def _claim(
+    db: Db, id: str, units: list[Units], slots: list[Slot], expires: str, now: str
+) -> set[tuple[str, str]]:
+    """Claims everything and gives the stock and place of the units; raises Unavailable with all that is not free."""
     missing: list[str] = []
     placed: list[tuple[str, str, int]] = []
     for part in units:
@@ -248,7 +258,7 @@ def _claim(db: Db, id: str, units: list[Units], slots: list[Slot], expires: str,
     ]
     if rows:
         db.run_many(store.ADD_UNITS, rows)
-    return len({(r, at) for r, at, _ in placed}) + len(slots)
+    return {(r, at) for r, at, _ in placed}
 
 
 def _drop_units(db: Db, id: str, part: Units) -> int:
@@ -264,10 +274,12 @@ def _drop_units(db: Db, id: str, part: Units) -> int:
     return len(gone)
 
 
-def _merged(found: Hold, units: Iterable[Units]) -> int:
-    """How many of these units joined a row that the hold had already."""
-    have = {(u.resource, u.location) for u in found.units}
-    return len({(u.resource, u.location) for u in units} & have)
+def _placed(part: Units, have: Iterable[Units]) -> Units:
+    """Units without a location are those that a hold has, wherever it has enough of them."""
+    if part.location is not None:
+        return part
+    places = (u.location for u in have if u.resource == part.resource and u.quantity >= part.quantity)
+    return part._replace(location=next(places, ""))
 
 
 def _end(db: Db, id: str, state: State) -> Hold:

@@ -17,7 +17,7 @@ MAX_NAME = 200
 def restock(db: Db, resource: str, quantity: int, location: str = "") -> Stock:
     """Adds units to a stock, or takes free ones out of it (negative); makes the stock where there is none.
 
-    Raises Invalid, and Unavailable where fewer are free.
+    Raises Invalid, Unavailable where fewer are free, and NotFound where there is no stock to take them from.
     """
     check_names(resource, location)
     if abs(quantity) > MAX_QUANTITY:

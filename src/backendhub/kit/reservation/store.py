@@ -75,10 +75,10 @@ UNSELL = (
     "UPDATE reservation_stock SET free = free + :quantity, sold = sold - :quantity "
     "WHERE resource = :resource AND location = :location"
 )
-OVERDUE_STOCK = (
-    "SELECT DISTINCT resource, location FROM reservation_units WHERE NOT sold AND expires_at <= :now "
-    "ORDER BY resource, location LIMIT :limit"
-)
+_OVERDUE = """
+SELECT resource, location FROM reservation_units WHERE NOT sold AND expires_at <= :now
+GROUP BY resource, location ORDER BY resource{c}, location{c} LIMIT :limit"""
+OVERDUE_STOCK = {"sqlite": _OVERDUE.format(c=""), "postgres": _OVERDUE.format(c=' COLLATE "C"')}
 ADD_UNITS = """
 INSERT INTO reservation_units (hold_id, resource, location, quantity, sold, expires_at)
 VALUES (:hold_id, :resource, :location, :quantity, FALSE, :expires_at)
@@ -148,4 +148,11 @@ CLAIMS = (
     "SELECT s.slot, s.hold_id, h.state, s.expires_at FROM reservation_slot s JOIN reservation_hold h ON h.id = s.hold_id "
     "WHERE s.resource = :resource AND s.expires_at > :now ORDER BY s.slot"
 )
-SWEEP_SLOTS = "DELETE FROM reservation_slot WHERE expires_at <= :now"
+# The sweeper waits for nobody: whoever has a row is taking it over.
+SWEEP_SLOTS = {
+    "sqlite": "DELETE FROM reservation_slot WHERE expires_at <= :now",
+    "postgres": (
+        "DELETE FROM reservation_slot WHERE (resource, slot) IN (SELECT resource, slot FROM reservation_slot "
+        "WHERE expires_at <= :now FOR UPDATE SKIP LOCKED)"
+    ),
+}

@@ -11,11 +11,12 @@ from typing import Any
 from backendhub.kit import clock
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from backendhub.kit.merge import merge_patch
 
 from . import listing, relations, store
 from .fields import entries, searchable
 from .models import DataSet, Found, Query, Resource, Row, Rules
-from .values import MAX_KEY, as_object, clean, merged, text_of, write
+from .values import MAX_KEY, as_object, clean, text_of, write
 
 Json = dict[str, Any]
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -229,7 +230,7 @@ def edit(
     _references(db, resource, sent, rules)
     row = _locked(db, resource, key, if_match)
     before = row.value
-    return _change(db, resource, row, before, merged(before, sent) if deep else before | sent, rules)
+    return _change(db, resource, row, before, merge_patch(before, sent) if deep else before | sent, rules)
 
 
 def set_one(db: Db, resource: Resource, value: Json, rules: Rules, *, if_match: str | None = None) -> Row:

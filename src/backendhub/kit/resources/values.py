@@ -121,19 +121,6 @@ def text_of(value: Any) -> str:
     return "[object Object]" if isinstance(value, dict) else "null" if value is None else str(value)
 
 
-def merged(target: Any, patch: Any) -> Any:
-    """A JSON Merge Patch applied (RFC 7396 §2). Neither argument is changed."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        else:
-            result[name] = merged(result.get(name), value)
-    return result
-
-
 def numeric(key: str) -> float | None:
     """The number whose text a key is (7 of "7", not of "07"), if any."""
     try:

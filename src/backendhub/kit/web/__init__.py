@@ -8,6 +8,7 @@ FastAPI reads the same declarations and writes the OpenAPI document.
 from __future__ import annotations
 
 from backendhub.kit.files.names import disposition
+from backendhub.kit.merge import merge_patch
 
 from .application import Application
 from .building import build_app
@@ -18,7 +19,7 @@ from .files import stored
 from .forms import Form, Upload
 from .guards import Authenticator, CurrentUser, Guard, MaybeUser, require
 from .listing import counted, cursored, enveloped, link, numbered
-from .preferences import merge_patch, preference
+from .preferences import preference
 from .ranges import file, ranged
 from .replies import Reply, cookie, reply
 from .request import Request

@@ -1,9 +1,8 @@
-"""What clients may choose: `Prefer` (RFC 7240), and JSON Merge Patch (RFC 7396)."""
+"""What clients may choose: `Prefer` (RFC 7240)."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from .request import Request
 
@@ -18,17 +17,3 @@ def preference(request: Request, name: str) -> str | None:
         if word.strip().lower() == name:
             return value.strip().strip('"').lower()
     return None
-
-
-def merge_patch(target: Any, patch: Any) -> Any:
-    """A JSON Merge Patch applied to a value, which is left as it was: null takes a member away, an object goes deeper,
-    anything else replaces."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        else:
-            result[name] = merge_patch(result.get(name), value)
-    return result

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from backendhub.kit import clock
+from backendhub.kit.cron import next_after
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, Invalid
-from backendhub.systems.backup import cron, store
+from backendhub.systems.backup import store
 from backendhub.systems.backup.models import HUB, Target
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def add(
         drill_every=drill_every,
         keep=parse_keep(keep),
         ping=ping,
-        next_run_at=cron.next_after(every, now) if every else None,
-        next_drill_at=cron.next_after(drill_every, now) if drill_every else None,
+        next_run_at=next_after(every, now, "local") if every else None,
+        next_drill_at=next_after(drill_every, now, "local") if drill_every else None,
         created_at=now,
         updated_at=now,
     )
@@ -134,7 +135,7 @@ def after_drill(db: Db, target: Target, *, ok: bool) -> None:
 
 def _next(expression: str, ok: bool) -> datetime:
     """One run makes up for all that were missed, for the next time is counted from now."""
-    regular = cron.next_after(expression, clock.now())
+    regular = next_after(expression, clock.now(), "local")
     return regular if ok else min(regular, clock.now() + RETRY)
 
 
