@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import pages
-from .operations import charges, customers, events, intents, methods
+from .operations import catalogue, charges, customers, events, intents, invoices, methods
 from .wire.operations import router
 
-__all__ = ["charges", "customers", "events", "intents", "methods", "pages", "router"]
+__all__ = ["catalogue", "charges", "customers", "events", "intents", "invoices", "methods", "pages", "router"]

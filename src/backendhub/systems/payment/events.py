@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from backendhub.kit import outbox
@@ -12,6 +12,14 @@ from . import objects, resources
 from .models import LATEST, Json, call
 
 EVENT = resources.declare(resources.Resource("event", "evt", "/v1/events", index=("type",), metadata=False))
+
+Listener = Callable[[Db, Json], None]
+_listeners: dict[str, list[Listener]] = {}
+
+
+def listen(type: str, fn: Listener) -> None:
+    """Has `fn(db, object)` done in the commit of every event of a type, after it is written."""
+    _listeners.setdefault(type, []).append(fn)
 
 
 def emit(db: Db, type: str, data: Mapping[str, Any], *, previous: Mapping[str, Any] | None = None) -> Json:
@@ -31,6 +39,8 @@ def emit(db: Db, type: str, data: Mapping[str, Any], *, previous: Mapping[str, A
         },
     )
     outbox.publish(db, f"payment.{type}", event, key=str(data.get("id", type)), uid=event["id"])
+    for fn in _listeners.get(type, ()):
+        fn(db, dict(data))
     return event
 
 

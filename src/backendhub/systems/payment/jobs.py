@@ -6,6 +6,7 @@ from backendhub.kit import jobs
 from backendhub.kit.db import Db
 
 from .service import confirming, disputing, intents, money, payouts, refunding
+from .service.billing import coupons, paying
 
 
 @jobs.job("payment.intent_settles")
@@ -30,3 +31,33 @@ def refund_fails(db: Db, id: str) -> None:
 def day(db: Db) -> int:
     """Makes money available, pays payouts, gives back what was held for too long, closes disputes nobody answered."""
     return money.settle(db) + payouts.arrive(db) + intents.expire(db) + disputing.overdue(db)
+
+
+@jobs.job("payment.coupon_ends")
+def coupon_ends(db: Db, id: str) -> None:
+    """Ends a coupon whose time is over."""
+    coupons.ends(db, id)
+
+
+@jobs.job("payment.invoice_finalizes")
+def invoice_finalizes(db: Db, id: str) -> None:
+    """Finalises a draft and collects it."""
+    paying.finalizes(db, id)
+
+
+@jobs.job("payment.invoice_collects")
+def invoice_collects(db: Db, id: str) -> None:
+    """Collects an invoice that was finalised by hand."""
+    paying.collects(db, id)
+
+
+@jobs.job("payment.invoice_retries")
+def invoice_retries(db: Db, id: str, count: int) -> None:
+    """Tries again to be paid."""
+    paying.retries(db, id, count)
+
+
+@jobs.job("payment.invoice_overdue")
+def invoice_overdue(db: Db, id: str) -> None:
+    """Tells of an invoice that was not paid in time."""
+    paying.overdue(db, id)

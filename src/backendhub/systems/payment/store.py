@@ -130,3 +130,29 @@ CHECK_EVENTS = """
 SELECT e.name FROM payment_object e WHERE e.kind = 'event' AND NOT EXISTS (
   SELECT 1 FROM outbox_event x WHERE x.uid = e.name)
 AND e.created > (SELECT coalesce(max(created), 0) - 2000000 FROM payment_object WHERE kind = 'event')"""
+
+# -- billing -----------------------------------------------------------------------------------------------
+
+DELETE_LINES = "DELETE FROM payment_line WHERE invoice = :invoice"
+INSERT_LINE = (
+    "INSERT INTO payment_line (id, invoice, amount, discount, tax) VALUES (:id, :invoice, :amount, :discount, :tax)"
+)
+# A period is billed by whoever writes its row; the second one is told 0.
+INSERT_PERIOD = (
+    "INSERT INTO payment_period (subscription, starts, ends, invoice) VALUES (:subscription, :starts, :ends, :invoice) "
+    "ON CONFLICT DO NOTHING"
+)
+CUT_PERIOD = (
+    "UPDATE payment_period SET ends = :at WHERE subscription = :subscription AND starts < :at AND ends > :at"
+)
+DELETE_PERIOD = "DELETE FROM payment_period WHERE subscription = :subscription AND starts = :starts"
+INSERT_USAGE = (
+    "INSERT INTO payment_usage (identifier, meter, customer, at, value) "
+    "VALUES (:identifier, :meter, :customer, :at, :value) ON CONFLICT DO NOTHING"
+)
+_WINDOW = "FROM payment_usage WHERE meter = :meter AND customer = :customer AND at >= :start AND at < :end"
+USED = {
+    "sum": f"SELECT coalesce(sum(value), 0) {_WINDOW}",
+    "count": f"SELECT count(*) {_WINDOW}",
+    "last": f"SELECT value {_WINDOW} ORDER BY at DESC, identifier DESC LIMIT 1",
+}

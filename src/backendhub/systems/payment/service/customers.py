@@ -67,7 +67,7 @@ def create(db: Db, params: Json) -> Json:
     for tax in tax_ids:
         add_tax_id(db, made["id"], tax)
     if start:
-        made = _moved(db, made, start, "usd", "adjustment", {})[0]
+        made = shifted(db, made, start, "usd", "adjustment", {})[0]
     events.emit(db, "customer.created", made)
     return made
 
@@ -79,7 +79,7 @@ def edit(db: Db, id: str, params: Json) -> Json:
     balance = given.pop("balance", None)
     fresh = objects.changed(old, _prepared(db, given, old))
     if balance is not None and balance != old["balance"]:
-        fresh = _moved(db, fresh, balance - old["balance"], old["currency"] or "usd", "adjustment", {})[0]
+        fresh = shifted(db, fresh, balance - old["balance"], old["currency"] or "usd", "adjustment", {})[0]
     fresh = objects.save(db, fresh)
     events.updated(db, "customer.updated", old, fresh)
     return fresh
@@ -129,7 +129,7 @@ def add_movement(db: Db, id: str, params: Json) -> Json:
     """Change a customer's balance by an amount; negative is what they have to their credit."""
     customer = objects.get(db, "customer", id, lock=True)
     about: Json = {k: params.get(k) for k in ("description", "metadata") if k in params}
-    fresh, made = _moved(db, customer, params["amount"], params["currency"], "adjustment", about)
+    fresh, made = shifted(db, customer, params["amount"], params["currency"], "adjustment", about)
     objects.save(db, fresh)
     return made
 
@@ -148,7 +148,8 @@ def get_movement(db: Db, id: str, movement: str, params: Json) -> Json:
     return found
 
 
-def _moved(db: Db, customer: Json, amount: int, currency: str, type: str, about: Json) -> tuple[Json, Json]:
+def shifted(db: Db, customer: Json, amount: int, currency: str, type: str, about: Json) -> tuple[Json, Json]:
+    """A customer whose balance has changed by an amount, and the line that tells of it."""
     if customer["currency"] not in (None, currency):
         raise ApiError(
             f"The customer's currency is {customer['currency']}, and cannot be changed to {currency}.",

@@ -65,7 +65,7 @@ def _asked(name: str, value: Any) -> list[tuple[str, str, Any]]:
     if isinstance(value, list):
         return [(name, "in", [objects.text(each) for each in value])]
     if isinstance(value, dict):
-        if set(value) <= {":", "~", ">", ">=", "<", "<="}:
+        if set(value) <= {":", "~", "?", "-?", "-:", ">", ">=", "<", "<="}:
             exact = name == "created"
             return [(name, op, objects.text(n) if op == ":" and not exact else n) for op, n in value.items()]
         return [c for key, each in value.items() for c in _asked(f"{name}.{key}", each)]
