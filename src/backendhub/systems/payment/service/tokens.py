@@ -169,8 +169,8 @@ def add_card(db: Db, customer: str, params: Json) -> Json:
         else token_card(db, given)
     )
     behaviour = cards.behaviour(shape.get("fingerprint"))
-    if behaviour.declined and behaviour.at_setup and behaviour.risk == "normal":
-        told = cards.decline(behaviour.declined)
+    if (why := cards.declines(shape)) and behaviour.at_setup and behaviour.risk == "normal":
+        told = cards.decline(why)
         raise CardError(
             told["message"], code=told["code"], param=told.get("param"), decline_code=told["decline_code"]
         )
@@ -225,8 +225,8 @@ def charge(db: Db, params: Json) -> Json:
     about = {k: params.get(k) for k in charging.OF_INTENT if k in params} | {"source": shape}
     about["metadata"] = params.get("metadata") or {}
     behaviour = cards.behaviour(shape.get("fingerprint"))
-    if behaviour.declined or behaviour.authenticate in ("always", "setup"):
-        why = cards.decline(behaviour.declined or "authentication_required")
+    if (code := cards.declines(shape)) or behaviour.authenticate in ("always", "setup"):
+        why = cards.decline(code or "authentication_required")
         failed = charging.build(db, about, method, status="failed", failure=why)
         rest = {k: v for k, v in why.items() if k not in ("type", "code", "message", "param")}
         raise CardError(why["message"], code=why["code"], param=why.get("param"), charge=failed["id"], **rest)
