@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import pages
+from . import fixtures, pages
 from .operations import charges, customers, events, intents, methods
 from .wire.operations import router
 
-__all__ = ["charges", "customers", "events", "intents", "methods", "pages", "router"]
+__all__ = ["charges", "customers", "events", "fixtures", "intents", "methods", "pages", "router"]

@@ -22,6 +22,7 @@ SELECT_MANY = f"SELECT {ROW} FROM payment_object WHERE kind = :kind AND name {{a
 UPDATE = "UPDATE payment_object SET data = :data, created = :created WHERE id = :id"
 DELETE = "UPDATE payment_object SET deleted = TRUE WHERE id = :id AND NOT deleted"
 ERASE = "DELETE FROM payment_object WHERE id = :id"
+ERASE_NAMED = "DELETE FROM payment_object WHERE name = :name"
 INSERT_FIELD = (
     "INSERT INTO payment_field (object_id, kind, field, value, number) "
     "VALUES (:object_id, :kind, :field, :value, :number) ON CONFLICT DO NOTHING"

@@ -55,9 +55,11 @@ def operation(
     names = re.findall(r"\{(\w+)\}", path)
 
     def endpoint(db: Db, request: web.Request, **values: str) -> Any:
-        call = _call(request)
+        call = _call(request, method, path, tuple(values[n] for n in names))
 
         def work() -> Sent:
+            if call.fixtures and call.writes:
+                objects.forget_samples(db, call.owners)
             return _answer(
                 db, request, call, lambda params: fn(db, *(values[n] for n in names), params), whole
             )
@@ -122,8 +124,11 @@ def retrieving(kind: str, path: str, *, deleted: bool = False, param: str = "id"
 # -- a request ---------------------------------------------------------------------------------------------
 
 
-def _call(request: web.Request) -> Call:
+def _call(request: web.Request, method: str = "GET", path: str = "", owners: tuple[str, ...] = ()) -> Call:
     return Call(
+        writes=method != "GET",
+        verb=path.rpartition("/")[2].strip("{}"),
+        owners=owners,
         request_id=fields(request)["Request-Id"],
         key=request.header("idempotency-key") if request.method == "POST" else None,
         base_url=request.base_url,
