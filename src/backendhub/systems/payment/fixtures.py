@@ -77,12 +77,15 @@ def _setup(db: Db, id: str) -> Json:
 def _charge(db: Db, id: str) -> Json:
     about: Json = {"amount": 100, "currency": "usd"}
     held = call().verb == "capture"
-    if call().writes and db.one(Charged, store.SELECT_CHARGED, charge=id) is None:
-        db.one(Charged, store.INSERT_CHARGED, charge=id, currency="usd", authorized=2**50)
-    if call().writes and not held:  # what is refunded of it is there
-        db.run(store.CAPTURE, charge=id, amount=100)
-        whole = money.exact(100, "usd")
-        money.move(db, f"{id}:capture", "network", "pending", whole, code="charge")
+    if call().writes:
+        for refund in objects.where(db, "refund", charge=id):
+            objects.erase(db, "refund", refund["id"])
+        db.run(store.RESET_CHARGED, charge=id)
+        db.one(Charged, store.INSERT_CHARGED, charge=id, currency="usd", authorized=100)
+        if not held:  # what is refunded of it is there
+            db.run(store.CAPTURE, charge=id, amount=100)
+            whole = money.exact(100, "usd")
+            money.move(db, f"{id}:capture", "network", "pending", whole, code="charge")
     return (
         charging.DEFAULTS
         | about

@@ -90,7 +90,9 @@ def row_of(db: Db, kind: str, id: str, *, lock: bool = False) -> Row | None:
 def get(db: Db, kind: str, id: str, *, param: str = "id", lock: bool = False) -> Json:
     """The object with this id. Raises ApiError (resource_missing) where there is none or it is deleted."""
     found = find(db, kind, id, lock=lock)
-    if found is None and call().fixtures:
+    if call().fixtures and (found is None or found.get("deleted")):
+        if found is not None and is_well_known(id) and call().writes:
+            forget_samples(db, [id])
         found = _sample(db, kind, id)
     if found is None or found.get("deleted"):
         raise missing(kind, id, param)
@@ -105,7 +107,7 @@ def fixture(kind: str, make: Sample) -> None:
 
 def is_well_known(id: str) -> bool:
     """Whether an id is one of Stripe's own examples: `cus_123`, `cus_xxxxxxxxxxxxx`."""
-    return re.fullmatch(r"[a-z_]+_(123|456|x{5,})", id) is not None
+    return re.fullmatch(r"[a-z_]+_(123|456|x{4,})", id) is not None
 
 
 def forget_samples(db: Db, ids: Iterable[str]) -> None:

@@ -95,6 +95,8 @@ UNREFUND = (
 )
 
 INSERT_PLACE = "INSERT INTO payment_place (endpoint, place) VALUES (:endpoint, :place)"
+DELETE_PLACE = "DELETE FROM payment_place WHERE endpoint = :endpoint"
+RESET_CHARGED = "DELETE FROM payment_charged WHERE charge = :charge"
 SELECT_PLACE = "SELECT place FROM payment_place WHERE endpoint = :endpoint"
 
 # -- invariants: each finds what breaks it -----------------------------------------------------------------

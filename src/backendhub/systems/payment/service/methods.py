@@ -66,6 +66,8 @@ def create(db: Db, params: Json) -> Json:
 def build(db: Db, given: Json) -> Json:
     """A payment method from `type` and what belongs to it (`payment_method_data`). Raises ApiError, CardError."""
     type = given["type"]
+    if type not in TYPES:
+        raise ApiError(f'The payment method type "{type[:100]}" is invalid.', param="type")
     own = given.get(type)
     if type == "card":
         details = _card(db, own or {})

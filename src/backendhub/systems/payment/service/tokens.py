@@ -16,6 +16,11 @@ CARD = resources.declare(
     resources.Resource("card", "card", index=("customer",), expand={"customer": "customer"}, tells=False)
 )
 SOURCE = resources.declare(resources.Resource("source", "src", "/v1/sources", index=("customer",)))
+SOURCE_TYPES = (
+    "ach_credit_transfer", "ach_debit", "acss_debit", "alipay", "au_becs_debit", "bancontact", "card", "card_present", "eps",
+    "giropay", "ideal", "klarna", "multibanco", "p24", "sepa_credit_transfer", "sepa_debit", "sofort", "three_d_secure",
+    "wechat",
+)  # fmt: skip
 LINES = (
     "address_city",
     "address_country",
@@ -114,7 +119,9 @@ def token_card(db: Db, token: str, param: str = "source") -> Json:
 
 def create_source(db: Db, params: Json) -> Json:
     """Make a source."""
-    type = params.get("type", "card")
+    type = params.get("type") or "card"
+    if type not in SOURCE_TYPES:
+        raise ApiError(f"Invalid type: must be one of {', '.join(SOURCE_TYPES)}", param="type")
     details: Json = {}
     if params.get("token"):
         details = token_card(db, params["token"], "token")

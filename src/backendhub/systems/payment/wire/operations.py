@@ -32,7 +32,7 @@ from .parameters import Parameters, parameters
 
 Json = dict[str, Any]
 Fn = Callable[..., Any]
-EXPAND = parameters("expand list str")
+EXPAND = parameters("expand list str 100")
 NONE = parameters("")
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -50,7 +50,7 @@ def operation(
     method: str, path: str, fn: Fn, given: Parameters = NONE, *, says: str = "", reads: bool | None = None
 ) -> None:
     """Serves `fn(db, *names in the path, params)` at a path. `says` is its line in the document."""
-    whole = given | EXPAND
+    whole = (given | EXPAND).narrow() if method != "POST" else given | EXPAND
     writes = method != "GET" if reads is None else not reads
     names = re.findall(r"\{(\w+)\}", path)
 
