@@ -169,6 +169,16 @@ def test_cards_that_are_not_even_tried(card: Json, code: str) -> None:
     assert caught.value.wire_code == code
 
 
+def test_a_cvc_that_nobody_gave_is_not_wrong(db: Db) -> None:
+    card = {"number": "4000000000000127", "exp_month": 1, "exp_year": 2035}
+    about = {"amount": 500, "currency": "usd", "confirm": True}
+    done = intents.create(db, about | {"payment_method_data": {"type": "card", "card": card}})
+    assert done["status"] == "succeeded"
+    with pytest.raises(CardError) as caught:
+        intents.create(db, about | {"payment_method_data": {"type": "card", "card": card | {"cvc": "314"}}})
+    assert caught.value.wire_code == "incorrect_cvc" and caught.value.param == "cvc"
+
+
 def test_amounts(db: Db) -> None:
     for amount, currency, code in (
         (49, "usd", "amount_too_small"),
@@ -360,6 +370,7 @@ def test_debits_take_their_time(db: Db) -> None:
         return intents.create(db, about | {"payment_method_data": data})
 
     good, bad = debit("000123456789"), debit("000222222227")
+    assert methods.named(db, "pm_usBankAccount_noAccount")["us_bank_account"]["last4"] == "1116"
     assert good["status"] == bad["status"] == "processing"
     with pytest.raises(ApiError):
         intents.cancel(db, good["id"], {})
@@ -490,7 +501,7 @@ def test_a_dispute_that_is_won(db: Db) -> None:
     assert (draft["status"], draft["evidence_details"]["has_evidence"]) == ("needs_response", True)
     won = disputing.edit(db, dispute["id"], {"evidence": {"uncategorized_text": "winning_evidence"}})
     assert won["status"] == "won" and [t["amount"] for t in won["balance_transactions"]] == [-2000, 2000]
-    assert money.balance_of(db, "available", "USD") == -1500
+    assert money.balance_of(db, "available", "USD") == 0  # the fee came back too
     with pytest.raises(ApiError):
         disputing.close(db, dispute["id"], {})
     with pytest.raises(ApiError):
@@ -517,6 +528,11 @@ def test_disputes_that_are_lost(db: Db, frozen: Move) -> None:
     assert lost["status"] == "lost"
     review = disputing.edit(db, ids["createDisputeInquiry"][0], {"evidence": {"receipt": "x"}})
     assert review["status"] == "warning_under_review"
+    asked = objects.where(db, "dispute", charge=pay(db, "createDisputeInquiry")["latest_charge"])[0]
+    assert asked["balance_transactions"] == []
+    more = disputing.edit(db, asked["id"], {"evidence": {"uncategorized_text": "escalate_inquiry_evidence"}})
+    assert (more["status"], more["balance_transactions"][0]["net"]) == ("needs_response", -3500)
+    disputing.close(db, asked["id"], {})
     frozen((clock.now() + timedelta(days=10)).isoformat())
     assert disputing.overdue(db) == 2
     assert objects.get(db, "dispute", ids["createDisputeProductNotReceived"][0])["status"] == "lost"

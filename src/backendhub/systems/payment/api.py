@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from . import pages
-from .operations import catalogue, charges, customers, events, intents, invoices, methods
+from . import fixtures, pages
+from .operations import catalogue, charges, customers, events, intents, invoices, methods, subscriptions
 from .wire.operations import router
 
-__all__ = ["catalogue", "charges", "customers", "events", "intents", "invoices", "methods", "pages", "router"]
+__all__ = [
+    "catalogue",
+    "charges",
+    "customers",
+    "events",
+    "fixtures",
+    "intents",
+    "invoices",
+    "methods",
+    "pages",
+    "router",
+    "subscriptions",
+]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from backendhub.kit import jobs
 from backendhub.kit.db import Db
+from backendhub.kit.jobs import Run
 
 from .service import confirming, disputing, intents, money, payouts, refunding
-from .service.billing import coupons, paying
+from .service.billing import coupons, paying, renewing, test_clocks
 
 
 @jobs.job("payment.intent_settles")
@@ -61,3 +62,39 @@ def invoice_retries(db: Db, id: str, count: int) -> None:
 def invoice_overdue(db: Db, id: str) -> None:
     """Tells of an invoice that was not paid in time."""
     paying.overdue(db, id)
+
+
+@jobs.job("payment.subscription_renews")
+def subscription_renews(db: Db, id: str, due: int) -> None:
+    """Bills the next period."""
+    renewing.renews(db, id, due)
+
+
+@jobs.job("payment.subscription_expires")
+def subscription_expires(db: Db, id: str) -> None:
+    """Gives up what was never paid."""
+    renewing.expires(db, id)
+
+
+@jobs.job("payment.subscription_ends")
+def subscription_ends(db: Db, id: str) -> None:
+    """Cancels at the time that was said."""
+    renewing.ends(db, id)
+
+
+@jobs.job("payment.subscription_resumes")
+def subscription_resumes(db: Db, id: str, until: int) -> None:
+    """Ends a pause of collection."""
+    renewing.resumes(db, id, until)
+
+
+@jobs.job("payment.trial_ends_soon")
+def trial_ends_soon(db: Db, id: str, trial: int) -> None:
+    """Tells that a trial ends in three days."""
+    renewing.trial_ends_soon(db, id, trial)
+
+
+@jobs.job("payment.clock_advances")
+def clock_advances(run: Run, id: str) -> None:
+    """Walks a test clock to where it was sent."""
+    test_clocks.walk(run.hub.store.unit, id, run.check)

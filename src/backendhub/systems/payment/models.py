@@ -48,6 +48,11 @@ class Call:
     version: str = LATEST
     fixtures: bool = False
     """Whether the ids of Stripe's own examples (`cus_123`) name things that exist."""
+    writes: bool = True
+    verb: str = ""
+    """What is done to what the path names: `capture`."""
+    owners: tuple[str, ...] = ()
+    """What else the path names."""
 
 
 _NOBODY = Call()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from backendhub.kit import clock
@@ -17,7 +18,10 @@ from .models import Json, Row, call
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 VALUE = 500
 """Characters of a value that are looked at."""
-_fixtures: dict[str, Any] = {}
+Sample = Callable[[Db, str], Json]
+_fixtures: dict[str, Sample] = {}
+STATEFUL = {"payment_intent", "setup_intent", "refund", "dispute", "payout", "balance_transaction"}
+"""Kinds whose status stands in the column of a state machine; those that say so themselves are added."""
 
 
 def new_id(prefix: str, size: int = 24) -> str:
@@ -86,16 +90,41 @@ def row_of(db: Db, kind: str, id: str, *, lock: bool = False) -> Row | None:
 def get(db: Db, kind: str, id: str, *, param: str = "id", lock: bool = False) -> Json:
     """The object with this id. Raises ApiError (resource_missing) where there is none or it is deleted."""
     found = find(db, kind, id, lock=lock)
-    if found is None and call().fixtures and kind in _fixtures:
-        found = _fixtures[kind](db, id)
+    if call().fixtures and (found is None or found.get("deleted")):
+        if found is not None and is_well_known(id) and call().writes:
+            forget_samples(db, [id])
+        found = _sample(db, kind, id)
     if found is None or found.get("deleted"):
         raise missing(kind, id, param)
     return found
 
 
-def fixture(kind: str, make: Any) -> None:
-    """Says how a well-known id of a kind becomes an object: `make(db, id)` gives it, or None."""
+def fixture(kind: str, make: Sample) -> None:
+    """Says what a well-known id of a kind names: `make(db, id)` gives the object, and `status` if it has a state machine.
+    Where the request writes, `make` may write what belongs to it."""
     _fixtures[kind] = make
+
+
+def is_well_known(id: str) -> bool:
+    """Whether an id is one of Stripe's own examples: `cus_123`, `cus_xxxxxxxxxxxxx`."""
+    return re.fullmatch(r"[a-z_]+_(123|456|x{4,})", id) is not None
+
+
+def forget_samples(db: Db, ids: Iterable[str]) -> None:
+    """Lets well-known ids be new again, so that each request finds them as it needs them."""
+    for id in ids:
+        if is_well_known(id):
+            db.run(store.ERASE_NAMED, name=id)
+
+
+def _sample(db: Db, kind: str, id: str) -> Json | None:
+    if kind not in _fixtures or not is_well_known(id):
+        return None
+    data = _fixtures[kind](db, id) | {"id": id}
+    if call().writes:
+        status = data.pop("status", None) if kind in STATEFUL else None
+        return make(db, kind, data, id=id, status=status)
+    return {"object": kind, "created": now(), "livemode": False, "metadata": {}} | data
 
 
 def key_of(db: Db, kind: str, id: str) -> int:

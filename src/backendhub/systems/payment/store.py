@@ -22,6 +22,7 @@ SELECT_MANY = f"SELECT {ROW} FROM payment_object WHERE kind = :kind AND name {{a
 UPDATE = "UPDATE payment_object SET data = :data, created = :created WHERE id = :id"
 DELETE = "UPDATE payment_object SET deleted = TRUE WHERE id = :id AND NOT deleted"
 ERASE = "DELETE FROM payment_object WHERE id = :id"
+ERASE_NAMED = "DELETE FROM payment_object WHERE name = :name"
 INSERT_FIELD = (
     "INSERT INTO payment_field (object_id, kind, field, value, number) "
     "VALUES (:object_id, :kind, :field, :value, :number) ON CONFLICT DO NOTHING"
@@ -94,6 +95,8 @@ UNREFUND = (
 )
 
 INSERT_PLACE = "INSERT INTO payment_place (endpoint, place) VALUES (:endpoint, :place)"
+DELETE_PLACE = "DELETE FROM payment_place WHERE endpoint = :endpoint"
+RESET_CHARGED = "DELETE FROM payment_charged WHERE charge = :charge"
 SELECT_PLACE = "SELECT place FROM payment_place WHERE endpoint = :endpoint"
 
 # -- invariants: each finds what breaks it -----------------------------------------------------------------
@@ -134,9 +137,7 @@ AND e.created > (SELECT coalesce(max(created), 0) - 2000000 FROM payment_object 
 # -- billing -----------------------------------------------------------------------------------------------
 
 DELETE_LINES = "DELETE FROM payment_line WHERE invoice = :invoice"
-INSERT_LINE = (
-    "INSERT INTO payment_line (id, invoice, amount, discount, tax) VALUES (:id, :invoice, :amount, :discount, :tax)"
-)
+INSERT_LINE = "INSERT INTO payment_line (id, invoice, amount, discount, tax) VALUES (:id, :invoice, :amount, :discount, :tax)"
 # A period is billed by whoever writes its row; the second one is told 0.
 INSERT_PERIOD = (
     "INSERT INTO payment_period (subscription, starts, ends, invoice) VALUES (:subscription, :starts, :ends, :invoice) "

@@ -55,7 +55,11 @@ def aliased(kind: str, path: str, filters: str, names: dict[str, str], url: str 
 
 PRODUCT = (
     "active bool\ndescription str 40000\nimages list str\nmarketing_features list hash | empty\n  name! str 80\nmetadata metadata\n"
-    + tables.nested("package_dimensions", "height! decimal\nlength! decimal\nweight! decimal\nwidth! decimal", types="hash | empty")
+    + tables.nested(
+        "package_dimensions",
+        "height! decimal\nlength! decimal\nweight! decimal\nwidth! decimal",
+        types="hash | empty",
+    )
     + "shippable bool\nstatement_descriptor str 22\ntax_code str\nunit_label str\nurl str\n"
 )
 PR = "/v1/products"
@@ -92,9 +96,13 @@ operation(
         "active bool\nbilling_scheme enum per_unit tiered\ncurrency! currency\ncurrency_options any\n"
         + tables.nested("custom_unit_amount", CUSTOM)
         + "lookup_key str 200\nmetadata metadata\nnickname str\nproduct str\n"
-        + tables.nested("product_data", "active bool\nid str\nmetadata metadata\nname! str\nstatement_descriptor str 22\ntax_code str\nunit_label str")
         + tables.nested(
-            "recurring", RECURRING + "meter str\ntrial_period_days int 1..730\nusage_type enum licensed metered"
+            "product_data",
+            "active bool\nid str\nmetadata metadata\nname! str\nstatement_descriptor str 22\ntax_code str\nunit_label str",
+        )
+        + tables.nested(
+            "recurring",
+            RECURRING + "meter str\ntrial_period_days int 1..730\nusage_type enum licensed metered",
         )
         + f"tax_behavior {BEHAVIOUR}\n"
         + "tiers list hash\n  flat_amount int 0..\n  flat_amount_decimal decimal\n  unit_amount int 0..\n  unit_amount_decimal decimal\n"
@@ -150,7 +158,9 @@ operation(
         "  minimum_amount int 1..\n  minimum_amount_currency currency"
     ),
 )
-aliased("promotion_code", CODES, "active bool\ncode str\ncoupon str\ncustomer str", {"coupon": "promotion.coupon"})
+aliased(
+    "promotion_code", CODES, "active bool\ncode str\ncoupon str\ncustomer str", {"coupon": "promotion.coupon"}
+)
 retrieving("promotion_code", CODES + "/{id}")
 operation("POST", CODES + "/{id}", coupons.edit_code, parameters("active bool\nmetadata metadata"))
 
@@ -163,7 +173,10 @@ SHARED = (
     "service_tax vat\n"
 )
 operation(
-    "POST", TXR, taxes.create, parameters(SHARED + "display_name! str 50\ninclusive! bool\npercentage! decimal")
+    "POST",
+    TXR,
+    taxes.create,
+    parameters(SHARED + "display_name! str 50\ninclusive! bool\npercentage! decimal"),
 )
 listing("tax_rate", TXR, "active bool\ninclusive bool")
 retrieving("tax_rate", TXR + "/{id}")

@@ -13,7 +13,7 @@ SECRET = parameters("client_secret str")
 CAPTURE = parameters(
     tables.nested("amount_details", tables.AMOUNT_DETAILS, types="hash | empty")
     + "amount_to_capture int 1..\napplication_fee_amount int 0..\nfinal_capture bool\nhooks any\nmetadata metadata\n"
-    + "payment_details any\nstatement_descriptor str 22\nstatement_descriptor_suffix str 22\ntransfer_data hash\n  amount int"
+    + "payment_details map\nstatement_descriptor str 22\nstatement_descriptor_suffix str 22\ntransfer_data hash\n  amount int"
 )
 INCREMENT = parameters(
     "amount! int 1..\n"

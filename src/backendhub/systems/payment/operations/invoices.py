@@ -14,9 +14,7 @@ from .catalogue import BEHAVIOUR, aliased
 
 DISCOUNTS = "discounts list hash | empty\n  coupon str\n  discount str\n  promotion_code str\n"
 PERIOD = "period hash\n  end! time\n  start! time\n"
-PLAIN_PRICE = (
-    f"currency! currency\nproduct! str\ntax_behavior {BEHAVIOUR}\nunit_amount int\nunit_amount_decimal decimal"
-)
+PLAIN_PRICE = f"currency! currency\nproduct! str\ntax_behavior {BEHAVIOUR}\nunit_amount int\nunit_amount_decimal decimal"
 
 # -- items -------------------------------------------------------------------------------------------------
 
@@ -30,7 +28,10 @@ ITEM = (
 )
 II = "/v1/invoiceitems"
 operation(
-    "POST", II, items.create, parameters(ITEM + "currency currency\ncustomer str\ninvoice str\nsubscription str")
+    "POST",
+    II,
+    items.create,
+    parameters(ITEM + "currency currency\ncustomer str\ninvoice str\nsubscription str"),
 )
 
 
@@ -73,7 +74,8 @@ operation(
     IN,
     invoices.create,
     parameters(
-        INVOICE + "currency currency\ncustomer str\npending_invoice_items_behavior enum exclude include\nsubscription str"
+        INVOICE
+        + "currency currency\ncustomer str\npending_invoice_items_behavior enum exclude include\nsubscription str"
     ),
 )
 aliased(

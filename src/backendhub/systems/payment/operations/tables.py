@@ -29,7 +29,7 @@ def nested(name: str, members: str, depth: int = 0, types: str = "hash") -> str:
     return f"{pad}{name} {types}\n{inner}\n"
 
 
-_OTHER_KINDS = "\n".join(f"{kind} any" for kind in KINDS)
+_OTHER_KINDS = "\n".join(f"{kind} map" for kind in KINDS)
 METHOD_DATA = (
     "allow_redisplay enum always limited unspecified\n"
     + nested("billing_details", BILLING)
@@ -41,8 +41,8 @@ METHOD_DATA = (
 CARD_OPTIONS = """
 capture_method enum manual automatic | empty
 cvc_token str
-installments any
-mandate_options any
+installments map
+mandate_options map
 moto bool
 network str
 request_extended_authorization enum if_available never
@@ -54,28 +54,28 @@ require_cvc_recollection bool
 setup_future_usage enum none off_session on_session | empty
 statement_descriptor_suffix_kana str
 statement_descriptor_suffix_kanji str
-statement_details any
-three_d_secure any
+statement_details map
+three_d_secure map
 """
-OPTIONS = nested("card", CARD_OPTIONS) + "card_present any\n" + _OTHER_KINDS + "\n"
+OPTIONS = nested("card", CARD_OPTIONS) + "card_present map\n" + _OTHER_KINDS + "\n"
 AMOUNT_DETAILS = """
 discount_amount int | empty
 enforce_arithmetic_validation bool
 line_items list any
-shipping any
-tax any
+shipping map
+tax map
 """
 TRANSFER = """
 amount int
 description str
 destination str
 metadata metadata
-payment_data any
+payment_data map
 """
 MANDATE = """
 customer_acceptance hash
   accepted_at time
-  offline any
+  offline map
   online hash
     ip_address str
     user_agent str

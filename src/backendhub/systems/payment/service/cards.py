@@ -121,7 +121,12 @@ _LOOKS = """
 4000005540000008 nz NZ credit
 4000007020000003 sg SG credit
 4000001580000008 tw TW credit
-4000007640000003 th TH credit
+4000007640000003 th th_credit TH credit
+4000057640000008 th_debit TH debit
+5200007840000022 ae_mastercard AE credit
+3530111333300000 jp_jcb JP credit
+4000002500001001 visa_cartesBancaires FR credit
+5555552500001001 mastercard_cartesBancaires FR credit
 """
 _BEHAVE: tuple[tuple[str, str, Behaviour], ...] = (
     ("4000000000000002", "visa_chargeDeclined chargeDeclined", Behaviour("generic_decline")),
@@ -163,7 +168,11 @@ _BEHAVE: tuple[tuple[str, str, Behaviour], ...] = (
     ("4000000000002685", "createDisputeProductNotReceived", Behaviour(dispute="product_not_received")),
     ("4000000000001976", "createDisputeInquiry", Behaviour(dispute="inquiry")),
     ("4000000000005423", "createIssuerFraudRecord", Behaviour(dispute="warning")),
-    ("4000000000000404", "createMultipleDisputes", Behaviour(dispute="several")),
+    ("4000000404000079", "createMultipleDisputes", Behaviour(dispute="several")),
+    ("4000000404000038", "createCe3EligibleDispute", Behaviour(dispute="fraudulent")),
+    ("4000008400000779", "createComplianceDispute", Behaviour(dispute="noncompliant")),
+    ("5105008400000002", "createMastercardComplianceDispute", Behaviour(dispute="noncompliant")),
+    ("4000000001000043", "createAutoRepresentmentEligibleDispute", Behaviour(dispute="fraudulent")),
     ("4000000000007726", "pendingRefund", Behaviour(refund="pending")),
     ("4000000000005126", "refundFail", Behaviour(refund="fails")),
     ("4000000000000077", "bypassPending", Behaviour(settles="available")),
@@ -178,6 +187,9 @@ _BEHAVE: tuple[tuple[str, str, Behaviour], ...] = (
     ),
     ("4000000000003220", "threeDSecure2Required", Behaviour(authenticate="always")),
     ("4000000000003063", "threeDSecureRequired", Behaviour(authenticate="always")),
+    ("4000000000003238", "", Behaviour(authenticate="always")),
+    ("4000000000003246", "", Behaviour(authenticate="always")),
+    ("4000000000003253", "", Behaviour(authenticate="always")),
     (
         "4000008400001629",
         "threeDSecureRequiredChargeDeclined",
@@ -231,6 +243,13 @@ def behaviour(print: str | None) -> Behaviour:
     return BEHAVIOUR.get(print or "", PLAIN)
 
 
+def declines(card: Json) -> str:
+    """Why charges of a card are declined; empty where they are not. A CVC that nobody gave cannot be wrong."""
+    code = behaviour(card.get("fingerprint")).declined
+    checked = (card.get("checks") or {}).get("cvc_check") or card.get("cvc_check")
+    return "" if code == "incorrect_cvc" and checked != "fail" else code
+
+
 def brand(number: str) -> str:
     """The network of a number."""
     return next((name for name, starts, _ in BRANDS if number.startswith(starts)), "unknown")
@@ -267,14 +286,15 @@ def shown(number: str, month: int, year: int, cvc: bool) -> Json:
     """A card as the wire shows it."""
     country, funding = _countries.get(number, ("US", "credit"))
     name = brand(number)
-    checks = {
+    checks: Json = {
         "address_line1_check": None,
         "address_postal_code_check": None,
         "cvc_check": "pass" if cvc else None,
     }
+    checks |= {k: v for k, v in behaviour(fingerprint(number)).checks if cvc or k != "cvc_check"}
     return {
         "brand": name,
-        "checks": checks | dict(behaviour(fingerprint(number)).checks),
+        "checks": checks,
         "country": country,
         "display_brand": name,
         "exp_month": month,

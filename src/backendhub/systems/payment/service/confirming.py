@@ -155,9 +155,8 @@ def answered(db: Db, id: str, *, success: bool) -> Json:
 
 def pay(db: Db, intent: Json, method: Json, *, secured: bool = False) -> Json:
     """Charges a method that may be charged. Raises CardError where it is refused."""
-    behaviour = cards.behaviour((method.get("card") or {}).get("fingerprint"))
-    if behaviour.declined:
-        refuse(db, intent, method, cards.decline(behaviour.declined))
+    if why := cards.declines(method.get("card") or {}):
+        refuse(db, intent, method, cards.decline(why))
     manual = _capture_method(intent, method) == "manual"
     charge = charging.succeed(db, about(intent), method, capture=not manual, secured=secured)
     fresh = _saved_method(db, intent, method) | {"latest_charge": charge["id"], "last_payment_error": None}

@@ -9,6 +9,9 @@ from backendhub.systems.payment import events, objects, resources
 from backendhub.systems.payment.errors import ApiError, missing
 from backendhub.systems.payment.models import Json
 
+from .billing import test_clocks
+from .billing.times import living
+
 CUSTOMER = resources.declare(
     resources.Resource(
         "customer",
@@ -58,7 +61,14 @@ DEFAULTS: Json = {
 
 
 def create(db: Db, params: Json) -> Json:
-    """Make a customer."""
+    """Make a customer, in the time of a test clock perhaps."""
+    if params.get("test_clock"):
+        test_clocks.checked(db, params["test_clock"])
+    with living(db, params):
+        return _create(db, params)
+
+
+def _create(db: Db, params: Json) -> Json:
     given = dict(params)
     tax_ids = given.pop("tax_id_data", [])
     start = given.pop("balance", 0)

@@ -151,14 +151,16 @@ def edit(db: Db, id: str, params: Json) -> Json:
         details = fresh["evidence_details"]
         fresh["evidence_details"] = details | {"submission_count": details["submission_count"] + 1}
     fresh = objects.save(db, fresh)
-    if submit:
+    escalated = submit and evidence.get("uncategorized_text") == "escalate_inquiry_evidence"
+    if escalated and old["status"] == "warning_needs_response":
+        fresh = _withdraw(db, _moved(db, fresh | {"is_charge_refundable": False}, "escalate"))
+        events.emit(db, "charge.dispute.funds_withdrawn", fresh)
+    elif submit:
         fresh = _moved(db, fresh, "submit")
     events.updated(db, "charge.dispute.updated", old, fresh)
     text = str(evidence.get("uncategorized_text") or "")
     if submit and text in ("winning_evidence", "losing_evidence"):
         return _end(db, fresh, "win" if text == "winning_evidence" else "lose")
-    if submit and text == "escalate_inquiry_evidence" and old["status"] == "warning_needs_response":
-        return fresh
     return fresh
 
 
@@ -191,12 +193,15 @@ def _end(db: Db, dispute: Json, verb: str) -> Json:
     fresh = _moved(db, dispute, verb)
     amount = money.exact(dispute["amount"], dispute["currency"])
     if taken and verb == "win":
+        fee = _fee(amount.currency)
         money.move(db, f"{dispute['id']}:won", "disputed", "available", amount, code="dispute")
+        money.move(db, f"{dispute['id']}:fee:won", "fees", "available", fee, code="dispute_fee")
         line = money.movement(
             db,
             type="adjustment",
             source=dispute["id"],
             amount=amount,
+            fee=Money(-fee.minor, fee.currency),
             description=f"Chargeback reversal for {dispute['charge']}",
             settles="available",
             category="dispute_reversal",
@@ -211,8 +216,7 @@ def _end(db: Db, dispute: Json, verb: str) -> Json:
 
 def _withdraw(db: Db, dispute: Json) -> Json:
     amount = money.exact(dispute["amount"], dispute["currency"])
-    places = exponent(amount.currency)
-    fee = Money(FEE * 10**places // 100, amount.currency)
+    fee = _fee(amount.currency)
     money.move(db, f"{dispute['id']}:withdrawn", "available", "disputed", amount, code="dispute")
     money.move(db, f"{dispute['id']}:fee", "available", "fees", fee, code="dispute_fee")
     line = money.movement(
@@ -226,6 +230,11 @@ def _withdraw(db: Db, dispute: Json) -> Json:
         category="dispute",
     )
     return objects.save(db, dispute | {"balance_transactions": [line]})
+
+
+def _fee(currency: str) -> Money:
+    """What a dispute costs, until it is won."""
+    return Money(FEE * 10 ** exponent(currency) // 100, currency)
 
 
 def _moved(db: Db, dispute: Json, verb: str) -> Json:

@@ -42,6 +42,14 @@ OTHERS = (
     "upi",
 )
 TYPES = ("card", *DEBITS, *REDIRECTS, *OTHERS)
+ACCOUNTS = {
+    "success": "000123456789",
+    "accountClosed": "000111111113",
+    "noAccount": "000111111116",
+    "insufficientFunds": "000222222227",
+    "debitNotAuthorized": "000333333335",
+}
+"""Test accounts by the word of their token (`pm_usBankAccount_…`)."""
 BILLING: Json = {"address": None, "email": None, "name": None, "phone": None, "tax_id": None}
 ADDRESS = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
 
@@ -58,6 +66,8 @@ def create(db: Db, params: Json) -> Json:
 def build(db: Db, given: Json) -> Json:
     """A payment method from `type` and what belongs to it (`payment_method_data`). Raises ApiError, CardError."""
     type = given["type"]
+    if type not in TYPES:
+        raise ApiError(f'The payment method type "{type[:100]}" is invalid.', param="type")
     own = given.get(type)
     if type == "card":
         details = _card(db, own or {})
@@ -129,8 +139,9 @@ def named(db: Db, id: str, *, param: str = "payment_method", lock: bool = False)
         if match[1] not in cards.NUMBERS:
             raise missing("payment_method", id, param)
         return build(db, {"type": "card", "card": {"token": f"tok_{match[1]}"}})
-    if match := re.fullmatch(r"pm_(usBankAccount|usBankAccount_\w+|sepa_debit\w*)", id):
-        return build(db, {"type": "us_bank_account" if match[1].startswith("us") else "sepa_debit"})
+    if (match := re.fullmatch(r"pm_usBankAccount(?:_(\w+))?", id)) and (match[1] or "success") in ACCOUNTS:
+        own = {"account_number": ACCOUNTS[match[1] or "success"], "routing_number": "110000000"}
+        return build(db, {"type": "us_bank_account", "us_bank_account": own})
     return objects.get(db, "payment_method", id, param=param, lock=lock)
 
 
@@ -153,9 +164,12 @@ def attach(db: Db, id: str, params: Json) -> Json:
     customer = objects.get(db, "customer", params["customer"], param="customer")
     method = named(db, id, param="id", lock=True)
     behaviour = cards.behaviour((method.get("card") or {}).get("fingerprint"))
-    if behaviour.declined and behaviour.at_setup and behaviour.risk == "normal":
-        told = cards.decline(behaviour.declined)
-        raise _error(told)
+    if (
+        (why := cards.declines(method.get("card") or {}))
+        and behaviour.at_setup
+        and behaviour.risk == "normal"
+    ):
+        raise _error(cards.decline(why))
     return attached(db, method, customer["id"])
 
 

@@ -123,7 +123,7 @@ def movement(
     fee = fee or Money(0, amount.currency)
     at = clock.now() + (SETTLES_AFTER if settles == "pending" else timedelta(0))
     currency = amount.currency.lower()
-    charged = to_stripe(fee)
+    charged = signed(fee)
     details = [
         {
             "amount": charged,

@@ -149,8 +149,8 @@ def confirmed(db: Db, setup: Json, params: Json) -> Json:
     if setup["status"] == "requires_action":
         setup = _moved(db, setup | {"next_action": None}, "provide")
     behaviour = cards.behaviour((method.get("card") or {}).get("fingerprint"))
-    if behaviour.declined and behaviour.at_setup:
-        _refuse(db, setup, method, cards.decline(behaviour.declined))
+    if (why := cards.declines(method.get("card") or {})) and behaviour.at_setup:
+        _refuse(db, setup, method, cards.decline(why))
     wanted = behaviour.authenticate in ("always", "setup") and not confirming.was_set_up(db, method)
     if wanted or method["type"] in methods.REDIRECTS:
         return _action(db, setup, params.get("return_url"))

@@ -16,6 +16,11 @@ CARD = resources.declare(
     resources.Resource("card", "card", index=("customer",), expand={"customer": "customer"}, tells=False)
 )
 SOURCE = resources.declare(resources.Resource("source", "src", "/v1/sources", index=("customer",)))
+SOURCE_TYPES = (
+    "ach_credit_transfer", "ach_debit", "acss_debit", "alipay", "au_becs_debit", "bancontact", "card", "card_present", "eps",
+    "giropay", "ideal", "klarna", "multibanco", "p24", "sepa_credit_transfer", "sepa_debit", "sofort", "three_d_secure",
+    "wechat",
+)  # fmt: skip
 LINES = (
     "address_city",
     "address_country",
@@ -114,7 +119,9 @@ def token_card(db: Db, token: str, param: str = "source") -> Json:
 
 def create_source(db: Db, params: Json) -> Json:
     """Make a source."""
-    type = params.get("type", "card")
+    type = params.get("type") or "card"
+    if type not in SOURCE_TYPES:
+        raise ApiError(f"Invalid type: must be one of {', '.join(SOURCE_TYPES)}", param="type")
     details: Json = {}
     if params.get("token"):
         details = token_card(db, params["token"], "token")
@@ -169,8 +176,8 @@ def add_card(db: Db, customer: str, params: Json) -> Json:
         else token_card(db, given)
     )
     behaviour = cards.behaviour(shape.get("fingerprint"))
-    if behaviour.declined and behaviour.at_setup and behaviour.risk == "normal":
-        told = cards.decline(behaviour.declined)
+    if (why := cards.declines(shape)) and behaviour.at_setup and behaviour.risk == "normal":
+        told = cards.decline(why)
         raise CardError(
             told["message"], code=told["code"], param=told.get("param"), decline_code=told["decline_code"]
         )
@@ -225,8 +232,8 @@ def charge(db: Db, params: Json) -> Json:
     about = {k: params.get(k) for k in charging.OF_INTENT if k in params} | {"source": shape}
     about["metadata"] = params.get("metadata") or {}
     behaviour = cards.behaviour(shape.get("fingerprint"))
-    if behaviour.declined or behaviour.authenticate in ("always", "setup"):
-        why = cards.decline(behaviour.declined or "authentication_required")
+    if (code := cards.declines(shape)) or behaviour.authenticate in ("always", "setup"):
+        why = cards.decline(code or "authentication_required")
         failed = charging.build(db, about, method, status="failed", failure=why)
         rest = {k: v for k, v in why.items() if k not in ("type", "code", "message", "param")}
         raise CardError(why["message"], code=why["code"], param=why.get("param"), charge=failed["id"], **rest)

@@ -65,6 +65,7 @@ def delete(db: Db, id: str, params: Json) -> Json:
     """Delete an endpoint."""
     gone = objects.delete(db, "webhook_endpoint", id)
     endpoints.remove(db, _place(db, id))
+    db.run(store.DELETE_PLACE, endpoint=id)
     return gone
 
 

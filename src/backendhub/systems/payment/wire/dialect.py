@@ -61,11 +61,9 @@ class Stripe(web.Dialect):
         super().__init__(invalid=400)
 
     def status(self, error: HubError) -> int:
-        """Methods that do not exist are unknown URLs there; a conflict of states is a 400."""
-        if isinstance(error, KeyReused):
+        """A key that came with another request is a 400 there, a type of body that is not read as well."""
+        if isinstance(error, KeyReused) or error.status == 415:
             return 400
-        if error.status in (405, 415):
-            return 404 if error.status == 405 else 400
         return super().status(error)
 
     def problem(self, error: HubError, request: web.Request) -> web.Reply:

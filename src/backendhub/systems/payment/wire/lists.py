@@ -16,14 +16,14 @@ from backendhub.systems.payment.models import Row
 Json = dict[str, Any]
 LISTING = """
 limit int 1..100
-starting_after str
-ending_before str
+starting_after str 300
+ending_before str 300
 """
 """The parameters of every list."""
 SEARCHING = """
-query! str
+query! str 1000
 limit int 1..100
-page str
+page str 500
 """
 
 

@@ -32,7 +32,7 @@ from .parameters import Parameters, parameters
 
 Json = dict[str, Any]
 Fn = Callable[..., Any]
-EXPAND = parameters("expand list str")
+EXPAND = parameters("expand list str 100")
 NONE = parameters("")
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -50,14 +50,16 @@ def operation(
     method: str, path: str, fn: Fn, given: Parameters = NONE, *, says: str = "", reads: bool | None = None
 ) -> None:
     """Serves `fn(db, *names in the path, params)` at a path. `says` is its line in the document."""
-    whole = given | EXPAND
+    whole = (given | EXPAND).narrow() if method != "POST" else given | EXPAND
     writes = method != "GET" if reads is None else not reads
     names = re.findall(r"\{(\w+)\}", path)
 
     def endpoint(db: Db, request: web.Request, **values: str) -> Any:
-        call = _call(request)
+        call = _call(request, method, path, tuple(values[n] for n in names))
 
         def work() -> Sent:
+            if call.fixtures and call.writes:
+                objects.forget_samples(db, call.owners)
             return _answer(
                 db, request, call, lambda params: fn(db, *(values[n] for n in names), params), whole
             )
@@ -122,8 +124,11 @@ def retrieving(kind: str, path: str, *, deleted: bool = False, param: str = "id"
 # -- a request ---------------------------------------------------------------------------------------------
 
 
-def _call(request: web.Request) -> Call:
+def _call(request: web.Request, method: str = "GET", path: str = "", owners: tuple[str, ...] = ()) -> Call:
     return Call(
+        writes=method != "GET",
+        verb=path.rpartition("/")[2].strip("{}"),
+        owners=owners,
         request_id=fields(request)["Request-Id"],
         key=request.header("idempotency-key") if request.method == "POST" else None,
         base_url=request.base_url,

@@ -12,7 +12,7 @@
     ''')
 
 One line each: a name, `!` where it is required, and a type. Types: `str [max]`, `int [min..max]`, `bool`, `decimal`, `time`,
-`currency`, `metadata`, `any`, `enum a b c`, `hash` and `list hash` (their members stand below, indented), `list TYPE`,
+`currency`, `metadata`, `map`, `any`, `enum a b c`, `hash` and `list hash` (their members stand below, indented), `list TYPE`,
 `address`, `range` (`created[gte]`), and `A | B`. `| empty` takes `""`, which stands for None and unsets; `str`, `metadata`
 and `decimal` do so unless they are required.
 """
@@ -32,6 +32,7 @@ from backendhub.systems.payment.errors import ApiError
 Json = dict[str, Any]
 MAX_STRING = 5000
 MAX_INT = 2**53 - 1
+MAX_ITEMS = 100
 ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
 
 
@@ -67,6 +68,16 @@ class Parameters:
     def schema(self) -> Json:
         """The JSON Schema."""
         return _schema_of(self.members)
+
+    def narrow(self) -> Parameters:
+        """The same with texts that fit into an address: a query holds 64 KiB in all."""
+        fits = {
+            name: Parameter(
+                name, p.required, [Kind("str", ("300",)) if k == Kind("str") else k for k in p.kinds]
+            )
+            for name, p in self.members.items()
+        }
+        return Parameters(fits)
 
     def __or__(self, other: Parameters) -> Parameters:
         """These and others."""
@@ -258,9 +269,18 @@ def _list(kind: Kind, value: Any, path: str) -> list[Any]:
     if not isinstance(value, dict) or not all(re.fullmatch(r"#?\d+", key) for key in value):
         raise ApiError("Invalid array", param=path)
     assert kind.item is not None
+    if len(value) > MAX_ITEMS:
+        raise ApiError(f"You may pass up to {MAX_ITEMS} elements.", param=path)
     element = Parameter("", True, [kind.item])
     keys = sorted(value, key=lambda key: int(key.lstrip("#")))
     return [_value(element, value[key], f"{path}[{n}]") for n, key in enumerate(keys)]
+
+
+def _map(kind: Kind, value: Any, path: str) -> Json:
+    """An object of anything."""
+    if not isinstance(value, dict):
+        raise ApiError("Invalid object", param=path)
+    return {key: _any(kind, each, path) for key, each in value.items()}
 
 
 def _any(kind: Kind, value: Any, path: str) -> Any:
@@ -300,6 +320,7 @@ READERS: dict[str, Callable[[Kind, Any, str], Any]] = {
     "metadata": _metadata,
     "hash": _object,
     "list": _list,
+    "map": _map,
     "any": _any,
     "range": _range,
     "empty": _any,
@@ -346,7 +367,7 @@ def _schema(kind: Kind) -> Json:
         return {"type": "string", "maxLength": int(rest[0]) if rest else MAX_STRING}
     if word == "list":
         assert kind.item is not None
-        return {"type": "array", "items": _schema(kind.item)}
+        return {"type": "array", "items": _schema(kind.item), "maxItems": MAX_ITEMS}
     if word == "hash":
         return _schema_of(kind.members)
     if word == "range":
@@ -359,5 +380,6 @@ def _schema(kind: Kind) -> Json:
         "currency": {"type": "string", "pattern": "^[a-z]{3}$"},
         "metadata": {"type": "object", "additionalProperties": {"type": "string", "maxLength": 500}},
         "empty": {"const": ""},
+        "map": {"type": "object"},
     }
     return plain.get(word, {})

@@ -172,7 +172,8 @@ def inline(db: Db, given: Json, *, param: str) -> Json:
     """The price that `price_data` describes; it is made, but is offered to nobody else. Raises ApiError."""
     if (given.get("unit_amount") is None) == (given.get("unit_amount_decimal") is None):
         raise ApiError(
-            "You must provide exactly one of `unit_amount` or `unit_amount_decimal`.", param=f"{param}[unit_amount]"
+            "You must provide exactly one of `unit_amount` or `unit_amount_decimal`.",
+            param=f"{param}[unit_amount]",
         )
     made = create_price(db, given | {"active": False})
     return priced(db, made)
@@ -198,9 +199,7 @@ def _recurring(given: Json | None) -> Json | None:
         return None
     count = given.get("interval_count", 1)
     if count > MAX_PERIODS[given["interval"]]:
-        raise ApiError(
-            "A billing period can be up to three years.", param="recurring[interval_count]"
-        )
+        raise ApiError("A billing period can be up to three years.", param="recurring[interval_count]")
     usage = given.get("usage_type", "licensed")
     if (usage == "metered") != (given.get("meter") is not None):
         raise ApiError(
@@ -232,7 +231,9 @@ def _amounts(given: Json, mode: str | None) -> Json:
     told["tax_behavior"] = given.get("tax_behavior") or "unspecified"
     if tiers:
         if mode is None:
-            raise ApiError("Missing required param: tiers_mode.", code="parameter_missing", param="tiers_mode")
+            raise ApiError(
+                "Missing required param: tiers_mode.", code="parameter_missing", param="tiers_mode"
+            )
         told["tiers"] = _tiers(tiers)
     elif named == ["custom_unit_amount"]:
         told["custom_unit_amount"] = {k: custom.get(k) for k in ("maximum", "minimum", "preset")}
@@ -260,9 +261,7 @@ def _tiers(given: list[Json]) -> list[Json]:
         last = n == len(given) - 1
         top = None if tier["up_to"] == "inf" else tier["up_to"]
         if (top is None) != last or (top is not None and top <= below):
-            raise ApiError(
-                "Tiers go upwards, and the last of them is `inf`.", param=f"tiers[{n}][up_to]"
-            )
+            raise ApiError("Tiers go upwards, and the last of them is `inf`.", param=f"tiers[{n}][up_to]")
         found.append(_decimals("flat_amount", tier) | _decimals("unit_amount", tier) | {"up_to": top})
         below = top or below
     return found

@@ -8,7 +8,7 @@ from backendhub.systems.payment.errors import ApiError, CardError, missing
 from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import intents
 
-from . import coupons, cycles, ending, finalizing, invoices, paying, periods, starting, subscriptions, taxes
+from . import coupons, cycles, finalizing, invoices, paying, periods, starting, subscriptions, taxes
 from .times import later, living
 
 PLAIN = ("cancellation_details", "metadata", "description")
@@ -33,7 +33,10 @@ def _changed(db: Db, customer: Json, old: Json, params: Json) -> Json:
     starting.extra(db, customer, fresh, params.get("add_invoice_items"))
     found = _items(db, fresh, params.get("items"), customer)
     at = _when(fresh, params)
-    prorates = params.get("proration_behavior", "create_prorations") != "none" and old["status"] in ("active", "past_due")
+    prorates = params.get("proration_behavior", "create_prorations") != "none" and old["status"] in (
+        "active",
+        "past_due",
+    )
     restarts = _restarts(old, found, params)
     changes = _differences(old, found, restarts is not None)
     if prorates:
@@ -71,14 +74,23 @@ def _plainly(db: Db, old: Json, params: Json) -> Json:
         leaves = params.get("cancel_at_period_end") or params.get("cancel_at")
         given["canceled_at"] = (old["canceled_at"] or now) if leaves else None
         reason = "cancellation_requested" if leaves else None
-        given["cancellation_details"] = given.get("cancellation_details", old["cancellation_details"]) | {"reason": reason}
+        given["cancellation_details"] = given.get("cancellation_details", old["cancellation_details"]) | {
+            "reason": reason
+        }
         if params.get("cancel_at"):
             later(db, old, "payment.subscription_ends", params["cancel_at"], id=old["id"])
     if "pause_collection" in params:
         pause = params["pause_collection"]
         given["pause_collection"] = None if pause is None else {"resumes_at": None} | pause
         if pause and pause.get("resumes_at"):
-            later(db, old, "payment.subscription_resumes", pause["resumes_at"], id=old["id"])
+            later(
+                db,
+                old,
+                "payment.subscription_resumes",
+                pause["resumes_at"],
+                id=old["id"],
+                until=pause["resumes_at"],
+            )
     return objects.changed(old, given)
 
 
@@ -132,7 +144,9 @@ def _differences(old: Json, found: list[Json], whole: bool) -> tuple[list[Json],
             return False
         return (mine["price"]["id"], mine["quantity"]) == (other["price"]["id"], other["quantity"])
 
-    return [each for id, each in before.items() if not same(id)], [each for id, each in after.items() if not same(id)]
+    return [each for id, each in before.items() if not same(id)], [
+        each for id, each in after.items() if not same(id)
+    ]
 
 
 def _restarts(old: Json, found: list[Json], params: Json) -> tuple[int, int] | None:
@@ -147,7 +161,9 @@ def _restarts(old: Json, found: list[Json], params: Json) -> tuple[int, int] | N
             return int(trial), int(trial)
         return None
     ends_trial = trial == "now" and old["status"] == "trialing"
-    longer = (interval, count) != subscriptions.cycle(subscriptions.items_of(old)[0]["price"]) and old["status"] != "trialing"
+    longer = (interval, count) != subscriptions.cycle(subscriptions.items_of(old)[0]["price"]) and old[
+        "status"
+    ] != "trialing"
     if ends_trial or longer or params.get("billing_cycle_anchor") == "now":
         return now, periods.after(now, interval, count, now)
     return None
@@ -174,7 +190,14 @@ def _restarted(db: Db, customer: Json, owner: Json, cycle: tuple[int, int], para
         fresh = subscriptions.moved(db, fresh, "activate")
     starting.scheduled(db, fresh | {"cancel_at": None}, end if tried else None)
     invoice = cycles.bill(
-        db, customer, fresh, now, end, reason="subscription_update", free=tried, used=(start, now) if start < now else None
+        db,
+        customer,
+        fresh,
+        now,
+        end,
+        reason="subscription_update",
+        free=tried,
+        used=(start, now) if start < now else None,
     )
     assert invoice is not None
     fresh = objects.save(db, fresh | {"latest_invoice": invoice["id"]})
@@ -277,6 +300,12 @@ def resume(db: Db, id: str, params: Json) -> Json:
             db.run(store.INSERT_PERIOD, subscription=id, starts=end, ends=now, invoice="")
         fresh = subscriptions.turned(db, owner, "activate")
         interval, count = subscriptions.cycle(subscriptions.items_of(owner)[0]["price"])
-        fresh = _restarted(db, customer, subscriptions.in_period(fresh, min(end, now), now), (now, periods.after(now, interval, count, now)), params)
+        fresh = _restarted(
+            db,
+            customer,
+            subscriptions.in_period(fresh, min(end, now), now),
+            (now, periods.after(now, interval, count, now)),
+            params,
+        )
         events.emit(db, "customer.subscription.resumed", fresh)
     return objects.get(db, "subscription", id)

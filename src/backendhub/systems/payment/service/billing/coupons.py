@@ -38,7 +38,15 @@ DISCOUNT = resources.declare(
     )
 )
 WHO: Json = dict.fromkeys(
-    ("checkout_session", "customer", "customer_account", "invoice", "invoice_item", "subscription", "subscription_item")
+    (
+        "checkout_session",
+        "customer",
+        "customer_account",
+        "invoice",
+        "invoice_item",
+        "subscription",
+        "subscription_item",
+    )
 )
 
 
@@ -51,14 +59,20 @@ def create(db: Db, params: Json) -> Json:
         raise ApiError("Must provide exactly one of: `percent_off`, `amount_off`.", param="percent_off")
     if params.get("amount_off") is not None:
         if not params.get("currency"):
-            raise ApiError("You must pass `currency` when passing `amount_off`.", code="parameter_missing", param="currency")
+            raise ApiError(
+                "You must pass `currency` when passing `amount_off`.",
+                code="parameter_missing",
+                param="currency",
+            )
         money.exact(params["amount_off"], params["currency"], param="amount_off")
     percent = params.get("percent_off")
     if percent is not None and not 0 < Fraction(percent) <= 100:
         raise ApiError("Invalid percent: it is above 0 and up to 100.", param="percent_off")
     duration = params.get("duration") or "once"
     if (duration == "repeating") != (params.get("duration_in_months") is not None):
-        raise ApiError("`duration_in_months` belongs to the duration `repeating`.", param="duration_in_months")
+        raise ApiError(
+            "`duration_in_months` belongs to the duration `repeating`.", param="duration_in_months"
+        )
     if params.get("redeem_by") is not None and params["redeem_by"] <= objects.now():
         raise ApiError("`redeem_by` must be in the future.", param="redeem_by")
     wide: Json = {
@@ -158,7 +172,9 @@ def typed(db: Db, code: str, customer: str | None) -> Json:
 # -- discounts ---------------------------------------------------------------------------------------------
 
 
-def chosen(db: Db, given: Sequence[Json] | None, *, param: str = "discounts") -> list[tuple[Json, str | None]]:
+def chosen(
+    db: Db, given: Sequence[Json] | None, *, param: str = "discounts"
+) -> list[tuple[Json, str | None]]:
     """The coupons that a request names, by themselves or by a promotion code: `[(coupon, code)]`. Raises ApiError."""
     found: list[tuple[Json, str | None]] = []
     for n, each in enumerate(given or ()):
@@ -167,7 +183,9 @@ def chosen(db: Db, given: Sequence[Json] | None, *, param: str = "discounts") ->
         if len(named) != 1:
             raise ApiError("Give one of `coupon`, `promotion_code` and `discount`.", param=where)
         if named == ["coupon"]:
-            found.append((objects.get(db, "coupon", each["coupon"], param=f"{where}[coupon]", lock=True), None))
+            found.append(
+                (objects.get(db, "coupon", each["coupon"], param=f"{where}[coupon]", lock=True), None)
+            )
         elif named == ["discount"]:
             old = objects.get(db, "discount", each["discount"], param=f"{where}[discount]")
             coupon = objects.get(db, "coupon", old["source"]["coupon"], param=where, lock=True)
@@ -228,7 +246,9 @@ def _count_code(db: Db, id: str, customer: str | None, param: str) -> None:
     most, used = code["max_redemptions"], code["times_redeemed"]
     late = code["expires_at"] is not None and code["expires_at"] <= objects.now()
     if not code["active"] or late or (most is not None and used >= most):
-        raise ApiError("This promotion code has expired or is not active.", code="promotion_code_expired", param=param)
+        raise ApiError(
+            "This promotion code has expired or is not active.", code="promotion_code_expired", param=param
+        )
     if code["customer"] not in (None, customer):
         raise ApiError("This promotion code belongs to another customer.", param=param)
     if code["restrictions"]["first_time_transaction"] and customer and _has_paid(db, customer):

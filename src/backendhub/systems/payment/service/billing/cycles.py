@@ -30,14 +30,25 @@ def bill(
     id = id or objects.new_id("in")
     if not db.run(store.INSERT_PERIOD, subscription=owner["id"], starts=start, ends=end, invoice=id):
         return None
-    own = [line for item in subscriptions.items_of(owner) if (line := _line(db, owner, item, start, end, free)) is not None]
+    own = [
+        line
+        for item in subscriptions.items_of(owner)
+        if (line := _line(db, owner, item, start, end, free)) is not None
+    ]
     if used is not None:
         own += metered(db, owner, *used)
     return draft(db, customer, owner, own, reason=reason, id=id, period=used or (start, start))
 
 
 def draft(
-    db: Db, customer: Json, owner: Json, own: list[Json], *, reason: str, period: tuple[int, int], id: str | None = None
+    db: Db,
+    customer: Json,
+    owner: Json,
+    own: list[Json],
+    *,
+    reason: str,
+    period: tuple[int, int],
+    id: str | None = None,
 ) -> Json:
     """An invoice of a subscription: its own lines, and what waited."""
     settings = owner["invoice_settings"]
@@ -58,7 +69,15 @@ def draft(
     waiting = items.waiting(db, customer["id"], owner["currency"], subscription=owner["id"])
     kept = [{"discount": each} for each in owner["discounts"]]
     return invoices.put(
-        db, customer, owner["currency"], about, id=id, subscription=owner, own=own, waiting=waiting, discounts=kept
+        db,
+        customer,
+        owner["currency"],
+        about,
+        id=id,
+        subscription=owner,
+        own=own,
+        waiting=waiting,
+        discounts=kept,
     )
 
 
@@ -74,7 +93,9 @@ def _line(db: Db, owner: Json, item: Json, start: int, end: int, free: bool) -> 
     return lines.line(
         amount=amount,
         currency=owner["currency"],
-        description=f"Trial period for {name.get('name', price['product'])}" if owner["status"] == "trialing" and free else shown,
+        description=f"Trial period for {name.get('name', price['product'])}"
+        if owner["status"] == "trialing" and free
+        else shown,
         period={"start": start, "end": end},
         parent=parent(owner, item),
         price=price,
@@ -130,7 +151,11 @@ def parent(owner: Json, item: Json) -> Json:
         "subscription": owner["id"],
         "subscription_item": item["id"],
     }
-    return {"type": "subscription_item_details", "subscription_item_details": details, "invoice_item_details": None}
+    return {
+        "type": "subscription_item_details",
+        "subscription_item_details": details,
+        "invoice_item_details": None,
+    }
 
 
 def rate(price: Json) -> str:
@@ -140,7 +165,11 @@ def rate(price: Json) -> str:
     if price["billing_scheme"] == "tiered":
         return f"tiered / {each}"
     unit = Fraction(price["unit_amount_decimal"] or 0)
-    shown = money.said(int(unit), price["currency"]) if unit.denominator == 1 else f"{float(unit)} {price['currency']}"
+    shown = (
+        money.said(int(unit), price["currency"])
+        if unit.denominator == 1
+        else f"{float(unit)} {price['currency']}"
+    )
     return f"{shown.rsplit(' ', 1)[0]} / {each}"
 
 

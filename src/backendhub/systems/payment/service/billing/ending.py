@@ -26,7 +26,9 @@ def cancel(db: Db, id: str, params: Json) -> Json:
         told = owner["cancellation_details"] | given
         if params.get("invoice_now"):
             _last(db, customer, owner, now)
-        return cancelled(db, objects.save(db, owner | {"cancellation_details": told}), reason="cancellation_requested")
+        return cancelled(
+            db, objects.save(db, owner | {"cancellation_details": told}), reason="cancellation_requested"
+        )
 
 
 def _last(db: Db, customer: Json, owner: Json, now: int) -> Json | None:
@@ -47,7 +49,9 @@ def ended(db: Db, owner: Json, period: tuple[int, int], *, at: int | None = None
     customer = objects.get(db, "customer", owner["customer"], lock=True)
     used = cycles.metered(db, owner, start, min(end, moment))
     if any(line["amount"] for line in used):
-        invoice = cycles.draft(db, customer, owner, used, reason="subscription_cycle", period=(start, min(end, moment)))
+        invoice = cycles.draft(
+            db, customer, owner, used, reason="subscription_cycle", period=(start, min(end, moment))
+        )
         owner = objects.save(db, owner | {"latest_invoice": invoice["id"]})
         invoices.goes_on(db, invoice)
     cancelled(db, owner, reason="cancellation_requested", at=moment)
@@ -77,10 +81,7 @@ def cancelled(db: Db, owner: Json, *, reason: str | None, at: int | None = None)
 
 def _quiet(db: Db, id: str) -> None:
     """Nobody tries any more to be paid for a subscription that is over; its invoices can still be paid."""
-    for state in ("draft", "open"):
-        about = {"parent.subscription_details.subscription": id, "status": state}
-        for invoice in objects.where(db, "invoice", **about, limit=100):
-            if invoice["auto_advance"] and invoice["billing_reason"] != "subscription_cycle":
-                objects.save(db, invoice | {"auto_advance": False, "next_payment_attempt": None})
-            elif invoice["auto_advance"] and invoice["status"] == "open":
-                objects.save(db, invoice | {"auto_advance": False, "next_payment_attempt": None})
+    about = {"parent.subscription_details.subscription": id, "status": "open"}
+    for invoice in objects.where(db, "invoice", **about, limit=100):
+        if invoice["auto_advance"]:
+            objects.save(db, invoice | {"auto_advance": False, "next_payment_attempt": None})

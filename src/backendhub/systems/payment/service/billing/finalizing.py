@@ -17,7 +17,8 @@ def finalize(db: Db, id: str, params: Json) -> Json:
     invoice = invoices.locked(db, id)
     if invoice["status"] != "draft":
         raise ApiError(
-            "This invoice is already finalized, you can't re-finalize a non-draft invoice.", code="invoice_not_editable"
+            "This invoice is already finalized, you can't re-finalize a non-draft invoice.",
+            code="invoice_not_editable",
         )
     with living(db, invoice):
         fresh = finalized(db, invoice)
@@ -36,7 +37,9 @@ def finalized(db: Db, invoice: Json) -> Json:
     due, ending = _balanced(invoice, customer)
     number = invoice["number"] or f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
     if not invoice["number"]:
-        customer = objects.save(db, customer | {"next_invoice_sequence": customer["next_invoice_sequence"] + 1})
+        customer = objects.save(
+            db, customer | {"next_invoice_sequence": customer["next_invoice_sequence"] + 1}
+        )
     starting = customer["balance"]
     if ending != starting:
         about = {"invoice": invoice["id"]}
@@ -69,7 +72,9 @@ def _balanced(invoice: Json, customer: Json) -> tuple[int, int]:
     whole = invoice["total"] + customer["balance"]
     if whole <= 0:
         return 0, whole
-    if invoice["collection_method"] == "charge_automatically" and whole < money.SMALLEST.get(invoice["currency"], 1):
+    if invoice["collection_method"] == "charge_automatically" and whole < money.SMALLEST.get(
+        invoice["currency"], 1
+    ):
         return 0, whole
     return whole, 0
 
@@ -169,7 +174,9 @@ def _given_up(db: Db, invoice: Json) -> None:
     for payment in objects.where(db, "invoice_payment", invoice=invoice["id"], status="open", limit=20):
         intent = intents.locked(db, payment["payment"]["payment_intent"])
         if intent["status"] == "processing":
-            raise ApiError("This invoice has a payment that is being processed, and cannot be changed until it is done.")
+            raise ApiError(
+                "This invoice has a payment that is being processed, and cannot be changed until it is done."
+            )
         passed = payment["status_transitions"] | {"canceled_at": objects.now()}
         objects.save(db, payment | {"status": "canceled", "status_transitions": passed})
         if intent["status"] not in ("succeeded", "canceled"):
@@ -186,7 +193,9 @@ def send(db: Db, id: str, params: Json) -> Json:
     invoice = invoices.locked(db, id)
     with living(db, invoice):
         if invoice["collection_method"] != "send_invoice":
-            raise ApiError("You can only manually send an invoice if its collection method is `send_invoice`.")
+            raise ApiError(
+                "You can only manually send an invoice if its collection method is `send_invoice`."
+            )
         if invoice["status"] == "draft":
             invoice = finalized(db, invoice)
         if invoice["status"] not in ("open", "paid"):

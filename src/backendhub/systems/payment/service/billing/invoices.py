@@ -61,7 +61,13 @@ DEFAULTS: Json = {
     "attempt_count": 0,
     "attempted": False,
     "auto_advance": False,
-    "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None, "provider": None, "status": None},
+    "automatic_tax": {
+        "disabled_reason": None,
+        "enabled": False,
+        "liability": None,
+        "provider": None,
+        "status": None,
+    },
     "automatically_finalizes_at": None,
     "billing_reason": "manual",
     "collection_method": "charge_automatically",
@@ -85,7 +91,11 @@ DEFAULTS: Json = {
     "on_behalf_of": None,
     "paid_out_of_band": False,
     "parent": None,
-    "payment_settings": {"default_mandate": None, "payment_method_options": None, "payment_method_types": None},
+    "payment_settings": {
+        "default_mandate": None,
+        "payment_method_options": None,
+        "payment_method_types": None,
+    },
     "post_payment_credit_notes_amount": 0,
     "pre_payment_credit_notes_amount": 0,
     "receipt_number": None,
@@ -94,7 +104,12 @@ DEFAULTS: Json = {
     "shipping_details": None,
     "starting_balance": 0,
     "statement_descriptor": None,
-    "status_transitions": {"finalized_at": None, "marked_uncollectible_at": None, "paid_at": None, "voided_at": None},
+    "status_transitions": {
+        "finalized_at": None,
+        "marked_uncollectible_at": None,
+        "paid_at": None,
+        "voided_at": None,
+    },
     "webhooks_delivered_at": None,
 }
 KEPT = (
@@ -117,13 +132,27 @@ def create(db: Db, params: Json) -> Json:
     with living(db, customer):
         _dates(params)
         currency = params.get("currency") or (owner or customer)["currency"] or "usd"
-        about = {k: params[k] for k in KEPT if k in params} | {"default_tax_rates": taxes.rates(db, params.get("default_tax_rates"))}
+        about = {k: params[k] for k in KEPT if k in params} | {
+            "default_tax_rates": taxes.rates(db, params.get("default_tax_rates"))
+        }
         about = _due(about, params)
         if params.get("payment_settings"):
             about["payment_settings"] = DEFAULTS["payment_settings"] | params["payment_settings"]
         wanted = params.get("pending_invoice_items_behavior") == "include" or owner is not None
-        found = items.waiting(db, customer["id"], currency, subscription=params.get("subscription")) if wanted else []
-        made = put(db, customer, currency, about, subscription=owner, waiting=found, discounts=params.get("discounts"))
+        found = (
+            items.waiting(db, customer["id"], currency, subscription=params.get("subscription"))
+            if wanted
+            else []
+        )
+        made = put(
+            db,
+            customer,
+            currency,
+            about,
+            subscription=owner,
+            waiting=found,
+            discounts=params.get("discounts"),
+        )
         if made["auto_advance"]:
             made = goes_on(db, made)
     return made
@@ -152,21 +181,28 @@ def put(
     for item in waiting or ():
         objects.save(db, item | {"invoice": id})
     redeemed = coupons.redeem(db, discounts, customer=customer["id"], invoice=id)
-    wide: Json = DEFAULTS | shown(customer) | {
-        "created": now,
-        "currency": currency,
-        "default_tax_rates": [],
-        "discounts": redeemed,
-        "period_end": now,
-        "period_start": now,
-        "lines": {"data": own or []},
-        "test_clock": customer.get("test_clock"),
-    }
+    wide: Json = (
+        DEFAULTS
+        | shown(customer)
+        | {
+            "created": now,
+            "currency": currency,
+            "default_tax_rates": [],
+            "discounts": redeemed,
+            "period_end": now,
+            "period_start": now,
+            "lines": {"data": own or []},
+            "test_clock": customer.get("test_clock"),
+        }
+    )
     if subscription is not None:
         wide["parent"] = {
             "type": "subscription_details",
             "quote_details": None,
-            "subscription_details": {"subscription": subscription["id"], "metadata": subscription["metadata"]},
+            "subscription_details": {
+                "subscription": subscription["id"],
+                "metadata": subscription["metadata"],
+            },
         }
     wide |= about
     wide["metadata"] = wide.get("metadata") or {}
@@ -204,10 +240,18 @@ def edit(db: Db, id: str, params: Json) -> Json:
     old = locked(db, id)
     with living(db, old):
         if old["status"] != "draft":
-            late = set(params) - {"metadata", "auto_advance", "default_payment_method", "payment_settings", "collection_method"}
-            if late or old["status"] in ("paid", "void") and set(params) != {"metadata"}:
+            late = set(params) - {
+                "metadata",
+                "auto_advance",
+                "default_payment_method",
+                "payment_settings",
+                "collection_method",
+            }
+            if late or (old["status"] in ("paid", "void") and set(params) != {"metadata"}):
                 raise ApiError(
-                    "Finalized invoices can't be updated in this way.", code="invoice_not_editable", param=next(iter(sorted(late)), None)
+                    "Finalized invoices can't be updated in this way.",
+                    code="invoice_not_editable",
+                    param=next(iter(sorted(late)), None),
                 )
         _dates(params)
         given = _due({k: params[k] for k in KEPT if k in params}, params)
@@ -230,7 +274,8 @@ def delete(db: Db, id: str, params: Json) -> Json:
     old = locked(db, id)
     if old["status"] != "draft" or subscription_of(old):
         raise ApiError(
-            "You can only delete draft invoices that do not belong to a subscription.", code="invoice_not_editable"
+            "You can only delete draft invoices that do not belong to a subscription.",
+            code="invoice_not_editable",
         )
     for item in objects.where(db, "invoiceitem", invoice=id, limit=items.MOST):
         objects.save(db, item | {"invoice": None})
@@ -257,7 +302,12 @@ def sliced(data: list[Json], params: Json, url: str) -> Json:
         start = max(0, end - limit)
         return {"object": "list", "data": data[start:end], "has_more": start > 0, "url": url}
     start = ids.index(params["starting_after"]) + 1 if params.get("starting_after") else 0
-    return {"object": "list", "data": data[start : start + limit], "has_more": len(data) > start + limit, "url": url}
+    return {
+        "object": "list",
+        "data": data[start : start + limit],
+        "has_more": len(data) > start + limit,
+        "url": url,
+    }
 
 
 def recalculated(db: Db, id: str) -> Json:
@@ -290,7 +340,9 @@ def _dates(params: Json) -> None:
         raise ApiError("The due date must be in the future.", param="due_date")
     if (params.get("automatic_tax") or {}).get("enabled"):
         raise ApiError(
-            "Taxes are not worked out automatically here: use tax rates.", code="tax_not_available", param="automatic_tax[enabled]"
+            "Taxes are not worked out automatically here: use tax rates.",
+            code="tax_not_available",
+            param="automatic_tax[enabled]",
         )
 
 
@@ -313,7 +365,9 @@ def draft(db: Db, id: str, *, word: str = "invoice") -> Json:
     found = locked(db, id, param="invoice")
     if found["status"] != "draft":
         raise ApiError(
-            f"The {word} cannot be changed: the invoice {id} is no longer editable.", code="invoice_not_editable", param="invoice"
+            f"The {word} cannot be changed: the invoice {id} is no longer editable.",
+            code="invoice_not_editable",
+            param="invoice",
         )
     return found
 

@@ -102,7 +102,9 @@ def put(
             "date": now,
             "description": description,
             "discountable": discountable,
-            "discounts": coupons.redeem(db, discounts, customer=customer["id"], invoice_item=id, invoice=invoice or "")
+            "discounts": coupons.redeem(
+                db, discounts, customer=customer["id"], invoice_item=id, invoice=invoice or ""
+            )
             if discounts
             else [],
             "invoice": invoice,
@@ -138,7 +140,11 @@ def edit(db: Db, id: str, params: Json) -> Json:
             given["tax_rates"] = taxes.rates(db, params["tax_rates"])
         if "discounts" in params:
             given["discounts"] = coupons.redeem(
-                db, params["discounts"], customer=old["customer"], invoice_item=id, invoice=old["invoice"] or ""
+                db,
+                params["discounts"],
+                customer=old["customer"],
+                invoice_item=id,
+                invoice=old["invoice"] or "",
             )
         fresh = objects.changed(old, given)
         fresh |= {"net_amount": fresh["amount"], "quantity_decimal": str(fresh["quantity"])}
@@ -191,7 +197,9 @@ def _whole(item: Json) -> Json:
     if price:
         return told | {"pricing": {"price": price}}
     unit = (item["pricing"] or {}).get("unit_amount_decimal")
-    return told | ({"unit_amount_decimal": unit} if unit and item["quantity"] != 1 else {"amount": item["amount"]})
+    return told | (
+        {"unit_amount_decimal": unit} if unit and item["quantity"] != 1 else {"amount": item["amount"]}
+    )
 
 
 def _amount(db: Db, given: Json, currency: str | None) -> Json:
@@ -206,7 +214,7 @@ def _amount(db: Db, given: Json, currency: str | None) -> Json:
     if price is not None:
         if price["type"] != "one_time":
             raise ApiError(
-                f"The price specified is set to `type=recurring` but this field only accepts prices with `type=one_time`.",
+                "The price specified is set to `type=recurring` but this field only accepts prices with `type=one_time`.",
                 param="pricing[price]",
             )
         told = {
@@ -231,4 +239,9 @@ def _amount(db: Db, given: Json, currency: str | None) -> Json:
         amount, unit = given["amount"], pricing.plain(Fraction(given["amount"]))
     money.exact(abs(amount), currency)
     shown = {"type": "price_details", "price_details": None, "unit_amount_decimal": unit}
-    return {"amount": amount, "currency": currency, "quantity": count if given.get("amount") is None else 1, "pricing": shown}
+    return {
+        "amount": amount,
+        "currency": currency,
+        "quantity": count if given.get("amount") is None else 1,
+        "pricing": shown,
+    }

@@ -15,7 +15,11 @@ LINE = resources.declare(
     resources.Resource(
         "line_item",
         "il",
-        expand={"discounts": "discount", "pricing.price_details.price": "price", "subscription": "subscription"},
+        expand={
+            "discounts": "discount",
+            "pricing.price_details.price": "price",
+            "subscription": "subscription",
+        },
     )
 )
 
@@ -73,10 +77,18 @@ def of_item(item: Json, rates: list[Json], id: str | None) -> Json:
     about = (item["parent"] or {}).get("subscription_details") or {}
     if about.get("subscription_item"):
         details |= {"subscription": about["subscription"], "subscription_item": about["subscription_item"]}
-        parent: Json = {"type": "subscription_item_details", "subscription_item_details": details, "invoice_item_details": None}
+        parent: Json = {
+            "type": "subscription_item_details",
+            "subscription_item_details": details,
+            "invoice_item_details": None,
+        }
     else:
         details["subscription"] = about.get("subscription")
-        parent = {"type": "invoice_item_details", "invoice_item_details": details, "subscription_item_details": None}
+        parent = {
+            "type": "invoice_item_details",
+            "invoice_item_details": details,
+            "subscription_item_details": None,
+        }
     made = line(
         amount=item["amount"],
         currency=item["currency"],
@@ -128,7 +140,12 @@ def worked_out(db: Db, invoice: Json, found: Sequence[Json]) -> Json:
     net = sum(one.net for one in priced)
     included = sum(one.included for one in priced)
     total = sum(one.total for one in priced)
-    listed: Json = {"object": "list", "data": fresh, "has_more": False, "url": f"/v1/invoices/{invoice['id']}/lines"}
+    listed: Json = {
+        "object": "list",
+        "data": fresh,
+        "has_more": False,
+        "url": f"/v1/invoices/{invoice['id']}/lines",
+    }
     return invoice | {
         "lines": listed,
         "subtotal": subtotal,
@@ -195,7 +212,9 @@ def _taxed(found: Sequence[Json]) -> list[Json]:
     sums: dict[str, Json] = {}
     for each in found:
         for tax in each["taxes"]:
-            known = sums.setdefault(tax["tax_rate_details"]["tax_rate"], tax | {"amount": 0, "taxable_amount": 0})
+            known = sums.setdefault(
+                tax["tax_rate_details"]["tax_rate"], tax | {"amount": 0, "taxable_amount": 0}
+            )
             known["amount"] += tax["amount"]
             known["taxable_amount"] += tax["taxable_amount"]
     return list(sums.values())

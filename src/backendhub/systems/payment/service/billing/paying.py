@@ -49,7 +49,11 @@ def pay(db: Db, id: str, params: Json) -> Json:
         if (owner := invoices.subscription_of(invoice)) is not None:
             objects.get(db, "subscription", owner, lock=True)
         failed = attempt(
-            db, invoice, method=params.get("payment_method"), off_session=params.get("off_session", True), must=True
+            db,
+            invoice,
+            method=params.get("payment_method"),
+            off_session=params.get("off_session", True),
+            must=True,
         )
         if failed is not None:
             raise failed
@@ -57,7 +61,13 @@ def pay(db: Db, id: str, params: Json) -> Json:
 
 
 def attempt(
-    db: Db, invoice: Json, *, method: str | None = None, off_session: bool = True, url: str | None = None, must: bool = False
+    db: Db,
+    invoice: Json,
+    *,
+    method: str | None = None,
+    off_session: bool = True,
+    url: str | None = None,
+    must: bool = False,
 ) -> CardError | None:
     """Tries to pay an open invoice once. What comes of it is written down; a refusal is given back.
 
@@ -113,7 +123,11 @@ def _succeeded(db: Db, intent: Json) -> None:
     invoice = invoices.locked(db, payment["invoice"])
     with living(db, invoice):
         passed = payment["status_transitions"] | {"paid_at": objects.now()}
-        fresh = payment | {"status": "paid", "amount_paid": intent["amount_received"], "status_transitions": passed}
+        fresh = payment | {
+            "status": "paid",
+            "amount_paid": intent["amount_received"],
+            "status_transitions": passed,
+        }
         events.emit(db, "invoice_payment.paid", objects.save(db, fresh))
         finalizing.settled(db, invoice, intent["amount_received"], attempted=True)
 
@@ -142,7 +156,11 @@ def missed(db: Db, invoice: Json) -> Json:
     """An invoice that could not be paid: it is tried again some days later, until that is given up."""
     count = invoice["attempt_count"] + 1
     fresh = invoice | {"attempted": True, "attempt_count": count, "next_payment_attempt": None}
-    if invoice["auto_advance"] and count <= len(RETRIES) and invoice["billing_reason"] != "subscription_create":
+    if (
+        invoice["auto_advance"]
+        and count <= len(RETRIES)
+        and invoice["billing_reason"] != "subscription_create"
+    ):
         at = periods.days(objects.now(), RETRIES[count - 1])
         fresh["next_payment_attempt"] = at
         later(db, invoice, "payment.invoice_retries", at, id=invoice["id"], count=count)
@@ -162,10 +180,18 @@ events.listen("payment_intent.requires_action", _acts)
 def finalizes(db: Db, id: str) -> None:
     """Finalises a draft whose hour is over, and collects it."""
     invoice = objects.find(db, "invoice", id, lock=True)
-    if invoice is None or invoice.get("deleted") or invoice["status"] != "draft" or not invoice["auto_advance"]:
+    if (
+        invoice is None
+        or invoice.get("deleted")
+        or invoice["status"] != "draft"
+        or not invoice["auto_advance"]
+    ):
         return
     with living(db, invoice):
-        if invoice["automatically_finalizes_at"] is not None and invoice["automatically_finalizes_at"] > objects.now():
+        if (
+            invoice["automatically_finalizes_at"] is not None
+            and invoice["automatically_finalizes_at"] > objects.now()
+        ):
             return
         collect(db, finalizing.finalized(db, invoice))
 
@@ -173,7 +199,12 @@ def finalizes(db: Db, id: str) -> None:
 def collects(db: Db, id: str) -> None:
     """Collects an open invoice that nobody has tried to pay yet."""
     invoice = objects.find(db, "invoice", id, lock=True)
-    if invoice is not None and invoice["status"] == "open" and invoice["auto_advance"] and not invoice["attempted"]:
+    if (
+        invoice is not None
+        and invoice["status"] == "open"
+        and invoice["auto_advance"]
+        and not invoice["attempted"]
+    ):
         with living(db, invoice):
             collect(db, invoice)
 

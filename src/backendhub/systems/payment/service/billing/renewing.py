@@ -95,10 +95,10 @@ def ends(db: Db, id: str) -> None:
             ending.ended(db, owner, subscriptions.period(owner), at=owner["cancel_at"])
 
 
-def resumes(db: Db, id: str, at: int) -> None:
+def resumes(db: Db, id: str, until: int) -> None:
     """Ends a pause of collection."""
     owner = objects.find(db, "subscription", id, lock=True)
-    if owner is None or not owner["pause_collection"] or owner["pause_collection"]["resumes_at"] != at:
+    if owner is None or not owner["pause_collection"] or owner["pause_collection"]["resumes_at"] != until:
         return
     with living(db, owner):
         fresh = objects.save(db, owner | {"pause_collection": None})

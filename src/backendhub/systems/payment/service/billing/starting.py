@@ -48,7 +48,9 @@ def first_invoice(db: Db, customer: Json, made: Json, params: Json, *, free: boo
     elif invoice["status"] == "open":
         _collect(db, made, invoice, params)
     elif params.get("payment_behavior") == "default_incomplete" and subscriptions.method_of(db, made) is None:
-        wanted = setups.create(db, {"customer": customer["id"], "usage": "off_session", "payment_method_types": ["card"]})
+        wanted = setups.create(
+            db, {"customer": customer["id"], "usage": "off_session", "payment_method_types": ["card"]}
+        )
         current = subscriptions.locked(db, made["id"])
         objects.save(db, current | {"pending_setup_intent": wanted["id"]})
     return objects.get(db, "subscription", made["id"])
@@ -144,19 +146,23 @@ def _made(
         "has_more": False,
         "url": f"/v1/subscription_items?subscription={id}",
     }
-    wide = subscriptions.DEFAULTS | about | {
-        "billing_cycle_anchor": anchor,
-        "currency": currency,
-        "customer": customer["id"],
-        "default_tax_rates": taxes.rates(db, params.get("default_tax_rates"), param="default_tax_rates"),
-        "items": listed,
-        "metadata": params.get("metadata") or {},
-        "quantity": found[0]["quantity"] if len(found) == 1 else None,
-        "start_date": now,
-        "test_clock": customer.get("test_clock"),
-        "trial_end": trial,
-        "trial_start": now if trial is not None else None,
-    }
+    wide = (
+        subscriptions.DEFAULTS
+        | about
+        | {
+            "billing_cycle_anchor": anchor,
+            "currency": currency,
+            "customer": customer["id"],
+            "default_tax_rates": taxes.rates(db, params.get("default_tax_rates"), param="default_tax_rates"),
+            "items": listed,
+            "metadata": params.get("metadata") or {},
+            "quantity": found[0]["quantity"] if len(found) == 1 else None,
+            "start_date": now,
+            "test_clock": customer.get("test_clock"),
+            "trial_end": trial,
+            "trial_start": now if trial is not None else None,
+        }
+    )
     if wide["cancel_at_period_end"]:
         wide["canceled_at"] = now
     return objects.make(db, "subscription", wide, id=id, status="incomplete")
@@ -202,7 +208,9 @@ def extra(db: Db, customer: Json, owner: Json, given: list[Json] | None) -> None
         elif each.get("price"):
             price = usable(db, each["price"], param=f"{param}[price]", currency=owner["currency"])
         else:
-            raise ApiError(f"Missing required param: {param}[price].", code="parameter_missing", param=f"{param}[price]")
+            raise ApiError(
+                f"Missing required param: {param}[price].", code="parameter_missing", param=f"{param}[price]"
+            )
         if price["type"] != "one_time":
             raise ApiError("`add_invoice_items` takes prices with `type=one_time`.", param=f"{param}[price]")
         count = each.get("quantity", 1)
@@ -228,7 +236,13 @@ def scheduled(db: Db, made: Json, trial: int | None) -> None:
     _, end = subscriptions.period(made)
     later(db, made, "payment.subscription_renews", end, id=made["id"], due=end)
     if made["status"] == "incomplete":
-        later(db, made, "payment.subscription_expires", objects.now() + subscriptions.EXPIRES_AFTER, id=made["id"])
+        later(
+            db,
+            made,
+            "payment.subscription_expires",
+            objects.now() + subscriptions.EXPIRES_AFTER,
+            id=made["id"],
+        )
     if trial is not None:
         warned = max(objects.now(), periods.days(trial, -subscriptions.WARNS_BEFORE))
         later(db, made, "payment.trial_ends_soon", warned, id=made["id"], trial=trial)

@@ -9,10 +9,10 @@ from backendhub.kit.states import Machine, Move
 from backendhub.systems.payment import events, objects, resources
 from backendhub.systems.payment.errors import ApiError, missing
 from backendhub.systems.payment.models import Json
-from backendhub.systems.payment.service import intents, methods, setups
+from backendhub.systems.payment.service import methods
 
-from . import catalog, coupons, invoices, paying, periods, taxes
-from .times import later, living
+from . import catalog, invoices, paying, taxes
+from .times import living
 
 SUBSCRIPTION = resources.declare(
     resources.Resource(
@@ -79,12 +79,22 @@ DEFAULTS: Json = {
     "description": None,
     "discounts": [],
     "ended_at": None,
-    "invoice_settings": {"account_tax_ids": None, "custom_fields": None, "description": None, "footer": None, "issuer": {"type": "self"}},
+    "invoice_settings": {
+        "account_tax_ids": None,
+        "custom_fields": None,
+        "description": None,
+        "footer": None,
+        "issuer": {"type": "self"},
+    },
     "latest_invoice": None,
     "next_pending_invoice_item_invoice": None,
     "on_behalf_of": None,
     "pause_collection": None,
-    "payment_settings": {"payment_method_options": None, "payment_method_types": None, "save_default_payment_method": "off"},
+    "payment_settings": {
+        "payment_method_options": None,
+        "payment_method_types": None,
+        "save_default_payment_method": "off",
+    },
     "pending_invoice_item_interval": None,
     "pending_setup_intent": None,
     "pending_update": None,
@@ -127,9 +137,13 @@ def item(db: Db, given: Json, *, param: str, currency: str | None = None, old: J
     if given.get("price_data"):
         price = catalog.inline(db, given["price_data"], param=f"{param}[price_data]")
     elif given.get("price") or given.get("plan"):
-        price = catalog.usable(db, given.get("price") or given["plan"], param=f"{param}[price]", currency=currency)
+        price = catalog.usable(
+            db, given.get("price") or given["plan"], param=f"{param}[price]", currency=currency
+        )
     if price is None:
-        raise ApiError(f"Missing required param: {param}[price].", code="parameter_missing", param=f"{param}[price]")
+        raise ApiError(
+            f"Missing required param: {param}[price].", code="parameter_missing", param=f"{param}[price]"
+        )
     if price["type"] != "recurring":
         raise ApiError(
             "The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`.",
@@ -140,7 +154,9 @@ def item(db: Db, given: Json, *, param: str, currency: str | None = None, old: J
         raise ApiError("Quantity cannot be given for a metered price.", param=f"{param}[quantity]")
     count: Any = None if metered else given.get("quantity", (old or {}).get("quantity") or 1)
     shown = catalog.kept(price)
-    fresh: Json = (old or {"id": objects.new_id("si", 14), "object": "subscription_item", "created": objects.now()}) | {
+    fresh: Json = (
+        old or {"id": objects.new_id("si", 14), "object": "subscription_item", "created": objects.now()}
+    ) | {
         "billing_thresholds": None,
         "plan": _plan(shown),
         "price": shown,
@@ -149,7 +165,11 @@ def item(db: Db, given: Json, *, param: str, currency: str | None = None, old: J
     fresh.setdefault("current_period_end", 0)
     fresh.setdefault("current_period_start", 0)
     fresh.setdefault("discounts", [])
-    fresh["metadata"] = objects.merged(fresh.get("metadata") or {}, given["metadata"]) if "metadata" in given else fresh.get("metadata", {})
+    fresh["metadata"] = (
+        objects.merged(fresh.get("metadata") or {}, given["metadata"])
+        if "metadata" in given
+        else fresh.get("metadata", {})
+    )
     if "tax_rates" in given or "tax_rates" not in fresh:
         fresh["tax_rates"] = taxes.rates(db, given.get("tax_rates"), param=f"{param}[tax_rates]")
     return fresh
@@ -174,7 +194,8 @@ def agree(found: list[Json]) -> None:
             )
         if price["id"] in {other["price"]["id"] for other in found[:n]}:
             raise ApiError(
-                f"Cannot add multiple subscription items with the same price: `{price['id']}`.", param=f"items[{n}][price]"
+                f"Cannot add multiple subscription items with the same price: `{price['id']}`.",
+                param=f"items[{n}][price]",
             )
 
 
@@ -186,13 +207,34 @@ def cycle(price: Json) -> tuple[str, int]:
 def _plan(price: Json) -> Json:
     """A price as older clients know it."""
     recurring = price["recurring"]
-    told = {k: price[k] for k in ("id", "active", "billing_scheme", "created", "currency", "livemode", "metadata", "nickname", "product", "tiers_mode")}
-    return told | {
-        "object": "plan",
-        "amount": price["unit_amount"],
-        "amount_decimal": price["unit_amount_decimal"],
-        "transform_usage": price["transform_quantity"],
-    } | {k: recurring[k] for k in ("interval", "interval_count", "meter", "trial_period_days", "usage_type")}
+    told = {
+        k: price[k]
+        for k in (
+            "id",
+            "active",
+            "billing_scheme",
+            "created",
+            "currency",
+            "livemode",
+            "metadata",
+            "nickname",
+            "product",
+            "tiers_mode",
+        )
+    }
+    return (
+        told
+        | {
+            "object": "plan",
+            "amount": price["unit_amount"],
+            "amount_decimal": price["unit_amount_decimal"],
+            "transform_usage": price["transform_quantity"],
+        }
+        | {
+            k: recurring[k]
+            for k in ("interval", "interval_count", "meter", "trial_period_days", "usage_type")
+        }
+    )
 
 
 def items_of(subscription: Json) -> list[Json]:
@@ -317,7 +359,9 @@ def _set_up(db: Db, intent: Json) -> None:
     """A subscription whose payment method is there."""
     for found in objects.where(db, "subscription", pending_setup_intent=intent["id"], limit=1):
         owner = locked(db, found["id"])
-        fresh = objects.save(db, owner | {"pending_setup_intent": None, "default_payment_method": intent["payment_method"]})
+        fresh = objects.save(
+            db, owner | {"pending_setup_intent": None, "default_payment_method": intent["payment_method"]}
+        )
         events.updated(db, "customer.subscription.updated", owner, fresh)
 
 

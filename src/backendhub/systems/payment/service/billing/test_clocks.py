@@ -16,9 +16,7 @@ from backendhub.systems.payment.models import Json
 from . import periods
 
 KIND = "test_helpers.test_clock"
-CLOCK = resources.declare(
-    resources.Resource(KIND, "clock", "/v1/test_helpers/test_clocks", metadata=False)
-)
+CLOCK = resources.declare(resources.Resource(KIND, "clock", "/v1/test_helpers/test_clocks", metadata=False))
 FURTHEST = 2
 """Years that a clock can be moved at once; Stripe moves by two intervals at most."""
 

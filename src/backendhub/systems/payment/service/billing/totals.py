@@ -66,10 +66,7 @@ def price(lines: Sequence[Line], discounts: Sequence[Off] = (), *, exempt: bool 
         for off in line.own:
             _apply(off, [each], [True])
     for off in discounts:
-        fits = [
-            line.discountable and (not off.products or line.product in off.products)
-            for line in lines
-        ]
+        fits = [line.discountable and (not off.products or line.product in off.products) for line in lines]
         _apply(off, found, fits)
     for line, each in zip(lines, found, strict=True):
         each.taxes = _taxes(each.net, line.rates, exempt)
@@ -79,7 +76,10 @@ def price(lines: Sequence[Line], discounts: Sequence[Off] = (), *, exempt: bool 
 def _apply(off: Off, lines: Sequence[Priced], fits: Sequence[bool]) -> None:
     """Takes a discount off the lines that it fits. The parts add up to the discount of the sum, rounded once."""
     if off.percent is not None:
-        shares = [each.net * off.percent / 100 if fit else Fraction(0) for each, fit in zip(lines, fits, strict=True)]
+        shares = [
+            each.net * off.percent / 100 if fit else Fraction(0)
+            for each, fit in zip(lines, fits, strict=True)
+        ]
         total = whole(sum(shares, Fraction(0)))
     else:
         weights = [max(0, each.net) if fit else 0 for each, fit in zip(lines, fits, strict=True)]

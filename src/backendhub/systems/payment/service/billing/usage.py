@@ -13,7 +13,9 @@ from backendhub.systems.payment.models import Json
 from .times import living
 
 METER = resources.declare(
-    resources.Resource("billing.meter", "mtr", "/v1/billing/meters", index=("status", "event_name"), metadata=False)
+    resources.Resource(
+        "billing.meter", "mtr", "/v1/billing/meters", index=("status", "event_name"), metadata=False
+    )
 )
 EVENT = resources.declare(resources.Resource("billing.meter_event", metadata=False))
 METERS = Machine(
@@ -32,7 +34,8 @@ def create(db: Db, params: Json) -> Json:
     """Make a meter, which counts the events of a name."""
     if objects.where(db, "billing.meter", event_name=params["event_name"], status="active", limit=1):
         raise ApiError(
-            f"There is already an active meter with the event name {params['event_name']}.", param="event_name"
+            f"There is already an active meter with the event name {params['event_name']}.",
+            param="event_name",
         )
     made = objects.make(
         db,
@@ -75,7 +78,11 @@ def reactivate(db: Db, id: str, params: Json) -> Json:
 def _turned(db: Db, id: str, verb: str, stamp: int | None, event: str) -> Json:
     old = objects.get(db, "billing.meter", id, lock=True)
     status = METERS.move(db, objects.key_of(db, "billing.meter", id), verb)
-    fresh = old | {"status": status, "status_transitions": {"deactivated_at": stamp}, "updated": objects.now()}
+    fresh = old | {
+        "status": status,
+        "status_transitions": {"deactivated_at": stamp},
+        "updated": objects.now(),
+    }
     fresh = objects.save(db, fresh)
     events.emit(db, event, fresh)
     return fresh
@@ -86,7 +93,9 @@ def record(db: Db, params: Json) -> Json:
     found = objects.where(db, "billing.meter", event_name=params["event_name"], status="active", limit=1)
     if not found:
         raise ApiError(
-            f"No active meter found for event name {params['event_name']}.", code="no_meter", param="event_name"
+            f"No active meter found for event name {params['event_name']}.",
+            code="no_meter",
+            param="event_name",
         )
     meter, payload = found[0], params["payload"] if isinstance(params["payload"], dict) else {}
     who = payload.get(meter["customer_mapping"]["event_payload_key"])
@@ -122,7 +131,11 @@ def _value(meter: Json, payload: Json) -> int:
     if meter["default_aggregation"]["formula"] == "count":
         return 1
     if not isinstance(value, str) or not re.fullmatch(r"-?\d{1,15}", value):
-        raise ApiError(f"The value of an event is a whole number in {key}.", code="meter_event_value", param=f"payload[{key}]")
+        raise ApiError(
+            f"The value of an event is a whole number in {key}.",
+            code="meter_event_value",
+            param=f"payload[{key}]",
+        )
     return int(value)
 
 
