@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from . import fixtures, pages
-from .operations import catalogue, charges, customers, events, intents, invoices, methods, subscriptions
+from . import checkout_pages, fixtures, pages
+from .operations import (
+    catalogue,
+    charges,
+    checkout,
+    customers,
+    events,
+    intents,
+    invoices,
+    methods,
+    subscriptions,
+)
 from .wire.operations import router
 
 __all__ = [
     "catalogue",
     "charges",
+    "checkout",
+    "checkout_pages",
     "customers",
     "events",
     "fixtures",

@@ -7,7 +7,7 @@ from backendhub.kit.db import Db
 from backendhub.kit.jobs import Run
 
 from .service import confirming, disputing, intents, money, payouts, refunding
-from .service.billing import coupons, paying, renewing, test_clocks
+from .service.billing import completing, coupons, paying, renewing, test_clocks
 
 
 @jobs.job("payment.intent_settles")
@@ -98,3 +98,9 @@ def trial_ends_soon(db: Db, id: str, trial: int) -> None:
 def clock_advances(run: Run, id: str) -> None:
     """Walks a test clock to where it was sent."""
     test_clocks.walk(run.hub.store.unit, id, run.check)
+
+
+@jobs.job("payment.session_expires")
+def session_expires(db: Db, id: str) -> None:
+    """Expires a Checkout Session that nobody has paid."""
+    completing.times_out(db, id)

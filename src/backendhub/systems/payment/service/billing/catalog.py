@@ -157,7 +157,8 @@ def priced(db: Db, price: Json, currency: str | None = None) -> Json:
             f"The price specified only supports `{price['currency']}`. This doesn't match the expected currency: `{currency}`.",
             param="currency",
         )
-    return price | details["options"][currency] | {"currency": currency}
+    told: Json = details["options"][currency]
+    return price | told | {"currency": currency}
 
 
 def usable(db: Db, id: str, *, param: str, currency: str | None = None) -> Json:
@@ -217,9 +218,9 @@ def _recurring(given: Json | None) -> Json | None:
 def _amounts(given: Json, mode: str | None) -> Json:
     """Amounts as they are kept: whole where they are whole, and as decimals. Raises ApiError."""
     tiers = given.get("tiers")
-    custom = given.get("custom_unit_amount")
+    custom: Json = given.get("custom_unit_amount") or {}
     named = [n for n in ("unit_amount", "unit_amount_decimal", "tiers") if given.get(n) is not None]
-    if custom and custom.get("enabled"):
+    if custom.get("enabled"):
         named.append("custom_unit_amount")
     if len(named) != 1:
         raise ApiError(

@@ -80,9 +80,9 @@ def _plainly(db: Db, old: Json, params: Json) -> Json:
         if params.get("cancel_at"):
             later(db, old, "payment.subscription_ends", params["cancel_at"], id=old["id"])
     if "pause_collection" in params:
-        pause = params["pause_collection"]
-        given["pause_collection"] = None if pause is None else {"resumes_at": None} | pause
-        if pause and pause.get("resumes_at"):
+        pause: Json = params["pause_collection"] or {}
+        given["pause_collection"] = {"resumes_at": None} | pause if pause else None
+        if pause.get("resumes_at"):
             later(
                 db,
                 old,

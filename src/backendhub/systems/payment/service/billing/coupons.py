@@ -295,3 +295,21 @@ def lasting(db: Db, discounts: Iterable[str], moment: int) -> list[str]:
             fresh = objects.save(db, discount | {"end": discount["end"] or moment})
             events.emit(db, "customer.discount.deleted", fresh)
     return kept
+
+
+def give_back(db: Db, discounts: Sequence[str]) -> None:
+    """Takes back redemptions that came to nothing."""
+    for discount in objects.many(db, "discount", discounts).values():
+        for kind, id in (
+            ("coupon", discount["source"]["coupon"]),
+            ("promotion_code", discount["promotion_code"]),
+        ):
+            found = objects.find(db, kind, id, lock=True) if id else None
+            if found is None or found.get("deleted"):
+                continue
+            flag = "valid" if kind == "coupon" else "active"
+            spent = (
+                found["max_redemptions"] is not None and found["times_redeemed"] >= found["max_redemptions"]
+            )
+            fresh = found | {"times_redeemed": found["times_redeemed"] - 1, flag: found[flag] or spent}
+            objects.save(db, fresh)

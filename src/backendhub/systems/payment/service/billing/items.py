@@ -131,7 +131,9 @@ def edit(db: Db, id: str, params: Json) -> Json:
 
     old = _open(db, id)
     with living(db, old):
-        given = {k: params[k] for k in ("description", "discountable", "metadata", "period") if k in params}
+        given: Json = {
+            k: params[k] for k in ("description", "discountable", "metadata", "period") if k in params
+        }
         if any(k in params for k in ("amount", "pricing", "price_data", "quantity", "unit_amount_decimal")):
             if old["proration"]:
                 raise ApiError("The amount of a proration cannot be changed.", param="amount")

@@ -8,8 +8,8 @@ from backendhub.systems.payment.errors import ApiError
 from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import intents, methods, setups
 
-from . import coupons, cycles, finalizing, items, paying, periods, subscriptions, taxes
-from .catalog import inline, usable
+from . import coupons, cycles, finalizing, invoices, items, paying, periods, subscriptions, taxes
+from .catalog import inline, priced, usable
 from .pricing import exact, whole
 from .times import later
 
@@ -60,7 +60,7 @@ def _collect(db: Db, made: Json, invoice: Json, params: Json) -> None:
     behaviour = params.get("payment_behavior") or "allow_incomplete"
     method = subscriptions.method_of(db, made)
     if behaviour == "default_incomplete":
-        intent = paying.invoices.intent_of(db, invoice)
+        intent = invoices.intent_of(db, invoice)
         if intent is not None and method is not None:
             intents.with_method(db, intent, {"payment_method": method})
         return
@@ -205,6 +205,8 @@ def extra(db: Db, customer: Json, owner: Json, given: list[Json] | None) -> None
         param = f"add_invoice_items[{n}]"
         if each.get("price_data"):
             price = inline(db, each["price_data"], param=f"{param}[price_data]")
+        elif each.get("sold"):
+            price = priced(db, objects.get(db, "price", each["sold"]))
         elif each.get("price"):
             price = usable(db, each["price"], param=f"{param}[price]", currency=owner["currency"])
         else:

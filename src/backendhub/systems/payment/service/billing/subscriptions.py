@@ -132,10 +132,12 @@ def create(db: Db, params: Json) -> Json:
 
 
 def item(db: Db, given: Json, *, param: str, currency: str | None = None, old: Json | None = None) -> Json:
-    """An item of a subscription from what a request says of it. Raises ApiError."""
+    """An item of a subscription from what a request says of it; `sold` is a price that was offered before. Raises ApiError."""
     price: Json | None = old["price"] if old else None
     if given.get("price_data"):
         price = catalog.inline(db, given["price_data"], param=f"{param}[price_data]")
+    elif given.get("sold"):
+        price = catalog.priced(db, objects.get(db, "price", given["sold"]))
     elif given.get("price") or given.get("plan"):
         price = catalog.usable(
             db, given.get("price") or given["plan"], param=f"{param}[price]", currency=currency
