@@ -266,12 +266,25 @@ def test_what_every_answer_says(api: Any) -> None:
 
 
 def test_json_is_read_too(api: Any) -> None:
-    made = api.post(
-        "/v1/customers",
-        json={"name": "A", "metadata": {"n": 1}, "preferred_locales": ["de", "en"], "phone": None},
+    body = {"name": "A", "metadata": {"n": "1"}, "preferred_locales": ["de", "en"], "phone": "", "balance": 5}
+    made = api.post("/v1/customers", json=body).json()
+    assert (
+        made["metadata"] == {"n": "1"} and made["preferred_locales"] == ["de", "en"] and made["balance"] == 5
     )
-    assert made.json()["metadata"] == {"n": "1"} and made.json()["preferred_locales"] == ["de", "en"]
-    assert api.post("/v1/customers", json=[1]).status_code == 400
+    for bad in (
+        [1],
+        {"name": 1},
+        {"name": None},
+        {"balance": "x"},
+        {"balance": True},
+        {"balance": 1.5},
+        {"shipping": "x"},
+    ):
+        assert api.post("/v1/customers", json=bad).status_code == 400, bad
+    assert (
+        api.post("/v1/customers", content=b"{", headers={"Content-Type": "application/json"}).status_code
+        == 400
+    )
 
 
 def test_one_effect_for_a_key(api: Any) -> None:

@@ -106,7 +106,7 @@ def _prepared(db: Db, given: Json, old: Json | None = None) -> Json:
         changes["invoice_settings"] = before | settings
     if "address" in changes or "shipping" in changes:
         for name in ("address", "shipping"):
-            if changes.get(name):
+            if changes.get(name) is not None:
                 changes[name] = _filled(changes[name])
     return changes
 
