@@ -335,3 +335,25 @@ def test_a_deleted_customer(api: Any) -> None:
     assert api.post(f"/v1/customers/{id}", data={"name": "x"}).status_code == 404
     assert api.delete(f"/v1/customers/{id}").status_code == 404
     assert api.get("/v1/customers").json()["data"] == []
+
+
+def test_older_versions_get_older_objects(api: Any) -> None:
+    about = {"amount": 2000, "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true"}
+    made = api.post("/v1/payment_intents", data=about).json()
+    assert made["latest_charge"].startswith("ch_") and "charges" not in made
+    assert made["capture_method"] == "automatic_async"
+
+    def read(path: str, version: str) -> Any:
+        return api.get(path, headers={"Stripe-Version": version}).json()
+
+    path = f"/v1/payment_intents/{made['id']}"
+    assert read(path, "2024-04-10") == made
+    assert read(path, "2023-10-16") == made | {"capture_method": "automatic"}
+    old = read(path, "2020-08-27")
+    assert "latest_charge" not in old and old["charges"]["data"][0]["id"] == made["latest_charge"]
+    assert old["charges"]["data"][0]["refunds"]["data"] == []  # what is inside is of that version too
+    assert "refunds" not in read(f"/v1/charges/{made['latest_charge']}", "2022-11-15")
+    id = api.post("/v1/customers", data={"name": "A"}).json()["id"]
+    assert read(f"/v1/customers/{id}", "2019-12-03")["sources"]["data"] == []
+    assert "sources" not in read(f"/v1/customers/{id}", "2020-08-27")
+    assert read(f"/v1/customers/{id}", "2019")["error"]["message"] == "Invalid Stripe API version: 2019"

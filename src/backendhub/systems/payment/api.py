@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import fixtures, pages
-from .operations import charges, customers, events, intents, methods
+from .operations import changes, charges, customers, events, intents, methods
 from .wire.operations import router
 
-__all__ = ["charges", "customers", "events", "fixtures", "intents", "methods", "pages", "router"]
+__all__ = ["changes", "charges", "customers", "events", "fixtures", "intents", "methods", "pages", "router"]
