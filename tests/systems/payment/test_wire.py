@@ -266,12 +266,25 @@ def test_what_every_answer_says(api: Any) -> None:
 
 
 def test_json_is_read_too(api: Any) -> None:
-    made = api.post(
-        "/v1/customers",
-        json={"name": "A", "metadata": {"n": 1}, "preferred_locales": ["de", "en"], "phone": None},
+    body = {"name": "A", "metadata": {"n": "1"}, "preferred_locales": ["de", "en"], "phone": "", "balance": 5}
+    made = api.post("/v1/customers", json=body).json()
+    assert (
+        made["metadata"] == {"n": "1"} and made["preferred_locales"] == ["de", "en"] and made["balance"] == 5
     )
-    assert made.json()["metadata"] == {"n": "1"} and made.json()["preferred_locales"] == ["de", "en"]
-    assert api.post("/v1/customers", json=[1]).status_code == 400
+    for bad in (
+        [1],
+        {"name": 1},
+        {"name": None},
+        {"balance": "x"},
+        {"balance": True},
+        {"balance": 1.5},
+        {"shipping": "x"},
+    ):
+        assert api.post("/v1/customers", json=bad).status_code == 400, bad
+    assert (
+        api.post("/v1/customers", content=b"{", headers={"Content-Type": "application/json"}).status_code
+        == 400
+    )
 
 
 def test_one_effect_for_a_key(api: Any) -> None:
@@ -322,3 +335,25 @@ def test_a_deleted_customer(api: Any) -> None:
     assert api.post(f"/v1/customers/{id}", data={"name": "x"}).status_code == 404
     assert api.delete(f"/v1/customers/{id}").status_code == 404
     assert api.get("/v1/customers").json()["data"] == []
+
+
+def test_older_versions_get_older_objects(api: Any) -> None:
+    about = {"amount": 2000, "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true"}
+    made = api.post("/v1/payment_intents", data=about).json()
+    assert made["latest_charge"].startswith("ch_") and "charges" not in made
+    assert made["capture_method"] == "automatic_async"
+
+    def read(path: str, version: str) -> Any:
+        return api.get(path, headers={"Stripe-Version": version}).json()
+
+    path = f"/v1/payment_intents/{made['id']}"
+    assert read(path, "2024-04-10") == made
+    assert read(path, "2023-10-16") == made | {"capture_method": "automatic"}
+    old = read(path, "2020-08-27")
+    assert "latest_charge" not in old and old["charges"]["data"][0]["id"] == made["latest_charge"]
+    assert old["charges"]["data"][0]["refunds"]["data"] == []  # what is inside is of that version too
+    assert "refunds" not in read(f"/v1/charges/{made['latest_charge']}", "2022-11-15")
+    id = api.post("/v1/customers", data={"name": "A"}).json()["id"]
+    assert read(f"/v1/customers/{id}", "2019-12-03")["sources"]["data"] == []
+    assert "sources" not in read(f"/v1/customers/{id}", "2020-08-27")
+    assert read(f"/v1/customers/{id}", "2019")["error"]["message"] == "Invalid Stripe API version: 2019"

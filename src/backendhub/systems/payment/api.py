@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import checkout_pages, fixtures, pages
 from .operations import (
     catalogue,
+    changes,
     charges,
     checkout,
     customers,
@@ -18,6 +19,7 @@ from .wire.operations import router
 
 __all__ = [
     "catalogue",
+    "changes",
     "charges",
     "checkout",
     "checkout_pages",

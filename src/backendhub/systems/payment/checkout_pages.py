@@ -67,7 +67,7 @@ def submit_session(db: Db, request: web.Request, id: str) -> web.Reply:
     return _to(done["next_url"] or f"{request.base_url}/c/pay/{id}/return")
 
 
-@router.get("/c/pay/{id}/return", media_type=HTML, statuses=(404,))
+@router.get("/c/pay/{id}/return", media_type=HTML, statuses=(402, 404), open_query=True)
 def return_to_session(db: Db, id: str) -> web.Reply:
     """Where buyers come back from their bank: on to the shop, or once more to the card."""
     session = _session(db, id)
@@ -87,17 +87,21 @@ def thanks(db: Db, id: str) -> web.Reply:
     return _page("Thank you", f"<h1>Thank you</h1><p>{escape(said or 'Your payment was successful.')}</p>")
 
 
-@router.get("/b/{id}", media_type=HTML, statuses=(404, 410))
-def open_link(db: Db, request: web.Request, id: str) -> web.Reply:
+@router.get("/b/{id}", media_type=HTML, statuses=(404, 410), heavy=True)
+def open_link(request: web.Request, id: str) -> web.Reply:
     """Opens a payment link: a Checkout Session is made, and its page shown."""
-    if objects.find(db, "payment_link", f"plink_{id}") is None:
-        raise NotFound("There is no such link.")
     with calling(request):
         try:
-            made = links.opened(db, f"plink_{id}")
+            made = request.hub.store.unit(_opened, id)
         except ApiError as error:
             return _page("Not available", f"<h1>Not available</h1><p>{escape(error.message)}</p>", 410)
     return _to(made["url"])
+
+
+def _opened(db: Db, id: str) -> Json:
+    if objects.find(db, "payment_link", f"plink_{id}") is None:
+        raise NotFound("There is no such link.")
+    return links.opened(db, f"plink_{id}")
 
 
 def _session(db: Db, id: str) -> Json:
@@ -304,7 +308,7 @@ def _input(
 # -- hosted invoices ---------------------------------------------------------------------------------------
 
 
-@router.get("/invoices/{id}/{key}", media_type=HTML, statuses=(404,))
+@router.get("/invoices/{id}/{key}", media_type=HTML, statuses=(404,), open_query=True)
 def show_invoice(db: Db, id: str, key: str) -> web.Reply:
     """The page of an invoice, where it can be paid."""
     return _invoice_page(_invoice(db, id, key))

@@ -19,7 +19,7 @@ operation(
     tokens.charge,
     parameters(
         "amount int 1..\napplication_fee int\napplication_fee_amount int\ncapture bool\ncurrency currency\ncustomer str\n"
-        + "description str 1000\ndestination any\nmetadata metadata\non_behalf_of str\nradar_options any\nreceipt_email str\n"
+        + "description str 1000\ndestination map\nmetadata metadata\non_behalf_of str\nradar_options map\nreceipt_email str\n"
         + tables.nested("shipping", tables.SHIPPING)
         + tables.nested("source", tables.CARD, types="str | hash")
         + "statement_descriptor str 22\nstatement_descriptor_suffix str 22\n"
@@ -110,7 +110,7 @@ operation(
     parameters(
         tables.nested(
             "evidence",
-            "\n".join(f"{name} str 150000" for name in disputing.EVIDENCE) + "\nenhanced_evidence any",
+            "\n".join(f"{name} str 20000" for name in disputing.EVIDENCE) + "\nenhanced_evidence map",
         )
         + "intended_submission_method str\nmetadata metadata\nsubmit bool"
     ),

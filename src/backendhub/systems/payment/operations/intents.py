@@ -12,13 +12,13 @@ REASONS = "enum abandoned duplicate fraudulent requested_by_customer"
 SECRET = parameters("client_secret str")
 CAPTURE = parameters(
     tables.nested("amount_details", tables.AMOUNT_DETAILS, types="hash | empty")
-    + "amount_to_capture int 1..\napplication_fee_amount int 0..\nfinal_capture bool\nhooks any\nmetadata metadata\n"
+    + "amount_to_capture int 1..\napplication_fee_amount int 0..\nfinal_capture bool\nhooks map\nmetadata metadata\n"
     + "payment_details map\nstatement_descriptor str 22\nstatement_descriptor_suffix str 22\ntransfer_data hash\n  amount int"
 )
 INCREMENT = parameters(
     "amount! int 1..\n"
     + tables.nested("amount_details", tables.AMOUNT_DETAILS, types="hash | empty")
-    + "application_fee_amount int 0..\ndescription str 1000\nhooks any\nmetadata metadata\npayment_details any\n"
+    + "application_fee_amount int 0..\ndescription str 1000\nhooks map\nmetadata metadata\npayment_details map\n"
     + "statement_descriptor str 22\ntransfer_data hash\n  amount int"
 )
 

@@ -14,7 +14,7 @@ operation(
     PM,
     methods.create,
     parameters(
-        tables.METHOD_DATA.replace("type! str", "type str") + "customer str\npayment_method str\ncustom any"
+        tables.METHOD_DATA.replace("type! str", "type str") + "customer str\npayment_method str\ncustom map"
     ),
 )
 listing(
@@ -30,7 +30,7 @@ operation(
     parameters(
         "allow_redisplay enum always limited unspecified\n"
         + tables.nested("billing_details", tables.BILLING)
-        + "card hash\n  exp_month int 1..12\n  exp_year int\n  networks map\nmetadata metadata\nus_bank_account any"
+        + "card hash\n  exp_month int 1..12\n  exp_year int\n  networks map\nmetadata metadata\nus_bank_account map"
     ),
 )
 operation("POST", PM + "/{id}/attach", methods.attach, parameters("customer! str"))
@@ -63,11 +63,11 @@ operation(
     parameters(
         tables.nested("card", tables.CARD, types="hash | str")
         + tables.nested("bank_account", BANK)
-        + "account map\ncustomer str\ncvc_update hash\n  cvc! str 4\nperson any\npii hash\n  id_number str"
+        + "account map\ncustomer str\ncvc_update hash\n  cvc! str 4\nperson map\npii hash\n  id_number str"
     ),
 )
 retrieving("token", "/v1/tokens/{id}")
-SOURCE = "metadata metadata\nowner hash\n  address address\n  email str\n  name str\n  phone str\nmandate any\nsource_order any\n"
+SOURCE = "metadata metadata\nowner hash\n  address address\n  email str\n  name str\n  phone str\nmandate map\nsource_order map\n"
 operation(
     "POST",
     "/v1/sources",
@@ -75,7 +75,7 @@ operation(
     parameters(
         SOURCE
         + "amount int\ncurrency currency\ncustomer str\nflow enum code_verification none receiver redirect\noriginal_source str\n"
-        + "receiver map\nredirect any\nstatement_descriptor str\ntoken str\ntype str\nusage enum reusable single_use\ncard any"
+        + "receiver map\nredirect map\nstatement_descriptor str\ntoken str\ntype str\nusage enum reusable single_use\ncard map"
     ),
 )
 operation("GET", "/v1/sources/{id}", tokens.read_source, parameters("client_secret str"))

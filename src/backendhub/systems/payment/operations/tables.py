@@ -34,7 +34,7 @@ METHOD_DATA = (
     "allow_redisplay enum always limited unspecified\n"
     + nested("billing_details", BILLING)
     + "metadata metadata\nradar_options hash\n  session str\ntype! str\n"
-    + nested("card", "cvc str 4\nexp_month int\nexp_year int\nnetworks any\nnumber str 40\ntoken str")
+    + nested("card", "cvc str 4\nexp_month int\nexp_year int\nnetworks map\nnumber str 40\ntoken str")
     + _OTHER_KINDS
     + "\n"
 )
@@ -93,7 +93,7 @@ INTENT = (
     + "application_fee_amount int 0.. | empty\n"
     + f"capture_method {CAPTURE_METHOD}\n"
     + "customer str\ncustomer_account str\ndescription str 1000\nexcluded_payment_method_types list str | empty\n"
-    + "allowed_payment_method_types list str | empty\nhooks any\nmetadata metadata\npayment_details any\n"
+    + "allowed_payment_method_types list str | empty\nhooks map\nmetadata metadata\npayment_details map\n"
     + "payment_method str\npayment_method_configuration str\n"
     + nested("payment_method_data", METHOD_DATA)
     + nested("payment_method_options", OPTIONS)
@@ -123,7 +123,7 @@ EDIT_INTENT = parameters("amount int 1..\ncurrency currency\n" + INTENT)
 CONFIRM_INTENT = parameters(
     CONFIRMING
     + nested("amount_details", AMOUNT_DETAILS, types="hash | empty")
-    + f"amount_to_confirm int\ncapture_method {CAPTURE_METHOD}\nclient_secret str\nhooks any\npayment_details any\n"
+    + f"amount_to_confirm int\ncapture_method {CAPTURE_METHOD}\nclient_secret str\nhooks map\npayment_details map\n"
     + "allowed_payment_method_types list str | empty\nexcluded_payment_method_types list str | empty\npayment_method str\n"
     + nested("payment_method_data", METHOD_DATA)
     + nested("payment_method_options", OPTIONS)
@@ -143,7 +143,7 @@ CREATE_SETUP = parameters(
     + nested("automatic_payment_methods", AUTOMATIC)
     + "confirm bool\nconfirmation_token str\n"
     + nested("mandate_data", MANDATE, types="hash | empty")
-    + "on_behalf_of str\nreturn_url str\nsingle_use any\nusage enum off_session on_session\nuse_stripe_sdk bool\n"
+    + "on_behalf_of str\nreturn_url str\nsingle_use map\nusage enum off_session on_session\nuse_stripe_sdk bool\n"
 )
 EDIT_SETUP = parameters(SETUP)
 CONFIRM_SETUP = parameters(

@@ -20,7 +20,10 @@ CUSTOMER = resources.declare(
         index=("email", "test_clock"),
         search=("email", "name", "phone"),
         expand={"default_source": "*", "invoice_settings.default_payment_method": "payment_method"},
-        include={"tax_ids": lambda db, c: _inner(db, c, "tax_id", "tax_ids")},
+        include={
+            "tax_ids": lambda db, c: inner(db, c, "tax_id", "tax_ids"),
+            "sources": lambda db, c: inner(db, c, "card", "sources"),
+        },
     )
 )
 MOVEMENT = resources.declare(
@@ -116,7 +119,7 @@ def _prepared(db: Db, given: Json, old: Json | None = None) -> Json:
         changes["invoice_settings"] = before | settings
     if "address" in changes or "shipping" in changes:
         for name in ("address", "shipping"):
-            if changes.get(name):
+            if changes.get(name) is not None:
                 changes[name] = _filled(changes[name])
     return changes
 
@@ -222,7 +225,7 @@ def delete_tax_id(db: Db, id: str, tax: str, params: Json) -> Json:
     return objects.delete(db, "tax_id", tax)
 
 
-def _inner(db: Db, owner: Json, kind: str, name: str, **fields: Any) -> Json:
+def inner(db: Db, owner: Json, kind: str, name: str, **fields: Any) -> Json:
     """The list that stands inside a customer."""
     data = objects.where(db, kind, limit=10, customer=owner["id"], **fields)
     return {"object": "list", "data": data, "has_more": False, "url": f"/v1/customers/{owner['id']}/{name}"}

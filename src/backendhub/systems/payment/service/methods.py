@@ -58,7 +58,7 @@ def create(db: Db, params: Json) -> Json:
     """Make a payment method."""
     if params.get("payment_method"):
         return _clone(db, params)
-    if "type" not in params:
+    if not params.get("type"):
         raise ApiError("Missing required param: type.", code="parameter_missing", param="type")
     return build(db, params)
 

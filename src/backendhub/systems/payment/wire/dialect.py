@@ -15,7 +15,8 @@ from backendhub.kit.idempotency import KeyInUse, KeyReused
 from backendhub.kit.identity import Principal
 from backendhub.systems.payment.errors import ApiError
 
-KEY = r"[A-Za-z0-9_.\-]{1,255}"
+KEY = r"(sk|rk|pk)_(test|live)_[A-Za-z0-9_.\-]{1,240}"
+"""Any key of this form will do."""
 NO_KEY = (
     "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth "
     "(e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."

@@ -211,15 +211,16 @@ def _of_json(body: bytes) -> Json:
 
 
 def _as_form(value: Any) -> Any:
+    """A value of JSON as forms have it; numbers and booleans stay what they are, so that a text is not taken for one."""
     if isinstance(value, dict):
         return {str(k): _as_form(v) for k, v in value.items()}
     if isinstance(value, list):
         return {str(n): _as_form(v) for n, v in enumerate(value)}
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, str) and "\0" in value:
         raise ApiError("Invalid string: it holds a NUL character")
-    return "" if value is None else str(value)
+    if value is None or isinstance(value, float):
+        raise ApiError(f"Invalid value: {json.dumps(value)} (an empty string unsets a parameter)")
+    return value
 
 
 def _name(method: str, path: str) -> str:

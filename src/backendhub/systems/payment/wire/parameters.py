@@ -84,6 +84,12 @@ class Parameters:
         return Parameters(self.members | other.members)
 
 
+def _narrow(kind: Kind) -> Kind:
+    if kind.word == "list" and kind.item == Kind("str"):
+        return Kind("list", item=Kind("str", ("100",)))
+    return Kind("str", ("300",)) if kind == Kind("str") else kind
+
+
 @cache
 def parameters(table: str = "") -> Parameters:
     """Reads a table. Raises ValueError where it cannot be read."""
@@ -184,6 +190,8 @@ def _string(kind: Kind, value: Any, path: str) -> str:
 
 
 def _integer(kind: Kind, value: Any, path: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
     if not isinstance(value, str) or not re.fullmatch(r"[+-]?[0-9]{1,17}", value):
         raise ApiError(f"Invalid integer: {_shown(value)}", code="parameter_invalid_integer", param=path)
     number = int(value)
@@ -206,6 +214,8 @@ def _integer(kind: Kind, value: Any, path: str) -> int:
 
 
 def _boolean(kind: Kind, value: Any, path: str) -> bool:
+    if isinstance(value, bool):
+        return value
     if value not in ("true", "false"):
         raise ApiError(f"Invalid boolean: {_shown(value)}", param=path)
     return bool(value == "true")
@@ -332,7 +342,7 @@ def _join(path: str, name: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    return value[:100] if isinstance(value, str) else "an object"
+    return value[:100] if isinstance(value, str) else "an object" if isinstance(value, dict) else str(value)
 
 
 # -- describing --------------------------------------------------------------------------------------------

@@ -81,7 +81,8 @@ def _plainly(db: Db, old: Json, params: Json) -> Json:
             later(db, old, "payment.subscription_ends", params["cancel_at"], id=old["id"])
     if "pause_collection" in params:
         pause: Json = params["pause_collection"] or {}
-        given["pause_collection"] = {"resumes_at": None} | pause if pause else None
+        told: Json = {"resumes_at": None}
+        given["pause_collection"] = told | pause if pause else None
         if pause.get("resumes_at"):
             later(
                 db,
