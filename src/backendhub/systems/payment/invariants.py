@@ -38,4 +38,35 @@ CHECKS = (
         "Every event is in the outbox, as long as that keeps it",
         store.CHECK_EVENTS,
     ),
+    Check(
+        "invoices add up",
+        "The total of every invoice is the sum of its lines, less their discounts, plus the taxes on top",
+        store.CHECK_LINES,
+    ),
+    Check(
+        "balances are applied once",
+        "What is due of an invoice is its total and what it changed of the customer's balance",
+        store.CHECK_DUE,
+    ),
+    Check(
+        "paid invoices have their charge",
+        "What was paid of an invoice is what its payment intents have brought, unless it was paid elsewhere",
+        store.CHECK_INVOICE_PAID,
+    ),
+    Check(
+        "periods follow each other",
+        "The periods of a subscription have no gap and do not overlap",
+        store.CHECK_PERIODS,
+    ),
+    Check("periods are billed once", "Every period has an invoice of its own", store.CHECK_BILLED),
+    Check(
+        "coupons are not used too often",
+        "No coupon or promotion code was redeemed more often than it may be",
+        store.CHECK_COUPONS,
+    ),
+    Check(
+        "sessions that are paid have their money",
+        "The payment intent of every Checkout Session that is paid has succeeded",
+        store.CHECK_SESSIONS,
+    ),
 )

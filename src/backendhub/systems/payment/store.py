@@ -157,3 +157,43 @@ USED = {
     "count": f"SELECT count(*) {_WINDOW}",
     "last": f"SELECT value {_WINDOW} ORDER BY at DESC, identifier DESC LIMIT 1",
 }
+
+CHECK_LINES = """
+SELECT o.name FROM payment_object o JOIN payment_field t ON t.object_id = o.id AND t.field = 'total'
+WHERE o.kind = 'invoice' AND NOT o.deleted AND t.number <> coalesce((
+  SELECT sum(l.amount - l.discount + l.tax) FROM payment_line l WHERE l.invoice = o.name), 0)"""
+CHECK_DUE = """
+SELECT o.name FROM payment_object o
+JOIN payment_field t ON t.object_id = o.id AND t.field = 'total'
+JOIN payment_field d ON d.object_id = o.id AND d.field = 'amount_due'
+JOIN payment_field s ON s.object_id = o.id AND s.field = 'starting_balance'
+JOIN payment_field e ON e.object_id = o.id AND e.field = 'ending_balance'
+WHERE o.kind = 'invoice' AND o.status <> 'draft' AND d.number <> t.number + s.number - e.number"""
+CHECK_INVOICE_PAID = """
+SELECT o.name FROM payment_object o
+JOIN payment_field p ON p.object_id = o.id AND p.field = 'amount_paid'
+JOIN payment_field b ON b.object_id = o.id AND b.field = 'paid_out_of_band' AND b.value = 'false'
+WHERE o.kind = 'invoice' AND o.status = 'paid' AND p.number <> coalesce((
+  SELECT sum(a.number) FROM payment_field f JOIN payment_object y ON y.id = f.object_id AND y.kind = 'invoice_payment'
+  JOIN payment_field s ON s.object_id = y.id AND s.field = 'status' AND s.value = 'paid'
+  JOIN payment_field a ON a.object_id = y.id AND a.field = 'amount_paid'
+  JOIN payment_field i ON i.object_id = y.id AND i.field = 'payment.payment_intent'
+  JOIN payment_object n ON n.kind = 'payment_intent' AND n.name = i.value AND n.status = 'succeeded'
+  WHERE f.kind = 'invoice_payment' AND f.field = 'invoice' AND f.value = o.name), 0)"""
+CHECK_PERIODS = """
+SELECT p.subscription, p.ends, p.following FROM (
+  SELECT subscription, ends, lead(starts) OVER (PARTITION BY subscription ORDER BY starts) AS following
+  FROM payment_period) p WHERE p.following <> p.ends"""
+CHECK_BILLED = """
+SELECT p.invoice FROM payment_period p WHERE p.invoice <> '' AND (
+  NOT EXISTS (SELECT 1 FROM payment_object o WHERE o.kind = 'invoice' AND o.name = p.invoice) OR
+  (SELECT count(*) FROM payment_period q WHERE q.invoice = p.invoice) > 1)"""
+CHECK_COUPONS = """
+SELECT o.name FROM payment_object o JOIN payment_field m ON m.object_id = o.id AND m.field = 'max_redemptions'
+JOIN payment_field t ON t.object_id = o.id AND t.field = 'times_redeemed'
+WHERE o.kind IN ('coupon', 'promotion_code') AND t.number > m.number"""
+CHECK_SESSIONS = """
+SELECT o.name FROM payment_object o JOIN payment_field f ON f.object_id = o.id AND f.field = 'payment_intent'
+JOIN payment_field s ON s.object_id = o.id AND s.field = 'payment_status' AND s.value = 'paid'
+WHERE o.kind = 'checkout.session' AND o.status = 'complete' AND NOT EXISTS (
+  SELECT 1 FROM payment_object i WHERE i.kind = 'payment_intent' AND i.name = f.value AND i.status = 'succeeded')"""

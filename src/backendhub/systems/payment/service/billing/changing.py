@@ -59,7 +59,7 @@ def _changed(db: Db, customer: Json, old: Json, params: Json) -> Json:
 def _plainly(db: Db, old: Json, params: Json) -> Json:
     """What of a change concerns no amount of this period."""
     starting.check(db, old, params)
-    given = {k: params[k] for k in subscriptions.KEPT if k in params}
+    given: Json = {k: params[k] for k in subscriptions.KEPT if k in params}
     for name in ("payment_settings", "invoice_settings", "cancellation_details"):
         if name in params:
             given[name] = old[name] | (params[name] or {})
@@ -74,9 +74,8 @@ def _plainly(db: Db, old: Json, params: Json) -> Json:
         leaves = params.get("cancel_at_period_end") or params.get("cancel_at")
         given["canceled_at"] = (old["canceled_at"] or now) if leaves else None
         reason = "cancellation_requested" if leaves else None
-        given["cancellation_details"] = given.get("cancellation_details", old["cancellation_details"]) | {
-            "reason": reason
-        }
+        details: Json = given.get("cancellation_details") or old["cancellation_details"]
+        given["cancellation_details"] = details | {"reason": reason}
         if params.get("cancel_at"):
             later(db, old, "payment.subscription_ends", params["cancel_at"], id=old["id"])
     if "pause_collection" in params:

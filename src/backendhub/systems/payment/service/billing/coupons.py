@@ -17,13 +17,15 @@ from backendhub.systems.payment.service import money
 from . import periods
 from .totals import Off
 
-COUPON = resources.declare(resources.Resource("coupon", "", "/v1/coupons"))
+COUPON = resources.declare(
+    resources.Resource("coupon", "", "/v1/coupons", index=("max_redemptions", "times_redeemed"))
+)
 CODE = resources.declare(
     resources.Resource(
         "promotion_code",
         "promo",
         "/v1/promotion_codes",
-        index=("active", "code", "promotion.coupon", "customer"),
+        index=("active", "code", "promotion.coupon", "customer", "max_redemptions", "times_redeemed"),
         expand={"customer": "customer", "coupon": "coupon"},
     )
 )

@@ -27,6 +27,7 @@ SESSION = resources.declare(
             "subscription",
             "status",
             "payment_link",
+            "payment_status",
             "customer_details.email",
         ),
         expand={
