@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from . import fixtures, pages
+from . import fixtures, pages, razorpay
 from .operations import changes, charges, customers, events, intents, methods
 from .wire.operations import router
 
-__all__ = ["changes", "charges", "customers", "events", "fixtures", "intents", "methods", "pages", "router"]
+__all__ = [
+    "changes",
+    "charges",
+    "customers",
+    "events",
+    "fixtures",
+    "intents",
+    "methods",
+    "pages",
+    "razorpay",
+    "router",
+]
