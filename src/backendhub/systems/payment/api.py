@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from . import checkout_pages, fixtures, pages
-from .operations import (
-    catalogue,
-    changes,
-    charges,
-    checkout,
-    customers,
-    events,
-    intents,
-    invoices,
-    methods,
-    subscriptions,
-)
+from . import billing, fixtures, pages, razorpay
+from .operations import changes, charges, customers, events, intents, methods
 from .wire.operations import router
 
 __all__ = [
-    "catalogue",
+    "billing",
     "changes",
     "charges",
-    "checkout",
-    "checkout_pages",
     "customers",
     "events",
     "fixtures",
     "intents",
-    "invoices",
     "methods",
     "pages",
+    "razorpay",
     "router",
-    "subscriptions",
 ]

@@ -14,7 +14,7 @@ from backendhub.kit.web.page import page
 from . import invariants, objects
 from .errors import ApiError
 from .models import Json
-from .service import confirming, money, setups
+from .service import confirming, money, razorpay, setups
 from .wire.operations import calling, router
 
 HTML = "text/html; charset=utf-8"
@@ -59,6 +59,8 @@ def answer_authentication(db: Db, request: web.Request, id: str, client_secret: 
             done = service.answered(db, id, success=success)
         except ApiError as error:
             return _page("Nothing to do", f"<p>{escape(error.message)}</p>", 409)
+        for payment in objects.where(db, razorpay.PAYMENT, intent=id):
+            razorpay.followed(db, payment)
     went_well = done["status"] in ("succeeded", "requires_capture", "processing", "requires_confirmation")
     if url is None:
         return _page(

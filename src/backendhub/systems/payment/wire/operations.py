@@ -215,7 +215,7 @@ def _as_form(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(k): _as_form(v) for k, v in value.items()}
     if isinstance(value, list):
-        return {str(n): _as_form(v) for n, v in enumerate(value)}
+        return [_as_form(each) for each in value]
     if isinstance(value, str) and "\0" in value:
         raise ApiError("Invalid string: it holds a NUL character")
     if value is None or isinstance(value, float):

@@ -85,8 +85,8 @@ class Parameters:
 
 
 def _narrow(kind: Kind) -> Kind:
-    if kind.word == "list" and kind.item == Kind("str"):
-        return Kind("list", item=Kind("str", ("100",)))
+    if kind.word == "list" and kind.item is not None and kind.item.word == "str":
+        return Kind("list", ("20",), item=Kind("str", ("100",)))
     return Kind("str", ("300",)) if kind == Kind("str") else kind
 
 
@@ -276,14 +276,16 @@ def _object(kind: Kind, value: Any, path: str) -> Json:
 
 
 def _list(kind: Kind, value: Any, path: str) -> list[Any]:
-    if not isinstance(value, dict) or not all(re.fullmatch(r"#?\d+", key) for key in value):
+    if isinstance(value, dict) and value and all(re.fullmatch(r"#?\d+", key) for key in value):
+        value = [value[key] for key in sorted(value, key=lambda key: int(key.lstrip("#")))]
+    if not isinstance(value, list):
         raise ApiError("Invalid array", param=path)
+    most = int(kind.rest[0]) if kind.rest else MAX_ITEMS
+    if len(value) > most:
+        raise ApiError(f"You may pass up to {most} elements.", param=path)
     assert kind.item is not None
-    if len(value) > MAX_ITEMS:
-        raise ApiError(f"You may pass up to {MAX_ITEMS} elements.", param=path)
     element = Parameter("", True, [kind.item])
-    keys = sorted(value, key=lambda key: int(key.lstrip("#")))
-    return [_value(element, value[key], f"{path}[{n}]") for n, key in enumerate(keys)]
+    return [_value(element, each, f"{path}[{n}]") for n, each in enumerate(value)]
 
 
 def _map(kind: Kind, value: Any, path: str) -> Json:
@@ -295,6 +297,8 @@ def _map(kind: Kind, value: Any, path: str) -> Json:
 
 def _any(kind: Kind, value: Any, path: str) -> Any:
     """Whatever was sent, lists made of what looks like them."""
+    if isinstance(value, list):
+        return [_any(kind, each, path) for each in value]
     if not isinstance(value, dict):
         return value
     if value and all(re.fullmatch(r"#?\d+", key) for key in value):
@@ -377,7 +381,7 @@ def _schema(kind: Kind) -> Json:
         return {"type": "string", "maxLength": int(rest[0]) if rest else MAX_STRING}
     if word == "list":
         assert kind.item is not None
-        return {"type": "array", "items": _schema(kind.item), "maxItems": MAX_ITEMS}
+        return {"type": "array", "items": _schema(kind.item), "maxItems": int(rest[0]) if rest else MAX_ITEMS}
     if word == "hash":
         return _schema_of(kind.members)
     if word == "range":

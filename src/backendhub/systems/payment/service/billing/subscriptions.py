@@ -8,7 +8,7 @@ from backendhub.kit.db import Db
 from backendhub.kit.states import Machine, Move
 from backendhub.systems.payment import events, objects, resources
 from backendhub.systems.payment.errors import ApiError, missing
-from backendhub.systems.payment.models import Json
+from backendhub.systems.payment.models import Json, call
 from backendhub.systems.payment.service import methods
 
 from . import catalog, invoices, paying, taxes
@@ -160,7 +160,7 @@ def item(db: Db, given: Json, *, param: str, currency: str | None = None, old: J
         old or {"id": objects.new_id("si", 14), "object": "subscription_item", "created": objects.now()}
     ) | {
         "billing_thresholds": None,
-        "plan": _plan(shown),
+        "plan": plan(shown),
         "price": shown,
         "quantity": count,
     }
@@ -206,7 +206,7 @@ def cycle(price: Json) -> tuple[str, int]:
     return price["recurring"]["interval"], price["recurring"]["interval_count"]
 
 
-def _plan(price: Json) -> Json:
+def plan(price: Json) -> Json:
     """A price as older clients know it."""
     recurring = price["recurring"]
     told = {
@@ -265,6 +265,9 @@ def period(subscription: Json) -> tuple[int, int]:
 
 def owner_of(db: Db, item: str, *, lock: bool = False) -> tuple[Json, Json]:
     """The subscription that an item belongs to, and the item. Raises ApiError."""
+    if call().fixtures and objects.is_well_known(item):
+        sample = objects.get(db, "subscription", item.replace("si_", "sub_", 1))
+        return sample, items_of(sample)[0]
     for found in objects.where(db, "subscription", **{"items.data": item}, limit=1):
         owner = objects.get(db, "subscription", found["id"], lock=lock)
         for each in items_of(owner):
