@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -151,7 +152,7 @@ def test_each_period_is_billed_once_however_often_its_job_comes(shop: Store) -> 
     test_clocks.walk(shop.unit, clock["id"])
     rows = shop.read(lambda db: db.fetch("SELECT starts, ends FROM payment_period ORDER BY starts", {}))
     bounds = [periods.boundary(START, "month", 1, n) for n in range(5)]
-    assert [tuple(row) for row in rows] == list(zip(bounds, bounds[1:], strict=False))
+    assert [tuple(row) for row in rows] == list(pairwise(bounds))
     found = shop.read(objects.where, "invoice")
     assert [(i["status"], i["total"]) for i in found] == [("paid", 1000)] * 4
     assert shop.unit(money.balance_of, "network", "USD") == 4000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from backendhub.kit.clock import wall
@@ -158,7 +159,7 @@ def _subscription(db: Db, id: str) -> Json:
         "recurring": MONTHLY,
         "type": "recurring",
     }
-    item = {
+    item: Json = {
         "id": id.replace("sub_", "si_", 1),
         "object": "subscription_item",
         "billing_thresholds": None,
@@ -237,10 +238,8 @@ def _clock(db: Db, id: str) -> Json:
 
     now = wall()
     if call().writes:
-        try:
+        with suppress(NotFound):
             clocks.delete(db, id)
-        except NotFound:
-            pass
         clocks.create(db, id, now.replace(year=2020))
     return {
         "deletes_after": int(now.timestamp()),

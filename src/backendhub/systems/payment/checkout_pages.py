@@ -119,7 +119,7 @@ def _success(session: Json) -> str:
 def _form(session: Json, typed: dict[str, str]) -> Json:
     """What a buyer has typed, as the service takes it."""
     told: Json = {k: typed.get(k, "").strip() or None for k in ("email", "name", "phone")}
-    told["email"] = (session["customer_details"] or {}).get("email") or told["email"]
+    told["email"] = _known(session) or told["email"]
     if told["email"] is None or "@" not in told["email"]:
         raise ApiError("Please type your email address.", code="email_invalid", param="email")
     told["card"] = _card(typed) if "number" in typed else None
@@ -133,6 +133,14 @@ def _form(session: Json, typed: dict[str, str]) -> Json:
                 else {"address": whole, "name": told["name"], "phone": told["phone"]}
             )
     return told
+
+
+def _known(session: Json) -> str | None:
+    """The email address that a buyer does not type: the customer's, or the one the shop gave."""
+    if session["customer_email"] or not session["customer"]:
+        return str(session["customer_email"]) if session["customer_email"] else None
+    found: str | None = (session["customer_details"] or {}).get("email")
+    return found
 
 
 def _card(typed: dict[str, str]) -> Json:
@@ -239,7 +247,7 @@ def _each(line: Json) -> str:
 
 def _fields(session: Json, card: bool, typed: dict[str, str], word: str) -> str:
     """The form of a session."""
-    known = (session["customer_details"] or {}).get("email")
+    known = _known(session)
     email = f"<p>{escape(known)}</p>" if known else _input("email", "Email", "email", typed, kind="email")
     parts = [email]
     if (session["phone_number_collection"] or {}).get("enabled"):
