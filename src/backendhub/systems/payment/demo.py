@@ -8,7 +8,7 @@ from typing import Any
 from backendhub.kit import clock
 from backendhub.kit.db import Db
 
-from . import objects
+from . import billing_demo, objects
 from .errors import CardError
 from .service import confirming, customers, intents, methods, money, refunding
 
@@ -46,6 +46,7 @@ def load(db: Db) -> int:
     intents.create(
         db, held | {"payment_method": people[0]["card"], "confirm": True, "description": "Deposit"}
     )
+    billing_demo.load(db, people[0], people[1])
     money.settle(db)
     return len(ORDERS)
 

@@ -8,7 +8,7 @@ from backendhub.systems.payment.errors import ApiError, CardError, missing
 from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import intents
 
-from . import coupons, cycles, finalizing, invoices, paying, periods, starting, subscriptions, taxes
+from . import coupons, cycles, finalizing, invoices, lines, paying, periods, starting, subscriptions, taxes
 from .times import later, living
 
 PLAIN = ("cancellation_details", "metadata", "description")
@@ -281,7 +281,7 @@ def delete_item(db: Db, id: str, params: Json) -> Json:
 def list_items(db: Db, params: Json) -> Json:
     """List the items of a subscription."""
     owner = objects.get(db, "subscription", params["subscription"], param="subscription")
-    return invoices.sliced(subscriptions.items_of(owner), params, "/v1/subscription_items")
+    return lines.sliced(subscriptions.items_of(owner), params, "/v1/subscription_items")
 
 
 # -- paused subscriptions ----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from backendhub.systems.payment.errors import ApiError, CardError
 from backendhub.systems.payment.models import Json, call
 from backendhub.systems.payment.service import confirming, customers, intents, methods, setups
 
-from . import coupons, ending, invoices, sessions, starting, subscriptions
+from . import coupons, ending, invoices, selling, sessions, starting, subscriptions
 from .times import living
 
 INTENT_DATA = (
@@ -44,7 +44,7 @@ def code_typed(db: Db, id: str, code: str) -> Json:
         if code:
             found = coupons.typed(db, code, session["customer"])
             told = [{"coupon": None, "promotion_code": found["id"]}]
-        fresh, lines = sessions.priced(db, session | {"discounts": told}, details["lines"])
+        fresh, lines = selling.priced(db, session | {"discounts": told}, details["lines"])
         objects.save(db, details | {"lines": lines})
         return objects.save(db, fresh)
 

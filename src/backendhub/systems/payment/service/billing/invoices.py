@@ -287,27 +287,7 @@ def delete(db: Db, id: str, params: Json) -> Json:
 def listed(db: Db, id: str, params: Json) -> Json:
     """List the lines of an invoice."""
     invoice = objects.get(db, "invoice", id)
-    return sliced(invoice["lines"]["data"], params, f"/v1/invoices/{id}/lines")
-
-
-def sliced(data: list[Json], params: Json, url: str) -> Json:
-    """A page of a list that stands inside an object."""
-    limit = params.get("limit") or 10
-    ids = [each["id"] for each in data]
-    for name in ("starting_after", "ending_before"):
-        if params.get(name) and params[name] not in ids:
-            raise ApiError(f"No such line item: '{params[name][:200]}'", code="resource_missing", param=name)
-    if params.get("ending_before"):
-        end = ids.index(params["ending_before"])
-        start = max(0, end - limit)
-        return {"object": "list", "data": data[start:end], "has_more": start > 0, "url": url}
-    start = ids.index(params["starting_after"]) + 1 if params.get("starting_after") else 0
-    return {
-        "object": "list",
-        "data": data[start : start + limit],
-        "has_more": len(data) > start + limit,
-        "url": url,
-    }
+    return lines.sliced(invoice["lines"]["data"], params, f"/v1/invoices/{id}/lines")
 
 
 def recalculated(db: Db, id: str) -> Json:

@@ -7,6 +7,7 @@ from typing import Any
 
 from backendhub.kit.db import Db
 from backendhub.systems.payment import objects, resources, store
+from backendhub.systems.payment.errors import ApiError
 from backendhub.systems.payment.models import Json
 
 from . import coupons, totals
@@ -218,3 +219,23 @@ def _taxed(found: Sequence[Json]) -> list[Json]:
             known["amount"] += tax["amount"]
             known["taxable_amount"] += tax["taxable_amount"]
     return list(sums.values())
+
+
+def sliced(data: list[Json], params: Json, url: str) -> Json:
+    """A page of a list that stands inside an object."""
+    limit = params.get("limit") or 10
+    ids = [each["id"] for each in data]
+    for name in ("starting_after", "ending_before"):
+        if params.get(name) and params[name] not in ids:
+            raise ApiError(f"No such line item: '{params[name][:200]}'", code="resource_missing", param=name)
+    if params.get("ending_before"):
+        end = ids.index(params["ending_before"])
+        start = max(0, end - limit)
+        return {"object": "list", "data": data[start:end], "has_more": start > 0, "url": url}
+    start = ids.index(params["starting_after"]) + 1 if params.get("starting_after") else 0
+    return {
+        "object": "list",
+        "data": data[start : start + limit],
+        "has_more": len(data) > start + limit,
+        "url": url,
+    }

@@ -7,7 +7,7 @@ from backendhub.systems.payment import events, objects, resources
 from backendhub.systems.payment.errors import ApiError
 from backendhub.systems.payment.models import Json, call
 
-from . import catalog, sessions
+from . import catalog, selling, sessions
 
 LINK = resources.declare(
     resources.Resource(
@@ -114,8 +114,8 @@ def line_items(db: Db, id: str, params: Json) -> Json:
     link = objects.get(db, "payment_link", id)
     details = objects.get(db, "payment_link.details", id)
     about = {"line_items": details["line_items"], "mode": details["mode"]}
-    found = sessions.lines_of(db, about)
-    return sessions.shown(found, link["currency"], params, f"/v1/payment_links/{id}/line_items")
+    found = selling.lines_of(db, about)
+    return selling.shown(found, link["currency"], params, f"/v1/payment_links/{id}/line_items")
 
 
 def opened(db: Db, id: str) -> Json:
