@@ -61,4 +61,18 @@ ROWS: tuple[System, ...] = (
             ),
         ),
     ),
+    System(
+        "payment",
+        "business",
+        "Stripe you can unplug: intents, refunds, disputes, signed webhooks, a ledger",
+        "api jobs",
+        settings=(
+            Option(
+                "payment.fixtures",
+                "`stripe`: the ids of Stripe's own examples (cus_123) name things that exist",
+                flag="fixtures",
+                metavar="NAME",
+            ),
+        ),
+    ),
 )

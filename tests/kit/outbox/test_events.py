@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import stripe
 from standardwebhooks.webhooks import Webhook
 
 from backendhub.kit import clock, jobs, outbox
@@ -15,7 +16,6 @@ from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid, NotFound, Unauthenticated
 from backendhub.kit.jobs import declared
 from backendhub.kit.outbox import endpoints, signing
-from backendhub.kit.outbox.jobs import payload
 from backendhub.kit.outbox.relay import Relay
 
 SYSTEM = "outbox"
@@ -175,6 +175,17 @@ def test_what_an_endpoint_has_missed_is_sent_again(db: Db, frozen: Move) -> None
     assert jobs.get(db, id).payload["event"] == got.id
 
 
+def test_an_endpoint_can_be_changed(db: Db) -> None:
+    id = endpoints.add(db, url="https://a.example/", topics=["order.*"]).id
+    changed = endpoints.edit(db, id, url="https://b.example/", topics=["order.paid", "user.*"])
+    assert (changed.url, changed.topics) == ("https://b.example/", ["order.paid", "user.*"])
+    assert endpoints.get(db, id) == changed
+    with pytest.raises(Invalid):
+        endpoints.edit(db, id, url="https://b.example/", topics=["no topic"])
+    with pytest.raises(NotFound):
+        endpoints.edit(db, "nobody", url="https://b.example/", topics=["*"])
+
+
 # -- signatures ----------------------------------------------------------------------------------------------
 
 
@@ -184,7 +195,7 @@ def signed(secrets: list[str], body: bytes, at: datetime) -> dict[str, str]:
 
 def test_the_reference_implementation_accepts_what_we_sign(db: Db) -> None:
     event = outbox.get(db, outbox.publish(db, "user.créé".replace("é", "e"), {"name": "Zoë", "n": 1.5}))
-    body = payload(event)
+    body = signing.Standard().body(event)
     new, old = signing.Standard().secret(), signing.Standard().secret()
     headers = signed([new, old], body, datetime.now(UTC))
     for secret in (new, old):  # while a secret is changed, either does
@@ -243,8 +254,53 @@ def test_forged_late_and_unsigned_messages_are_refused(frozen: Move) -> None:
 
 def test_the_body_is_what_the_standard_says(db: Db, frozen: Move) -> None:
     event = outbox.get(db, outbox.publish(db, "user.joined", [1]))
-    assert json.loads(payload(event)) == {
+    assert json.loads(signing.Standard().body(event)) == {
         "type": "user.joined",
         "timestamp": "2026-01-05T09:00:00Z",
         "data": [1],
     }
+
+
+# -- Stripe's way --------------------------------------------------------------------------------------------
+
+
+def stripe_signed(secrets: list[str], body: bytes, at: datetime) -> str:
+    return signing.Stripe().headers(secrets, "evt_1", at, body)["stripe-signature"]
+
+
+def test_stripes_own_client_accepts_what_we_sign(db: Db) -> None:
+    told = {"id": "evt_1", "object": "event", "type": "charge.succeeded", "data": {"object": {"name": "Zoë"}}}
+    event = outbox.get(db, outbox.publish(db, "payment.charge.succeeded", told, uid="evt_1"))
+    assert event.uid == "evt_1"
+    body = signing.Stripe().body(event)
+    new, old = signing.Stripe().secret(), signing.Stripe().secret()
+    header = stripe_signed([new, old], body, datetime.now(UTC))
+    for secret in (new, old):
+        found = stripe.Webhook.construct_event(body, header, secret)  # type: ignore[no-untyped-call]
+        assert found.type == "charge.succeeded" and found.data.object["name"] == "Zoë"
+    with pytest.raises(stripe.SignatureVerificationError, match="No signatures found"):
+        stripe.Webhook.construct_event(body, header, signing.Stripe().secret())  # type: ignore[no-untyped-call]
+    late = stripe_signed([new], body, datetime.now(UTC) - timedelta(seconds=301))
+    with pytest.raises(stripe.SignatureVerificationError, match="Timestamp outside the tolerance zone"):
+        stripe.Webhook.construct_event(body, late, new)  # type: ignore[no-untyped-call]
+
+
+def test_what_stripe_signs_is_accepted_and_forgeries_are_not(frozen: Move) -> None:
+    secret, body, now = "whsec_test", b'{"id": "evt_1"}', clock.now()
+    stamp = int(now.timestamp())
+    mac = stripe.WebhookSignature._compute_signature(f"{stamp}.{body.decode()}", secret)
+    good = f"t={stamp},v1={mac},v0=6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39"
+    signing.verify_stripe(secret, good, body)
+    signing.verify_stripe(secret, stripe_signed(["whsec_other", secret], body, now), body)
+    for name, (header, content) in {
+        "body": (good, b"{}"),
+        "time": (good.replace(f"t={stamp}", f"t={stamp + 1}"), body),
+        "version": (good.replace("v1=", "v2="), body),
+        "none": ("", body),
+        "no time": (f"v1={mac}", body),
+        "late": (stripe_signed([secret], body, now - timedelta(seconds=301)), body),
+        "early": (stripe_signed([secret], body, now + timedelta(seconds=301)), body),
+    }.items():
+        with pytest.raises(Unauthenticated):
+            signing.verify_stripe(secret, header, content)
+            pytest.fail(name)

@@ -32,9 +32,7 @@ def add(
 
     Raises Invalid.
     """
-    for topic in topics:
-        if re.fullmatch(PATTERN, topic) is None:
-            raise Invalid(f"{topic!r} names no topics.", hint="order.paid, order.* or *")
+    _check(topics)
     if signer not in signing.SIGNERS:
         raise Invalid(f"There is no way to sign called {signer!r}.", hint=", ".join(signing.SIGNERS))
     if secret is not None and signer == "standard":
@@ -65,6 +63,19 @@ def get(db: Db, id: str) -> Endpoint:
 def find(db: Db) -> list[Endpoint]:
     """Every endpoint, the oldest first."""
     return db.all(Endpoint, store.LIST_ENDPOINTS)
+
+
+def edit(db: Db, id: str, *, url: str, topics: Sequence[str]) -> Endpoint:
+    """Gives an endpoint another address and other topics. Raises NotFound, Invalid."""
+    _check(topics)
+    db.run(store.EDIT, id=get(db, id).id, url=url, topics=list(topics))
+    return get(db, id)
+
+
+def _check(topics: Sequence[str]) -> None:
+    for topic in topics:
+        if re.fullmatch(PATTERN, topic) is None:
+            raise Invalid(f"{topic!r} names no topics.", hint="order.paid, order.* or *")
 
 
 def enable(db: Db, id: str) -> Endpoint:

@@ -21,16 +21,16 @@ KEEP = timedelta(days=30)
 """How long events, the log of deliveries and the inbox are kept."""
 
 
-def publish(db: Db, topic: str, data: Any, /, *, key: str | None = None) -> str:
+def publish(db: Db, topic: str, data: Any, /, *, key: str | None = None, uid: str | None = None) -> str:
     """Writes an event in the caller's transaction and gives its id.
 
     `topic` is `<system>.<past tense>`, `data` JSON, `key` what it happened to. After the commit everybody who wants the
     topic gets it at least once: handlers declared with `on=` and webhooks. Those of one key come in the order in
-    which they were written. Raises Invalid.
+    which they were written. `uid` is the event's id where it has one already. Raises Invalid, Conflict.
     """
     if re.fullmatch(TOPIC, topic) is None:
         raise Invalid(f"{topic!r} is no topic.", hint="<system>.<past tense>, for instance order.paid")
-    uid = ids.uuid7()
+    uid = uid or ids.uuid7()
     db.run(
         store.INSERT_EVENT,
         uid=uid,

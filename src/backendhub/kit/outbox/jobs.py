@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import timedelta
 from typing import Any
@@ -31,9 +30,10 @@ async def deliver(run: jobs.Run, endpoint: str, event: int) -> None:
     place, about = found
     if not place.enabled:
         raise jobs.GiveUp(f"the endpoint is disabled: {place.reason}")
-    body = payload(about)
+    signer = signing.SIGNERS[place.signer]
+    body = signer.body(about)
     now = clock.precise()
-    headers = signing.SIGNERS[place.signer].headers(_secrets(place), about.uid, now, body)
+    headers = signer.headers(_secrets(place), about.uid, now, body)
     attempt = _Attempt(run.job, place, about)
     try:
         answer = await run.hub.fetch.asend(
@@ -62,12 +62,6 @@ async def deliver(run: jobs.Run, endpoint: str, event: int) -> None:
     if answer.status in (429, 503) and wait.isascii() and wait.isdigit() and len(wait) < 6:
         raise jobs.Later(int(wait), f"HTTP {answer.status}, Retry-After: {wait}", counts=True)
     raise Upstream(f"{place.url[:200]} answered {answer.status}.")
-
-
-def payload(event: Event) -> bytes:
-    """The body of a message, as Standard Webhooks has it: `type`, `timestamp`, `data`."""
-    about = {"type": event.topic, "timestamp": clock.iso(event.at), "data": event.value}
-    return json.dumps(about, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _load(db: Db, endpoint: str, event: int) -> tuple[Endpoint, Event] | None:

@@ -45,6 +45,7 @@ INSERT_ENDPOINT = (
 SELECT_ENDPOINT = f"SELECT {ENDPOINT} FROM outbox_endpoint WHERE id = :id"
 LIST_ENDPOINTS = f"SELECT {ENDPOINT} FROM outbox_endpoint ORDER BY id"
 ENABLED = f"SELECT {ENDPOINT} FROM outbox_endpoint WHERE enabled ORDER BY id"
+EDIT = "UPDATE outbox_endpoint SET url = :url, topics = :topics WHERE id = :id"
 ENABLE = "UPDATE outbox_endpoint SET enabled = TRUE, failing_since = NULL, disabled_at = NULL, reason = NULL WHERE id = :id"
 DISABLE = "UPDATE outbox_endpoint SET enabled = FALSE, disabled_at = :now, reason = :reason WHERE id = :id AND enabled"
 ROTATE = (

@@ -1,0 +1,16 @@
+"""What is served of billing: catalogue, invoices, subscriptions, Checkout and its pages. Importing it is enough."""
+
+from __future__ import annotations
+
+from . import billing_fixtures, checkout_pages
+from .operations import catalogue, checkout, invoices, older, subscriptions
+
+__all__ = [
+    "billing_fixtures",
+    "catalogue",
+    "checkout",
+    "checkout_pages",
+    "invoices",
+    "older",
+    "subscriptions",
+]

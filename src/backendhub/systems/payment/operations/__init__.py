@@ -1,0 +1,1 @@
+"""What is served: each module declares the operations of a part, importing it is enough."""

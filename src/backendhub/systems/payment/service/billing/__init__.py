@@ -1,0 +1,1 @@
+"""Billing: catalogue, coupons, taxes, invoices, subscriptions, Checkout, test clocks."""

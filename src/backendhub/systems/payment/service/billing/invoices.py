@@ -1,0 +1,390 @@
+"""Invoices as drafts: made, filled, changed, deleted; and how they go from state to state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backendhub.kit.db import Db
+from backendhub.kit.states import Machine, Move
+from backendhub.systems.payment import events, objects, resources, store
+from backendhub.systems.payment.errors import ApiError
+from backendhub.systems.payment.models import Json, call
+
+from . import coupons, items, lines, periods, taxes
+from .times import later, living
+
+INVOICE = resources.declare(
+    resources.Resource(
+        "invoice",
+        "in",
+        "/v1/invoices",
+        index=(
+            "customer", "status", "collection_method", "due_date", "parent.subscription_details.subscription",
+            "total", "amount_due", "amount_paid", "starting_balance", "ending_balance", "paid_out_of_band",
+        ),
+        search=("currency", "customer", "last_finalization_error_code", "number", "receipt_number", "status", "total"),
+        expand={
+            "customer": "customer", "default_payment_method": "payment_method", "discounts": "discount",
+            "default_tax_rates": "tax_rate", "test_clock": "test_helpers.test_clock", "subscription": "subscription",
+            "payment_intent": "payment_intent", "charge": "charge",
+        },
+        include={
+            "payments": lambda db, invoice: payments(db, invoice),
+            "confirmation_secret": lambda db, invoice: _secret(db, invoice),
+        },
+    )
+)  # fmt: skip
+INVOICES = Machine(
+    "invoice",
+    table="payment_object",
+    column="status",
+    initial="draft",
+    moves=(
+        Move("finalize", "draft", "open", "It has a number, and does not change any more"),
+        Move("pay", "open", "paid", "All of it is paid"),
+        Move("pay", "uncollectible", "paid", "Paid after all"),
+        Move("void", "open", "void", "It was a mistake"),
+        Move("void", "uncollectible", "void", "It was a mistake"),
+        Move("write_off", "open", "uncollectible", "Nobody expects to be paid"),
+    ),
+)
+FINALIZES_AFTER = 3600
+"""Seconds in which a draft that goes on by itself can still be changed."""
+DEFAULTS: Json = {
+    "account_country": "US",
+    "account_name": "backendhub",
+    "account_tax_ids": None,
+    "amount_overpaid": 0,
+    "amount_paid": 0,
+    "amount_shipping": 0,
+    "application": None,
+    "attempt_count": 0,
+    "attempted": False,
+    "auto_advance": False,
+    "automatic_tax": {
+        "disabled_reason": None,
+        "enabled": False,
+        "liability": None,
+        "provider": None,
+        "status": None,
+    },
+    "automatically_finalizes_at": None,
+    "billing_reason": "manual",
+    "collection_method": "charge_automatically",
+    "custom_fields": None,
+    "customer_account": None,
+    "default_payment_method": None,
+    "default_source": None,
+    "description": None,
+    "due_date": None,
+    "effective_at": None,
+    "ending_balance": None,
+    "footer": None,
+    "from_invoice": None,
+    "hosted_invoice_url": None,
+    "invoice_pdf": None,
+    "issuer": {"type": "self"},
+    "last_finalization_error": None,
+    "latest_revision": None,
+    "next_payment_attempt": None,
+    "number": None,
+    "on_behalf_of": None,
+    "paid_out_of_band": False,
+    "parent": None,
+    "payment_settings": {
+        "default_mandate": None,
+        "payment_method_options": None,
+        "payment_method_types": None,
+    },
+    "post_payment_credit_notes_amount": 0,
+    "pre_payment_credit_notes_amount": 0,
+    "receipt_number": None,
+    "rendering": None,
+    "shipping_cost": None,
+    "shipping_details": None,
+    "starting_balance": 0,
+    "statement_descriptor": None,
+    "status_transitions": {
+        "finalized_at": None,
+        "marked_uncollectible_at": None,
+        "paid_at": None,
+        "voided_at": None,
+    },
+    "webhooks_delivered_at": None,
+}
+KEPT = (
+    "auto_advance", "automatically_finalizes_at", "collection_method", "custom_fields", "default_payment_method",
+    "description", "due_date", "effective_at", "footer", "metadata", "number", "payment_settings", "rendering",
+    "statement_descriptor", "on_behalf_of", "account_tax_ids", "shipping_details",
+)  # fmt: skip
+
+
+def create(db: Db, params: Json) -> Json:
+    """Make a draft for a customer."""
+    if not params.get("customer"):
+        raise ApiError("Missing required param: customer.", code="parameter_missing", param="customer")
+    customer = objects.get(db, "customer", params["customer"], param="customer", lock=True)
+    owner: Json | None = None
+    if params.get("subscription"):
+        owner = objects.get(db, "subscription", params["subscription"], param="subscription")
+        if owner["customer"] != customer["id"]:
+            raise ApiError("The subscription belongs to another customer.", param="subscription")
+    with living(db, customer):
+        _dates(params)
+        currency = params.get("currency") or (owner or customer)["currency"] or "usd"
+        about = {k: params[k] for k in KEPT if k in params} | {
+            "default_tax_rates": taxes.rates(db, params.get("default_tax_rates"))
+        }
+        about = _due(about, params)
+        if params.get("payment_settings"):
+            about["payment_settings"] = DEFAULTS["payment_settings"] | params["payment_settings"]
+        wanted = params.get("pending_invoice_items_behavior") == "include" or owner is not None
+        found = (
+            items.waiting(db, customer["id"], currency, subscription=params.get("subscription"))
+            if wanted
+            else []
+        )
+        made = put(
+            db,
+            customer,
+            currency,
+            about,
+            subscription=owner,
+            waiting=found,
+            discounts=params.get("discounts"),
+        )
+        if made["auto_advance"]:
+            made = goes_on(db, made)
+    return made
+
+
+def put(
+    db: Db,
+    customer: Json,
+    currency: str,
+    about: Json,
+    *,
+    id: str | None = None,
+    subscription: Json | None = None,
+    own: list[Json] | None = None,
+    waiting: list[Json] | None = None,
+    discounts: list[Json] | None = None,
+) -> Json:
+    """A draft with lines of its own and the items that waited for it, stored and told of."""
+    now = objects.now()
+    id = id or objects.new_id("in")
+    if customer["currency"] not in (None, currency):
+        raise ApiError(
+            f"You cannot combine currencies on a single customer. This customer is billed in {customer['currency']}.",
+            param="currency",
+        )
+    for item in waiting or ():
+        objects.save(db, item | {"invoice": id})
+    redeemed = coupons.redeem(db, discounts, customer=customer["id"], invoice=id)
+    wide: Json = (
+        DEFAULTS
+        | shown(customer)
+        | {
+            "created": now,
+            "currency": currency,
+            "default_tax_rates": [],
+            "discounts": redeemed,
+            "period_end": now,
+            "period_start": now,
+            "lines": {"data": own or []},
+            "test_clock": customer.get("test_clock"),
+        }
+    )
+    if subscription is not None:
+        wide["parent"] = {
+            "type": "subscription_details",
+            "quote_details": None,
+            "subscription_details": {
+                "subscription": subscription["id"],
+                "metadata": subscription["metadata"],
+            },
+        }
+    wide |= about
+    wide["metadata"] = wide.get("metadata") or {}
+    wide["amount_due"] = wide["amount_remaining"] = wide["total"] = 0
+    made = objects.make(db, "invoice", wide, id=id, status="draft")
+    made = _filled(db, made)
+    events.emit(db, "invoice.created", made)
+    return made
+
+
+def shown(customer: Json) -> Json:
+    """What an invoice shows of its customer."""
+    return {
+        "customer": customer["id"],
+        "customer_address": customer["address"],
+        "customer_email": customer["email"],
+        "customer_name": customer["name"],
+        "customer_phone": customer["phone"],
+        "customer_shipping": customer["shipping"],
+        "customer_tax_exempt": customer["tax_exempt"],
+        "customer_tax_ids": [],
+    }
+
+
+def goes_on(db: Db, invoice: Json, after: int = FINALIZES_AFTER) -> Json:
+    """A draft that will be finalised and collected by itself."""
+    at = invoice["automatically_finalizes_at"] or objects.now() + after
+    fresh = objects.save(db, invoice | {"auto_advance": True, "automatically_finalizes_at": at})
+    later(db, invoice, "payment.invoice_finalizes", at, id=invoice["id"])
+    return fresh
+
+
+def edit(db: Db, id: str, params: Json) -> Json:
+    """Change a draft; of a finalised invoice only what does not touch its amounts."""
+    old = locked(db, id)
+    with living(db, old):
+        if old["status"] != "draft":
+            late = set(params) - {
+                "metadata",
+                "auto_advance",
+                "default_payment_method",
+                "payment_settings",
+                "collection_method",
+            }
+            if late or (old["status"] in ("paid", "void") and set(params) != {"metadata"}):
+                raise ApiError(
+                    "Finalized invoices can't be updated in this way.",
+                    code="invoice_not_editable",
+                    param=next(iter(sorted(late)), None),
+                )
+        _dates(params)
+        given = _due({k: params[k] for k in KEPT if k in params}, params)
+        if "default_tax_rates" in params:
+            given["default_tax_rates"] = taxes.rates(db, params["default_tax_rates"])
+        if "payment_settings" in params:
+            given["payment_settings"] = old["payment_settings"] | (params["payment_settings"] or {})
+        if "discounts" in params:
+            given["discounts"] = coupons.redeem(db, params["discounts"], customer=old["customer"], invoice=id)
+        fresh = objects.changed(old, given)
+        fresh = objects.save(db, fresh) if fresh["status"] != "draft" else _filled(db, fresh)
+        if given.get("auto_advance") and not old["auto_advance"] and fresh["status"] == "draft":
+            fresh = goes_on(db, fresh)
+        events.updated(db, "invoice.updated", old, fresh)
+    return fresh
+
+
+def delete(db: Db, id: str, params: Json) -> Json:
+    """Delete a draft that belongs to no subscription; items go back to waiting."""
+    old = locked(db, id)
+    if old["status"] != "draft" or subscription_of(old):
+        raise ApiError(
+            "You can only delete draft invoices that do not belong to a subscription.",
+            code="invoice_not_editable",
+        )
+    for item in objects.where(db, "invoiceitem", invoice=id, limit=items.MOST):
+        objects.save(db, item | {"invoice": None})
+    db.run(store.DELETE_LINES, invoice=id)
+    events.emit(db, "invoice.deleted", old)
+    return objects.delete(db, "invoice", id)
+
+
+def listed(db: Db, id: str, params: Json) -> Json:
+    """List the lines of an invoice."""
+    invoice = objects.get(db, "invoice", id)
+    return lines.sliced(invoice["lines"]["data"], params, f"/v1/invoices/{id}/lines")
+
+
+def recalculated(db: Db, id: str) -> Json:
+    """A draft after a change of its items."""
+    old = draft(db, id)
+    fresh = _filled(db, old)
+    events.updated(db, "invoice.updated", old, fresh)
+    return fresh
+
+
+def _filled(db: Db, invoice: Json) -> Json:
+    """A draft with the lines of its items, added up and stored."""
+    found = objects.where(db, "invoiceitem", invoice=invoice["id"], limit=items.MOST + 1)
+    if len(found) > items.MOST:
+        raise ApiError(f"An invoice has up to {items.MOST} items.", param="invoice")
+    known = {lines.item_of(each): each["id"] for each in invoice["lines"]["data"]}
+    own = [each for each in invoice["lines"]["data"] if lines.item_of(each) is None]
+    told = [lines.of_item(item, item["tax_rates"], known.get(item["id"])) for item in reversed(found)]
+    fresh = objects.save(db, lines.worked_out(db, invoice, [*told, *own]))
+    lines.keep(db, fresh)
+    return fresh
+
+
+def _dates(params: Json) -> None:
+    """Raises ApiError for a due date that does not go with how an invoice is collected."""
+    for name in ("due_date", "days_until_due"):
+        if params.get(name) is not None and params.get("collection_method") == "charge_automatically":
+            raise ApiError(f"You can only set `{name}` if `collection_method` is `send_invoice`.", param=name)
+    if params.get("due_date") is not None and params["due_date"] <= objects.now():
+        raise ApiError("The due date must be in the future.", param="due_date")
+    if (params.get("automatic_tax") or {}).get("enabled"):
+        raise ApiError(
+            "Taxes are not worked out automatically here: use tax rates.",
+            code="tax_not_available",
+            param="automatic_tax[enabled]",
+        )
+
+
+def _due(about: Json, params: Json) -> Json:
+    if params.get("days_until_due") is not None:
+        about["due_date"] = periods.days(objects.now(), params["days_until_due"])
+    return about
+
+
+# -- states ------------------------------------------------------------------------------------------------
+
+
+def locked(db: Db, id: str, *, param: str = "id") -> Json:
+    """An invoice that nobody else changes until this transaction ends."""
+    return objects.get(db, "invoice", id, param=param, lock=True)
+
+
+def draft(db: Db, id: str, *, word: str = "invoice") -> Json:
+    """A draft, locked. Raises ApiError for one that is finalised."""
+    found = locked(db, id, param="invoice")
+    if found["status"] != "draft":
+        raise ApiError(
+            f"The {word} cannot be changed: the invoice {id} is no longer editable.",
+            code="invoice_not_editable",
+            param="invoice",
+        )
+    return found
+
+
+def moved(db: Db, invoice: Json, verb: str, **stamps: int) -> Json:
+    """An invoice in its next state, stored."""
+    status = INVOICES.move(db, objects.key_of(db, "invoice", invoice["id"]), verb)
+    passed = invoice["status_transitions"] | stamps
+    return objects.save(db, invoice | {"status": status, "status_transitions": passed})
+
+
+def subscription_of(invoice: Json) -> str | None:
+    """The subscription that an invoice bills."""
+    found: str | None = ((invoice["parent"] or {}).get("subscription_details") or {}).get("subscription")
+    return found
+
+
+def payments(db: Db, invoice: Json) -> Json:
+    """The list of payments inside an invoice."""
+    data = objects.where(db, "invoice_payment", invoice=invoice["id"], limit=20)
+    return {"object": "list", "data": data, "has_more": False, "url": "/v1/invoice_payments"}
+
+
+def intent_of(db: Db, invoice: Json) -> Json | None:
+    """The payment intent that pays an invoice."""
+    for payment in objects.where(db, "invoice_payment", invoice=invoice["id"], limit=20):
+        if payment["is_default"]:
+            found: Any = payment["payment"]["payment_intent"]
+            return objects.get(db, "payment_intent", found)
+    return None
+
+
+def _secret(db: Db, invoice: Json) -> Json | None:
+    intent = intent_of(db, invoice) if invoice["status"] == "open" else None
+    return None if intent is None else {"client_secret": intent["client_secret"], "type": "payment_intent"}
+
+
+def address(invoice: Json) -> str:
+    """Where people look at an invoice; nobody can guess it."""
+    return f"{call().base_url}/invoices/{invoice['id']}/{objects.new_id('', 32)[1:]}"

@@ -1,0 +1,1 @@
+"""The wire: forms, parameters, errors, versions, expansion, lists, searches, operations."""
