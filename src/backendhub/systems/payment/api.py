@@ -1,8 +1,8 @@
-"""`backendhub serve payment`: Stripe's wire under `/v1`, and pages for people."""
+"""`backendhub serve payment`: Stripe's wire under `/v1`, Razorpay's and PayPal's beside it, and pages for people."""
 
 from __future__ import annotations
 
-from . import fixtures, pages, razorpay
+from . import fixtures, pages, paypal, razorpay
 from .operations import changes, charges, customers, events, intents, methods
 from .wire.operations import router
 
@@ -15,6 +15,7 @@ __all__ = [
     "intents",
     "methods",
     "pages",
+    "paypal",
     "razorpay",
     "router",
 ]
