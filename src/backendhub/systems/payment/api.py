@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import fixtures, pages, paypal, razorpay
+from . import fixtures, forward, pages, paypal, razorpay
 from .operations import changes, charges, customers, events, intents, methods
 from .wire.operations import router
 
@@ -12,6 +12,7 @@ __all__ = [
     "customers",
     "events",
     "fixtures",
+    "forward",
     "intents",
     "methods",
     "pages",
