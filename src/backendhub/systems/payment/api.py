@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import fixtures, forward, pages, paypal, razorpay
-from .operations import changes, charges, customers, events, intents, methods
+from .operations import changes, charges, customers, events, intents, methods, others
 from .wire.operations import router
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "forward",
     "intents",
     "methods",
+    "others",
     "pages",
     "paypal",
     "razorpay",

@@ -62,6 +62,6 @@ async def forwarded(request: web.Request, rest: str) -> web.Reply:
 
 
 _family = router.family(PLACE, dialect=Stripe())
-for _method in ("GET", "POST", "DELETE"):
-    _options = {"consumes": ("*/*",)} if _method != "GET" else {}
-    _family.add(_method, "/{rest:path}", in_schema=False, public=True, open_query=True, **_options)(forwarded)
+_family.get("/{rest:path}", in_schema=False, public=True, open_query=True)(forwarded)
+_family.post("/{rest:path}", in_schema=False, public=True, open_query=True, consumes=("*/*",))(forwarded)
+_family.delete("/{rest:path}", in_schema=False, public=True, open_query=True, consumes=("*/*",))(forwarded)
