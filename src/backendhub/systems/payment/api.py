@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import fixtures, forward, pages, paypal, razorpay
+from . import fixtures, forward, pages, paypal, paypal_page, razorpay
 from .operations import changes, charges, customers, events, intents, methods, others
 from .wire.operations import router
 
@@ -18,6 +18,7 @@ __all__ = [
     "others",
     "pages",
     "paypal",
+    "paypal_page",
     "razorpay",
     "router",
 ]

@@ -149,7 +149,9 @@ def _answer(db: Db, request: web.Request, call: Call, fn: Callable[[Json], Any],
             params = table.read(given(request))
             paths = params.pop("expand", None) or []
             if call.fixtures and call.writes:
-                objects.forget_samples(db, [*call.owners, *(v for v in params.values() if isinstance(v, str))])
+                objects.forget_samples(
+                    db, [*call.owners, *(v for v in params.values() if isinstance(v, str))]
+                )
             value = versions.shaped(db, expand(db, fn(params), paths), call.version)
     except CardError as error:
         return _sent(request, call, error.body(), error.status)
