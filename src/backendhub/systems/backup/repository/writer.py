@@ -236,10 +236,10 @@ class _Stream:
         else:
             view = memoryview(data)
             while view:
-                room = max(1, window - len(buffer))
-                buffer += view[:room]
+                room = max(1, window - len(self._buffer))
+                self._buffer += view[:room]
                 view = view[room:]
-                if len(buffer) >= window:
+                if len(self._buffer) >= window:
                     self.process(last=False)
         self.offset += size
 
@@ -254,7 +254,7 @@ class _Stream:
                 ends, self._since_end = maps.segment_ends(ids, self._since_end)
                 self._ends += [len(self.gs) + end for end in ends]
                 self._place(data, cuts, ids)
-        del self._buffer[:used]
+        self._buffer = self._buffer[used:]  # not shortened: the chunker may hold on to what it has read a little longer
         self._run.advanced(used)
 
     def segment_ends(self) -> list[int]:
