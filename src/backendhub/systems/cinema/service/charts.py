@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
@@ -190,14 +191,20 @@ def used(db: Db, found: Chart) -> None:
 
 def spots(db: Db, chart_id: int) -> list[Spot]:
     """Everything on a chart, in the order of the drawing."""
-    return [Spot(**json.loads(row[0])) for row in db.fetch(store.SPOTS, {"chart_id": chart_id})]
+    return [_spot(row[0]) for row in db.fetch(store.SPOTS, {"chart_id": chart_id})]
 
 
 def spots_of(db: Db, chart_id: int, labels: Iterable[str]) -> dict[str, Spot]:
     """Those of these labels that are on the chart."""
     rows = db.fetch(store.SPOTS_OF[db.dialect], {"chart_id": chart_id, "labels": sorted(set(labels))})
-    found = [Spot(**json.loads(row[0])) for row in rows]
+    found = [_spot(row[0]) for row in rows]
     return {spot.label: spot for spot in found}
+
+
+@lru_cache(maxsize=8192)
+def _spot(text: str) -> Spot:
+    """A spot as it is stored; each text is read once, because seat maps are looked at all the time."""
+    return Spot(**json.loads(text))
 
 
 # -- inside ------------------------------------------------------------------------------------------------

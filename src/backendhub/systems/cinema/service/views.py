@@ -53,13 +53,6 @@ class View:
         """Whether it is for sale."""
         return sales.on_sale(self.event, spot, self.category_label(spot))
 
-    def quantities(self, label: str) -> dict[str, int]:
-        """How many places of an area have which status."""
-        found: dict[str, int] = {}
-        for p in self.places.get(label, ()):
-            found[p.status] = found.get(p.status, 0) + p.quantity
-        return found
-
 
 def view(db: Db, event: Event, labels: Iterable[str] | None = None) -> View:
     """An event's places now: all of them, or these. Labels that the event does not have are not in it."""
@@ -78,18 +71,19 @@ def views(db: Db, found: Sequence[Event], labels: Iterable[str] | None = None) -
         states = db.all(State, store.STATES_OF[db.dialect], **params, labels=wanted)
     areas = any(spot.kind == AREA for spot in spots)
     places = db.all(Places, store.PLACES[db.dialect], **params) if areas else []
-    return [_of(event, spots, states, places) for event in found]
-
-
-def _of(event: Event, spots: list[Spot], states: list[State], places: list[Places]) -> View:
-    by_label: dict[str, list[Places]] = {}
+    states_of: dict[int, dict[str, State]] = {}
+    for state in states:
+        states_of.setdefault(state.event_id, {})[state.label] = state
+    places_of: dict[int, dict[str, list[Places]]] = {}
     for row in places:
-        if row.event_id == event.id:
-            by_label.setdefault(row.label, []).append(row)
-    return View(
-        event,
-        {spot.label: spot for spot in spots if events.counts(event, spot)},
-        {s.label: s for s in states if s.event_id == event.id},
-        by_label,
-        {str(c["key"]): str(c["label"]) for c in events.categories(event)},
-    )
+        places_of.setdefault(row.event_id, {}).setdefault(row.label, []).append(row)
+    return [
+        View(
+            event,
+            {spot.label: spot for spot in spots if events.counts(event, spot)},
+            states_of.get(event.id, {}),
+            places_of.get(event.id, {}),
+            {str(c["key"]): str(c["label"]) for c in events.categories(event)},
+        )
+        for event in found
+    ]
