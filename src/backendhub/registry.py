@@ -237,7 +237,9 @@ SYSTEMS: tuple[System, ...] = (
         settings=(
             Option("shop.title", "What the storefront is called", "Shop"),
             Option("shop.publishable_key", "publishable key to accept; one is made where none is set"),
-            Option("shop.stripe_url", "Stripe wire to pay through: https://api.stripe.com, or `serve payment`"),
+            Option(
+                "shop.stripe_url", "Stripe wire to pay through: https://api.stripe.com, or `serve payment`"
+            ),
             Option("shop.stripe_key", "secret key for it", secret=True),
             Option("shop.ucp_shop_id", "the shop's id for payment handlers of UCP", "shop"),
             Option(
