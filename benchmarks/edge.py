@@ -19,12 +19,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from email.utils import formatdate
 from pathlib import Path
 
 BODY = b"x" * 1024
 ANSWER = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nCache-Control: max-age=3600\r\nContent-Length: 1024\r\n\r\n"
-    + BODY
+    b"HTTP/1.1 200 OK\r\nDate: " + formatdate(usegmt=True).encode() + b"\r\nContent-Type: text/plain\r\n"
+    b"Cache-Control: max-age=3600\r\nContent-Length: 1024\r\n\r\n" + BODY
 )
 
 ROUTES = """

@@ -175,3 +175,36 @@ def test_without_an_origin(start: Any) -> None:
 )
 def test_sizes(text: str, bytes_: int) -> None:
     assert size(text) == bytes_
+
+
+async def test_other_processes_are_told(redis_url: str) -> None:
+    """PURGE, the interface and unsafe methods: what one process forgets, all forget."""
+    import asyncio
+
+    from backendhub import registry
+    from backendhub.kit import edge, hub
+    from backendhub.kit.settings import Settings
+    from backendhub.systems.cache_proxy.proxy import Proxy
+
+    declared = [o for s in registry.SYSTEMS for o in s.settings]
+    flags = {"database": ":memory:", "redis": redis_url, "cache_proxy.origin": "http://x"}
+    far = hub.Hub(Settings(flags, declared=declared))
+    near = hub.Hub(Settings(flags, declared=declared))
+    far.workers = near.workers = 2
+    heard: list[object] = []
+    listening = asyncio.create_task(running.listen(far))
+    try:
+        await asyncio.sleep(0.3)
+        running.proxy(far).purging.keys = lambda keys, soft=False: heard.append((keys, soft)) or 0  # type: ignore[method-assign]
+        request = edge.Request(b"PURGE", b"/a?x", [], {b"host": b"h"}, "1.1")
+        request.hub = near
+        await Proxy(Config("http://x")).tell(request, [b"/a?x"], soft=True)
+        for _ in range(100):
+            if heard:
+                break
+            await asyncio.sleep(0.02)
+        assert heard == [([b"/a?x"], True)]
+    finally:
+        listening.cancel()
+        far.close()
+        near.close()

@@ -50,7 +50,7 @@ class Seen(NamedTuple):
 
 
 class Feed:
-    """Watches one application. While no page is open it keeps the latest requests and does nothing else."""
+    """Watches one application. While no page is open it keeps the latest requests, but those of hot routes, and does nothing else."""
 
     def __init__(self, application: Application) -> None:
         self.application = application
@@ -59,6 +59,7 @@ class Feed:
         self._watchers: set[asyncio.Queue[bytes]] = set()
         self._ticking: asyncio.Task[None] | None = None
         application.observer = self.see
+        application.watched = lambda: bool(self._watchers)
 
     def see(self, method: str, target: str, status: int, seconds: float, size: int, client: str) -> None:
         """Notes a request; those of the console itself are left out."""

@@ -124,12 +124,13 @@ class Request:
 class Response:
     """An answer as bytes. What repeats is better prepared once: `Response.prepared(head, body)`."""
 
-    __slots__ = ("body", "dated", "head", "status")
+    __slots__ = ("_whole", "body", "dated", "head", "status")
 
     def __init__(self, status: int = 200, headers: Pairs = (), body: bytes = b"") -> None:
         """`Content-Length`, `Date` and `Connection` are added. Raises ValueError for a field with a line break."""
         self.status = status
         self.body = body
+        self._whole = b""
         fields = block(headers)
         self.dated = b"\r\ndate: " in b"\r\n" + fields.lower()
         if status >= 200 and status not in BODILESS:
@@ -141,7 +142,14 @@ class Response:
         """An answer of bytes: its head from the status line to the last field's line end, `Date` and framing included."""
         made = cls.__new__(cls)
         made.status, made.head, made.body, made.dated = status, head, body, True
+        made._whole = b""
         return made
+
+    def whole(self) -> bytes:
+        """All of it for a connection that stays; joined once, for those that are sent again and again."""
+        if not self._whole:
+            self._whole = self.head + b"\r\n" + self.body
+        return self._whole
 
     @classmethod
     def json(cls, value: Any, status: int = 200, headers: Pairs = ()) -> Response:

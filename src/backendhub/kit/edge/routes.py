@@ -17,6 +17,8 @@ F = TypeVar("F", bound=Handler)
 MAX_BODY = 1024 * 1024
 OURS = ("/livez", "/readyz", "/startupz", "/metrics")
 """What every process answers itself, as everything below `/_`: no pattern takes it."""
+DOCUMENTS = ("/docs", "/openapi.json")
+"""What is a system's own below its prefix; at the root a proxy may give them away."""
 
 
 @dataclass(slots=True)
@@ -156,6 +158,8 @@ class Table:
             if request.target[:1] != b"/":
                 request.target = b"/" + request.target
             request.path = request.path[len(prefix) :] or "/"
+            if request.path in DOCUMENTS:
+                return None
         edge = mount.edge()
         if edge is None:
             return None

@@ -36,16 +36,19 @@ def again(protocol: HttpProtocol, seen: Seen) -> None:
     except Exception as error:
         answer = error
     if type(answer) is Response and answer.dated and (not route.cors or b"origin" not in request.fields):
-        body = answer.body if request.method != b"HEAD" else b""
-        if len(body) > HIGH_WATER:
-            protocol.transport.writelines((answer.head + b"\r\n", body))
+        size = len(answer.body)
+        if request.method == b"HEAD":
+            size = 0
+            protocol.transport.write(answer.head + b"\r\n")
+        elif size > HIGH_WATER:
+            protocol.transport.writelines((answer.head + b"\r\n", answer.body))
         else:
-            protocol.transport.write(answer.head + b"\r\n" + body)
+            protocol.transport.write(answer.whole())
         protocol.server_state.total_requests += 1
         protocol.phase = IDLE
         protocol.deadline = protocol.clock.now + protocol.timeout_keep_alive
         assert table is not None
-        table.done(request, route, answer.status, perf_counter() - start, len(body))
+        table.done(request, route, answer.status, perf_counter() - start, size)
         return
     found = (route, seen.mount)
     protocol.cycle = protocol.running = turn = Turn(

@@ -78,6 +78,8 @@ class Application:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.observer: Observer | None = None
         """Sees every request that was answered: method, target, status, seconds, bytes, client."""
+        self.watched: Callable[[], bool] = lambda: True
+        """Whether anybody looks at what the observer sees: hot routes tell it nothing else."""
         self._forgets: asyncio.Task[None] | None = None
         self.draining = False
         self.known_methods = METHODS

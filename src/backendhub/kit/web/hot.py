@@ -46,7 +46,7 @@ def _observer(application: Application) -> Callable[[Request, Route, int, float,
 
     def done(request: Request, route: Route, status: int, seconds: float, size: int) -> None:
         observe(names.get(request.method, "OTHER"), route.path, status, seconds)
-        observer = application.observer
+        observer = application.observer if application.watched() else None
         if observer is None and log.format == "none":
             return
         target, method = request.target.decode("latin-1"), request.method.decode("latin-1")

@@ -14,6 +14,7 @@ from backendhub.kit.hub import Hub
 
 from . import page, running, service
 from .models import Check, Counts, Explanation, Purged, StoredObject
+from .proxy import TOPIC
 from .purging import MAX_PATTERN, allow
 
 hot = edge.Edge()
@@ -123,7 +124,7 @@ async def purge(request: web.Request, body: PurgeIn) -> Purged:
     """Removes what any of these name, in every process; `soft` only marks it stale."""
     done = service.purge(running.proxy(request.hub), **body.model_dump())
     if request.hub.workers > 1:
-        await request.hub.events.publish(running.TOPIC, body.model_dump())
+        await request.hub.events.publish(TOPIC, body.model_dump())
     return done
 
 

@@ -43,8 +43,8 @@ class Passing:
             method, request.target, headers, body, interim=lambda i: request.interim(i.status, i.headers)
         )
         received = clock.steady()
-        if method not in SAFE:
-            self._changed(request, incoming)
+        if method not in SAFE and (changed := self._changed(request, incoming)):
+            await proxy.tell(request, changed)
         if not why:
             why = (
                 f"{method.decode('latin-1')} is passed on"
@@ -89,14 +89,16 @@ class Passing:
         own = {self.proxy.origin.authority.lower()}
         return own | {request.fields[b"host"].lower()} if b"host" in request.fields else own
 
-    def _changed(self, request: Request, incoming: Incoming) -> None:
-        """A successful unsafe request makes stale what is stored of the resource (RFC 9111 §4.4)."""
+    def _changed(self, request: Request, incoming: Incoming) -> list[bytes]:
+        """A successful unsafe request makes stale what is stored of the resource (RFC 9111 §4.4); gives the targets."""
         if not 200 <= incoming.status < 400:
-            return
+            return []
         shelf = self.proxy.shelf
         prefix = self.proxy.key(request)[: -len(request.target)]
-        for target in forward.invalidated(request.target, incoming.headers, self._authorities(request)):
+        targets = forward.invalidated(request.target, incoming.headers, self._authorities(request))
+        for target in targets:
             shelf.purge(list(shelf.index.get(prefix + target, ())))
+        return sorted(targets)
 
     def _answers_get(self, request: Request, incoming: Incoming, received: float) -> bool:
         """Whether the answer to a POST is what a GET would give, with explicit freshness (RFC 9110 §9.3.3)."""

@@ -24,6 +24,7 @@ from .vary import key as variant_of
 from .vary import matches
 
 PLAIN = (b"GET", b"HEAD")
+TOPIC = "cache-proxy.purged"
 SPECIAL = frozenset(
     b"cache-control pragma range if-range if-none-match if-modified-since if-match if-unmodified-since "
     b"content-length transfer-encoding cdn-loop expect".split()
@@ -99,7 +100,11 @@ class Proxy:
                 "This request has been here before.", hint="the origin leads back to this cache"
             )
         if request.method == b"PURGE":
-            return self.purging.answer(request, self.key(request), self.config)
+            purged = self.purging.answer(request, self.key(request), self.config)
+            tags = (request.header("surrogate-key") or "").split()
+            soft = self.purging.soft(request)
+            await self.tell(request, [] if tags else [request.target], tags=tags, soft=soft)
+            return purged
         if request.method not in PLAIN or request.has_body or b"upgrade" in request.fields:
             return await self.passing.on(request)
         asked, key = Asked.of(request.method, request.fields), self.key(request)
@@ -270,6 +275,16 @@ class Proxy:
                 yield part
         finally:
             await parts.aclose()  # type: ignore[attr-defined]
+
+    async def tell(
+        self, request: Request, targets: list[bytes], *, tags: list[str] | None = None, soft: bool = False
+    ) -> None:
+        """Lets the other processes purge the same, where there are any."""
+        if request.hub.workers > 1:
+            host = request.header("host") or ""
+            named = [target.decode("latin-1") for target in targets]
+            data = {"targets": named, "tags": tags or [], "soft": soft, "host": host}
+            await request.hub.events.publish(TOPIC, data)
 
     def _damaged(self, entry: Entry) -> None:
         self.stats.damaged += 1

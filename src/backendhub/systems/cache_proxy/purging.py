@@ -31,10 +31,15 @@ class Purging:
         """The answer to PURGE: this address in all its variants, or everything with one of the tags of a Surrogate-Key
         field; `Fastly-Soft-Purge: 1` only marks. Raises Denied."""
         allow(request.client, request.header("authorization"), config)
-        soft = (request.header("fastly-soft-purge") or request.header("x-soft-purge") or "") == "1"
+        soft = self.soft(request)
         tags = (request.header("surrogate-key") or "").split()
         count = self.tags(tags, soft=soft) if tags else self.keys([key], soft=soft)
         return Response.json({"status": "ok", "purged": count}, 200 if count or tags else 404)
+
+    @staticmethod
+    def soft(request: Request) -> bool:
+        """Whether a PURGE only marks."""
+        return (request.header("fastly-soft-purge") or request.header("x-soft-purge") or "") == "1"
 
     def keys(self, keys: list[bytes], *, soft: bool = False) -> int:
         """Everything under these keys."""

@@ -8,10 +8,9 @@ from backendhub.kit import clock
 from backendhub.kit.hub import Hub
 
 from .config import Config
-from .proxy import Proxy
+from .proxy import TOPIC, Proxy
 
 NAME = "cache-proxy"
-TOPIC = "cache-proxy.purged"
 
 
 def proxy(hub: Hub) -> Proxy:
