@@ -70,7 +70,7 @@ async def _attempt(guarded: Guarded, request: edge.Request) -> edge.Stream:
         permit = breaker.acquire()
         try:
             incoming = await origin(guarded).send(
-                request.method, _target(request), _forwarded(request), request.body or None
+                request.method, _target(request), _forwarded(request), _content(request)
             )
         except BaseException as error:
             breaker.record(permit, breaker.judge(error), type(error).__name__)
@@ -132,6 +132,11 @@ class Body:
 def _length(incoming: Incoming) -> int | None:
     found = dict(incoming.headers).get(b"content-length")
     return int(found) if found is not None and found.isdigit() else None
+
+
+def _content(request: edge.Request) -> bytes | None:
+    """The body; an empty one where the method has one."""
+    return request.body if request.body or request.method in (b"POST", b"PUT", b"PATCH") else None
 
 
 def _target(request: edge.Request) -> bytes:

@@ -211,9 +211,9 @@ class Gateway:
         return await self._answer(context, incoming, peer, plugins)
 
     def _framing(self, context: Context) -> Pairs:
-        """The length of a body that goes on as it came."""
+        """The length of a body that goes on as it came; also where that is 0, which some servers want to be told."""
         length = context.request.fields.get(b"content-length")
-        return [(b"content-length", length)] if length is not None and context.body is None and context.request.has_body else []  # fmt: skip
+        return [(b"content-length", length)] if length is not None and context.body is None else []
 
     def _body(self, context: Context) -> AsyncIterator[bytes] | bytes | None:
         if context.body is not None:
