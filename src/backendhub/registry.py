@@ -241,6 +241,12 @@ SYSTEMS: tuple[System, ...] = (
                 flag="fixtures",
                 metavar="NAME",
             ),
+            Option(
+                "payment.forward",
+                "send requests under /v1 to a real gateway (https://api.stripe.com) instead of answering them",
+                flag="forward",
+                metavar="URL",
+            ),
         ),
     ),
 )

@@ -159,3 +159,25 @@ def test_webhooks_that_the_client_verifies(client: stripe.StripeClient, receiver
     again = receiver.wait(3)[-1]
     assert json.loads(again[1])["id"] == event.id
     assert stripe.Webhook.construct_event(again[1], again[0], endpoint.secret).id == event.id  # type: ignore[no-untyped-call]
+
+
+def test_requests_can_go_to_a_gateway(
+    serve: Callable[..., Any], client: stripe.StripeClient, server: Any
+) -> None:
+    front = serve("payment", "--forward", server.url + "/", "--log-format", "none")
+    through = stripe.StripeClient("sk_test_123", base_addresses={"api": front.url}, max_network_retries=0)
+    made = through.v1.customers.create({"name": "Zoë"}, {"idempotency_key": "k-1"})
+    again = through.v1.customers.create({"name": "Zoë"}, {"idempotency_key": "k-1"})
+    assert again.id == made.id and again.last_response is not None
+    assert again.last_response.headers["idempotent-replayed"] == "true"
+    assert client.v1.customers.retrieve(made.id).name == "Zoë"  # it is there, at the gateway
+    assert through.v1.customers.list({"limit": 1}).data[0].id == made.id
+    with pytest.raises(stripe.InvalidRequestError, match="No such customer") as caught:
+        through.v1.customers.retrieve("cus_none")
+    assert caught.value.request_id is not None and caught.value.http_status == 404
+    assert through.v1.customers.delete(made.id).deleted
+    assert httpx.get(f"{front.url}/-gateway/v1/customers").status_code == 404  # the way there is no address
+    nowhere = serve("payment", "--forward", "http://127.0.0.1:9", "--log-format", "none")
+    alone = stripe.StripeClient("sk_test_123", base_addresses={"api": nowhere.url}, max_network_retries=0)
+    with pytest.raises(stripe.APIError):
+        alone.v1.customers.list()

@@ -1,9 +1,9 @@
-"""`backendhub serve payment`: Stripe's wire under `/v1`, and pages for people."""
+"""`backendhub serve payment`: Stripe's wire under `/v1`, Razorpay's and PayPal's beside it, and pages for people."""
 
 from __future__ import annotations
 
-from . import billing, fixtures, pages, razorpay
-from .operations import changes, charges, customers, events, intents, methods
+from . import billing, fixtures, forward, pages, paypal, razorpay
+from .operations import changes, charges, customers, events, intents, methods, others
 from .wire.operations import router
 
 __all__ = [
@@ -13,9 +13,12 @@ __all__ = [
     "customers",
     "events",
     "fixtures",
+    "forward",
     "intents",
     "methods",
+    "others",
     "pages",
+    "paypal",
     "razorpay",
     "router",
 ]

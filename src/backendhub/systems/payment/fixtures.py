@@ -242,6 +242,21 @@ def _movement(db: Db, id: str) -> Json:
     return told | {"description": None, "invoice": None, "credit_note": None}
 
 
+def _file(db: Db, id: str) -> Json:
+    told: Json = {
+        "expires_at": None,
+        "filename": "sample.png",
+        "purpose": "dispute_evidence",
+        "size": 0,
+        "title": None,
+    }
+    return told | {"type": "png", "url": None}
+
+
+def _key(db: Db, id: str) -> Json:
+    return {"associated_objects": [{"id": "cus_123", "type": "customer"}], "expires": objects.now() + 3600}
+
+
 SAMPLES: dict[str, Any] = {
     "balance_transaction": _line,
     "card": _old_card,
@@ -249,7 +264,9 @@ SAMPLES: dict[str, Any] = {
     "customer": _customer,
     "customer_balance_transaction": _movement,
     "dispute": _dispute,
+    "ephemeral_key": _key,
     "event": _event,
+    "file": _file,
     "payment_intent": _intent,
     "payment_method": _method,
     "payout": _payout,

@@ -35,7 +35,13 @@ MOVEMENT = resources.declare(
     )
 )
 TAX_ID = resources.declare(
-    resources.Resource("tax_id", "txi", index=("customer",), expand={"customer": "customer"}, metadata=False)
+    resources.Resource(
+        "tax_id",
+        "txi",
+        index=("customer", "owner.type", "owner.customer"),
+        expand={"customer": "customer"},
+        metadata=False,
+    )
 )
 DEFAULTS: Json = {
     "address": None,

@@ -200,7 +200,7 @@ def method_of(db: Db, intent: Json, params: Json) -> Json | None:
         token = objects.get(
             db, "confirmation_token", params["confirmation_token"], param="confirmation_token"
         )
-        method = methods.build(db, token["payment_method_preview"])
+        method = objects.get(db, "payment_method", token["payment_method"])
     elif params.get("payment_method"):
         method = methods.named(db, params["payment_method"])
     else:

@@ -58,8 +58,6 @@ def operation(
         call = _call(request, method, path, tuple(values[n] for n in names))
 
         def work() -> Sent:
-            if call.fixtures and call.writes:
-                objects.forget_samples(db, call.owners)
             return _answer(
                 db, request, call, lambda params: fn(db, *(values[n] for n in names), params), whole
             )
@@ -150,6 +148,10 @@ def _answer(db: Db, request: web.Request, call: Call, fn: Callable[[Json], Any],
         with working_on(call):
             params = table.read(given(request))
             paths = params.pop("expand", None) or []
+            if call.fixtures and call.writes:
+                objects.forget_samples(
+                    db, [*call.owners, *(v for v in params.values() if isinstance(v, str))]
+                )
             value = versions.shaped(db, expand(db, fn(params), paths), call.version)
     except CardError as error:
         return _sent(request, call, error.body(), error.status)
@@ -170,6 +172,11 @@ def _sent(request: web.Request, call: Call, value: Any, status: int = 200) -> Se
     return Sent(
         status, encoded(head), json.dumps(value, ensure_ascii=False, indent=2).encode(), JSON.encode()
     )
+
+
+def answered(request: web.Request, value: Json) -> Sent:
+    """An answer of a route that is declared by hand."""
+    return _sent(request, _call(request), value)
 
 
 def _once(db: Db, request: web.Request, work: Callable[[], Sent]) -> Sent:

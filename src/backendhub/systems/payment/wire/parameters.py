@@ -72,9 +72,7 @@ class Parameters:
     def narrow(self) -> Parameters:
         """The same with texts that fit into an address: a query holds 64 KiB in all."""
         fits = {
-            name: Parameter(
-                name, p.required, [Kind("str", ("300",)) if k == Kind("str") else k for k in p.kinds]
-            )
+            name: Parameter(name, p.required, [_narrow(kind) for kind in p.kinds])
             for name, p in self.members.items()
         }
         return Parameters(fits)
@@ -86,7 +84,7 @@ class Parameters:
 
 def _narrow(kind: Kind) -> Kind:
     if kind.word == "list" and kind.item is not None and kind.item.word == "str":
-        return Kind("list", ("20",), item=Kind("str", ("100",)))
+        return Kind("list", ("20",), item=Kind("str", ("60",)))
     return Kind("str", ("300",)) if kind == Kind("str") else kind
 
 
