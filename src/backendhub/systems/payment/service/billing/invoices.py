@@ -31,6 +31,9 @@ INVOICE = resources.declare(
         include={
             "payments": lambda db, invoice: payments(db, invoice),
             "confirmation_secret": lambda db, invoice: _secret(db, invoice),
+            # What invoices told themselves before 2025-03-31, for clients that still expand it.
+            "payment_intent": lambda db, invoice: intent_of(db, invoice),
+            "subscription": lambda db, invoice: objects.find(db, "subscription", subscription_of(invoice) or ""),
         },
     )
 )  # fmt: skip
