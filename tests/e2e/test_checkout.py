@@ -137,7 +137,9 @@ def test_older_clients_see_what_they_know(client: stripe.StripeClient) -> None:
     }
     made = client.v1.subscriptions.create(about)
     older: Any = {"stripe_version": "2024-06-20"}
-    owner: Any = client.v1.subscriptions.retrieve(made.id, {"expand": ["latest_invoice.payment_intent"]}, older)
+    owner: Any = client.v1.subscriptions.retrieve(
+        made.id, {"expand": ["latest_invoice.payment_intent"]}, older
+    )
     assert owner.current_period_end > owner.current_period_start
     invoice = owner.latest_invoice
     assert invoice.paid and invoice.subscription == made.id and invoice.payment_intent.status == "succeeded"

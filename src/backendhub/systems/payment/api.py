@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import billing, fixtures, forward, pages, paypal, razorpay
+from . import billing, fixtures, forward, pages, paypal, paypal_page, razorpay
 from .operations import changes, charges, customers, events, intents, methods, others
 from .wire.operations import router
 
@@ -19,6 +19,7 @@ __all__ = [
     "others",
     "pages",
     "paypal",
+    "paypal_page",
     "razorpay",
     "router",
 ]

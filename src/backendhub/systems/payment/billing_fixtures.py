@@ -13,6 +13,7 @@ from .models import Json, call
 from .service.billing import (
     catalog,
     invoices,
+    lines,
     links,
     periods,
     sessions,
@@ -82,7 +83,21 @@ def _rate(db: Db, id: str) -> Json:
 
 def _invoice(db: Db, id: str) -> Json:
     status = "open" if call().verb in ("pay", "void", "mark_uncollectible", "send") else "draft"
-    empty = {"object": "list", "data": [], "has_more": False, "url": f"/v1/invoices/{id}/lines"}
+    now = objects.now()
+    about: Json = {"invoice_item": None, "proration": False, "proration_details": None, "subscription": None}
+    one = lines.line(
+        amount=0,
+        currency="usd",
+        description="A sample",
+        period={"start": now, "end": now},
+        parent={
+            "type": "invoice_item_details",
+            "invoice_item_details": about,
+            "subscription_item_details": None,
+        },
+        id="il_123",
+    )
+    listed = {"object": "list", "data": [one], "has_more": False, "url": f"/v1/invoices/{id}/lines"}
     zero = dict.fromkeys(
         (
             "amount_due",
@@ -114,7 +129,7 @@ def _invoice(db: Db, id: str) -> Json:
             "default_tax_rates": [],
             "discounts": [],
             "ending_balance": 0 if status == "open" else None,
-            "lines": empty,
+            "lines": listed,
             "number": "SAMPLE-0001" if status == "open" else None,
             "period_end": objects.now(),
             "period_start": objects.now(),

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from hashlib import sha256
-from html import escape
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,7 +14,6 @@ from backendhub.kit.db import Db
 from backendhub.kit.errors import HubError, Unauthenticated
 from backendhub.kit.identity import Principal
 from backendhub.kit.money import Money
-from backendhub.kit.web.page import page
 
 from .models import Json
 from .service import paypal
@@ -189,7 +186,7 @@ class PartIn(Loose):
     note_to_payer: Annotated[str, Field(max_length=255, pattern=r"^[^\x00]*$")] | None = None
 
 
-@router.post("/paypal/v1/oauth2/token", consumes=("*/*",), statuses=(401,))
+@family.post("/v1/oauth2/token", public=True, consumes=("*/*",), statuses=(401,))
 def paypal_token(request: web.Request) -> Any:
     """Get an access token for client credentials (Basic)."""
     scheme, _, rest = (request.header("authorization") or "").partition(" ")
@@ -295,56 +292,6 @@ def paypal_capture_authorization(db: Db, request: web.Request, id: Id, body: Par
 def paypal_void(db: Db, request: web.Request, id: Id) -> None:
     """Give back what is authorised."""
     paypal.void_authorization(db, id)
-
-
-# -- the buyer's page --------------------------------------------------------------------------------------
-
-HTML = "text/html; charset=utf-8"
-
-
-@router.get("/paypal/checkoutnow", media_type=HTML, statuses=(404,))
-def paypal_page(db: Db, token: str) -> web.Reply:
-    """The page on which a buyer approves an order, or cancels it."""
-    order = paypal.find(db, paypal.ORDER, token)
-    amount = Money(order["minor"], order["currency"])
-    what = escape(order["purchase_unit"].get("description") or "Your order")
-    if order["state"] != "CREATED":
-        return web.Reply(
-            page("Order", f"<h1>{what}</h1><p>This order is {order['state'].lower()}.</p>"), media_type=HTML
-        )
-    form = (
-        f'<form method="post" action="?{escape(urlencode({"token": token}))}"><button name="result" value="approve">'
-        f'Pay {escape(str(amount))}</button> <button name="result" value="cancel">Cancel</button></form>'
-    )
-    text = "<p>This page stands for PayPal's. Nothing real is charged.</p>"
-    return web.Reply(page("Pay", f"<h1>{what}</h1>{text}{form}"), media_type=HTML)
-
-
-@router.post(
-    "/paypal/checkoutnow",
-    media_type=HTML,
-    consumes=("application/x-www-form-urlencoded",),
-    statuses=(404, 422),
-)
-def paypal_answer(db: Db, request: web.Request, token: str) -> web.Reply:
-    """What the buyer said; goes back to the shop."""
-    order = paypal.find(db, paypal.ORDER, token)
-    approved = request.form is not None and request.form.get("result") == "approve"
-    told = {"token": token}
-    if approved:
-        order = paypal.approve(db, token)
-        told["PayerID"] = order["payer"]["payer_id"]
-    url = order["context"]["return_url" if approved else "cancel_url"]
-    if url is None:
-        return web.Reply(
-            page("Thank you", f"<p>The order is {order['state'].lower()}. You may close this page.</p>"),
-            media_type=HTML,
-        )
-    scheme, host, path, query, fragment = urlsplit(url)
-    query = "&".join(part for part in (query, urlencode(told)) if part)
-    return web.Reply(
-        "", 303, {"Location": urlunsplit((scheme, host, path, query, fragment))}, media_type=HTML
-    )
 
 
 # -- shapes ------------------------------------------------------------------------------------------------

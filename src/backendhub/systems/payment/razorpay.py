@@ -95,6 +95,7 @@ v1 = router.family(
     ),
     guard=web.require(),
 )
+pages = router.family("/razorpay", dialect=Razorpay(invalid=400))
 TEXT = Field(default=None, max_length=500, pattern=r"^[^\x00]*$")
 Notes = Annotated[
     dict[Annotated[str, Field(max_length=256)], Annotated[str, Field(max_length=256, pattern=r"^[^\x00]*$")]],
@@ -358,7 +359,7 @@ def razorpay_get_refund(db: Db, id: Id) -> Any:
     return shown(razorpay.find(db, REFUND, id), "refund")
 
 
-@router.get("/razorpay/payments/{id}/authenticate", statuses=(400, 404))
+@pages.get("/payments/{id}/authenticate", statuses=(400, 404))
 def razorpay_authenticate(db: Db, request: web.Request, id: Id) -> web.Reply:
     """Go to the bank's page of a payment."""
     payment = razorpay.find(db, PAYMENT, id)
@@ -370,7 +371,7 @@ def razorpay_authenticate(db: Db, request: web.Request, id: Id) -> web.Reply:
     )
 
 
-@router.get("/razorpay/payments/{id}/done", open_query=True, statuses=(400, 404))
+@pages.get("/payments/{id}/done", open_query=True, statuses=(400, 404))
 def razorpay_done(db: Db, id: Id) -> Any:
     """Where the bank's page comes back to: how the payment stands."""
     payment = razorpay.find(db, PAYMENT, id)
