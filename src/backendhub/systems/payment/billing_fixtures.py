@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
+from backendhub.kit import clocks
 from backendhub.kit.clock import wall
 from backendhub.kit.db import Db
+from backendhub.kit.errors import NotFound
 
 from . import objects
 from .models import Json, call
@@ -248,17 +251,14 @@ def _link(db: Db, id: str) -> Json:
 
 
 def _clock(db: Db, id: str) -> Json:
-    from backendhub.kit import clocks
-    from backendhub.kit.errors import NotFound
-
     now = wall()
     if call().writes:
         with suppress(NotFound):
             clocks.delete(db, id)
-        clocks.create(db, id, now.replace(year=2020))
+        clocks.create(db, id, datetime.fromtimestamp(100, UTC))
     return {
         "deletes_after": int(now.timestamp()),
-        "frozen_time": int(now.replace(year=2020).timestamp()),
+        "frozen_time": 100,
         "name": None,
         "status": "ready",
         "status_details": {},
