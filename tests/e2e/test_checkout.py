@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -138,10 +137,12 @@ def test_older_clients_see_what_they_know(client: stripe.StripeClient) -> None:
     }
     made = client.v1.subscriptions.create(about)
     older: Any = {"stripe_version": "2024-06-20"}
-    owner: Any = client.v1.subscriptions.retrieve(made.id, {"expand": ["latest_invoice"]}, older)
+    owner: Any = client.v1.subscriptions.retrieve(
+        made.id, {"expand": ["latest_invoice.payment_intent"]}, older
+    )
     assert owner.current_period_end > owner.current_period_start
     invoice = owner.latest_invoice
-    assert invoice.paid and invoice.subscription == made.id and invoice.payment_intent.startswith("pi_")
+    assert invoice.paid and invoice.subscription == made.id and invoice.payment_intent.status == "succeeded"
     assert invoice.lines.data[0].price.id == price.id and invoice.lines.data[0].type == "subscription"
 
 
@@ -267,5 +268,4 @@ def test_checkout_in_a_browser(client: stripe.StripeClient, chrome: Any, shop: S
     intent: Any = done.payment_intent
     assert intent.latest_charge.payment_method_details.card.three_d_secure.result == "authenticated"
     chrome.open(f"{done.success_url}")
-    told = [t for t in chrome.troubles() if not re.search("402|favicon", t)]
-    assert told == []
+    assert [t for t in chrome.troubles() if "Refused" in t or "Policy" in t] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from backendhub.kit import checks, ledger
+from backendhub.kit import jobs as background
 from backendhub.kit.db import Db
 from backendhub.kit.states import IllegalMove, Machine
 from backendhub.systems.payment import invariants, jobs, objects
@@ -27,6 +29,7 @@ from backendhub.systems.payment.service.billing import (
     periods,
     previews,
     pricing,
+    renewing,
     sessions,
     subscriptions,
     taxes,
@@ -414,6 +417,24 @@ def test_an_anchor_in_the_future_makes_a_short_first_period(db: Db) -> None:
     subscribe(db, who, price(db, 3100), billing_cycle_anchor=anchor)
     go(db, clock, anchor + DAY)
     assert [i["total"] for i in bills(db, who)] == [1400, 3100]
+    sound(db)
+
+
+def test_without_a_test_clock_renewals_are_jobs(db: Db, frozen: Callable[[str], None]) -> None:
+    who = somebody(db)
+    made = subscribe(db, who, price(db))
+    (job,) = background.find(db, name="payment.subscription_renews")
+    assert job.payload == {"id": made["id"], "due": subscriptions.period(made)[1]}
+    assert job.run_at == datetime(2026, 2, 5, 9, tzinfo=UTC)
+    renewing.renews(db, **job.payload)  # before its time: nothing
+    frozen("2026-02-05T09:00:00Z")
+    for _ in range(2):  # a job that comes twice
+        renewing.renews(db, **job.payload)
+    assert [i["status"] for i in bills(db, who)] == ["paid", "draft"]
+    frozen("2026-02-05T10:00:01Z")
+    for _ in range(2):
+        paying.finalizes(db, bills(db, who)[1]["id"])
+    assert [i["status"] for i in bills(db, who)] == ["paid", "paid"]
     sound(db)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import billing_fixtures, checkout_pages
+from . import billing_fixtures, checkout_pages, invoice_pages
 from .operations import catalogue, checkout, invoices, older, subscriptions
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "catalogue",
     "checkout",
     "checkout_pages",
+    "invoice_pages",
     "invoices",
     "older",
     "subscriptions",

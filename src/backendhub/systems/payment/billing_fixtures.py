@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
+from backendhub.kit import clocks
 from backendhub.kit.clock import wall
 from backendhub.kit.db import Db
+from backendhub.kit.errors import NotFound
 
 from . import objects
 from .models import Json, call
 from .service.billing import (
     catalog,
     invoices,
+    lines,
     links,
     periods,
     sessions,
@@ -82,7 +86,21 @@ def _rate(db: Db, id: str) -> Json:
 
 def _invoice(db: Db, id: str) -> Json:
     status = "open" if call().verb in ("pay", "void", "mark_uncollectible", "send") else "draft"
-    empty = {"object": "list", "data": [], "has_more": False, "url": f"/v1/invoices/{id}/lines"}
+    now = objects.now()
+    about: Json = {"invoice_item": None, "proration": False, "proration_details": None, "subscription": None}
+    one = lines.line(
+        amount=0,
+        currency="usd",
+        description="A sample",
+        period={"start": now, "end": now},
+        parent={
+            "type": "invoice_item_details",
+            "invoice_item_details": about,
+            "subscription_item_details": None,
+        },
+        id="il_123",
+    )
+    listed = {"object": "list", "data": [one], "has_more": False, "url": f"/v1/invoices/{id}/lines"}
     zero = dict.fromkeys(
         (
             "amount_due",
@@ -114,7 +132,7 @@ def _invoice(db: Db, id: str) -> Json:
             "default_tax_rates": [],
             "discounts": [],
             "ending_balance": 0 if status == "open" else None,
-            "lines": empty,
+            "lines": listed,
             "number": "SAMPLE-0001" if status == "open" else None,
             "period_end": objects.now(),
             "period_start": objects.now(),
@@ -233,17 +251,14 @@ def _link(db: Db, id: str) -> Json:
 
 
 def _clock(db: Db, id: str) -> Json:
-    from backendhub.kit import clocks
-    from backendhub.kit.errors import NotFound
-
     now = wall()
     if call().writes:
         with suppress(NotFound):
             clocks.delete(db, id)
-        clocks.create(db, id, now.replace(year=2020))
+        clocks.create(db, id, datetime.fromtimestamp(100, UTC))
     return {
         "deletes_after": int(now.timestamp()),
-        "frozen_time": int(now.replace(year=2020).timestamp()),
+        "frozen_time": 100,
         "name": None,
         "status": "ready",
         "status_details": {},

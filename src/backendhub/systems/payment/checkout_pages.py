@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from urllib.parse import urlsplit
 
 from backendhub.kit import web
 from backendhub.kit.db import Db
@@ -84,6 +85,11 @@ def _session(db: Db, id: str) -> Json:
     if found is None:
         raise NotFound("There is no such session.")
     return found
+
+
+def _here(session: Json) -> str:
+    """Where the forms of a session are sent, from whatever page of it."""
+    return escape(urlsplit(session["url"]).path)
 
 
 def _success(session: Json) -> str:
@@ -183,7 +189,7 @@ def _summary(session: Json, details: Json) -> str:
     code = ""
     if session["allow_promotion_codes"]:
         code = (
-            '<form method="post" class="code"><input name="code" aria-label="Promotion code" placeholder="Promotion code">'
+            f'<form method="post" action="{_here(session)}" class="code"><input name="code" aria-label="Promotion code" placeholder="Promotion code">'
             "<button>Apply</button></form>"
         )
     free = (
@@ -231,7 +237,7 @@ def _fields(session: Json, card: bool, typed: dict[str, str], word: str) -> str:
     said = (session["custom_text"].get("submit") or {}).get("message")
     if said:
         found.append(f"<p>{escape(said)}</p>")
-    return f'<form method="post">{"".join(found)}<button class="go">{escape(word)}</button></form>'
+    return f'<form method="post" action="{_here(session)}">{"".join(found)}<button class="go">{escape(word)}</button></form>'
 
 
 def _address(kind: str, title: str, typed: dict[str, str]) -> str:

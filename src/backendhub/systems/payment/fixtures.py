@@ -196,7 +196,8 @@ def _webhook(db: Db, id: str) -> Json:
 
 
 def _customer(db: Db, id: str) -> Json:
-    return customers.DEFAULTS | {"invoice_prefix": "SAMPLE", "currency": "usd"}
+    settings = customers.DEFAULTS["invoice_settings"] | {"default_payment_method": "pm_123"}
+    return customers.DEFAULTS | {"invoice_prefix": "SAMPLE", "currency": "usd", "invoice_settings": settings}
 
 
 def _old_card(db: Db, id: str) -> Json:

@@ -26,7 +26,7 @@ def _invoice(db: Db, invoice: Json) -> None:
         "paid": invoice["status"] == "paid",
         "payment_intent": invoice.get("payment_intent") or (intent["id"] if intent else None),
         "quote": None,
-        "subscription": invoices.subscription_of(invoice),
+        "subscription": invoice.get("subscription") or invoices.subscription_of(invoice),
         "tax": sum(taxes) if taxes else None,
         "total_tax_amounts": [_tax(each) for each in invoice["total_taxes"]],
     }

@@ -52,7 +52,7 @@ def finalized(db: Db, invoice: Json) -> Json:
         "automatically_finalizes_at": None,
         "effective_at": invoice["effective_at"] or now,
         "ending_balance": ending,
-        "hosted_invoice_url": invoices.address(invoice),
+        "hosted_invoice_url": invoices.address(db, invoice),
         "number": number,
         "starting_balance": starting,
     }

@@ -31,6 +31,9 @@ INVOICE = resources.declare(
         include={
             "payments": lambda db, invoice: payments(db, invoice),
             "confirmation_secret": lambda db, invoice: _secret(db, invoice),
+            # What invoices told themselves before 2025-03-31, for clients that still expand it.
+            "payment_intent": lambda db, invoice: intent_of(db, invoice),
+            "subscription": lambda db, invoice: objects.find(db, "subscription", subscription_of(invoice) or ""),
         },
     )
 )  # fmt: skip
@@ -385,6 +388,12 @@ def _secret(db: Db, invoice: Json) -> Json | None:
     return None if intent is None else {"client_secret": intent["client_secret"], "type": "payment_intent"}
 
 
-def address(invoice: Json) -> str:
-    """Where people look at an invoice; nobody can guess it."""
-    return f"{call().base_url}/invoices/{invoice['id']}/{objects.new_id('', 32)[1:]}"
+def address(db: Db, invoice: Json) -> str:
+    """Where people look at an invoice; nobody can guess it. A job knows the server's name from an invoice before."""
+    base = call().base_url
+    if call().request_id is None:
+        for other in objects.where(db, "invoice", customer=invoice["customer"], limit=10):
+            if other["hosted_invoice_url"]:
+                base = other["hosted_invoice_url"].partition("/invoices/")[0]
+                break
+    return f"{base}/invoices/{invoice['id']}/{objects.new_id('', 32)[1:]}"
