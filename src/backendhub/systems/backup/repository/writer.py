@@ -254,7 +254,9 @@ class _Stream:
                 ends, self._since_end = maps.segment_ends(ids, self._since_end)
                 self._ends += [len(self.gs) + end for end in ends]
                 self._place(data, cuts, ids)
-        self._buffer = self._buffer[used:]  # not shortened: the chunker may hold on to what it has read a little longer
+        self._buffer = self._buffer[
+            used:
+        ]  # not shortened: the chunker may hold on to what it has read a little longer
         self._run.advanced(used)
 
     def segment_ends(self) -> list[int]:
