@@ -14,7 +14,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib import util
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -504,3 +506,42 @@ def process(command: list[str]) -> Callable[..., Ran]:
 def root() -> Path:
     """The source tree."""
     return Path(__file__).parents[1]
+
+
+# -- browsers ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def chromium() -> ModuleType:
+    """The module beside this one; tests are no package."""
+    spec = util.spec_from_file_location("backendhub_test_browser", Path(__file__).with_name("browser.py"))
+    assert spec is not None and spec.loader is not None
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def browsers(chromium: Any, tmp_path: Path) -> Iterator[Callable[[], Any]]:
+    """Each call opens another page of headless Chromium, with a profile of its own."""
+    program = chromium.find()
+    if program is None:
+        if os.environ.get("BACKENDHUB_TEST_REQUIRE_SERVICES") == "1":
+            pytest.fail("there is no Chromium on this machine", pytrace=False)
+        pytest.skip("there is no Chromium on this machine")
+    with ExitStack() as stack:
+
+        def start() -> Any:
+            folder = tmp_path / f"browser-{uuid4().hex[:8]}"
+            folder.mkdir()
+            started = chromium.Browser(program, folder)
+            stack.callback(started.close)
+            return started
+
+        yield start
+
+
+@pytest.fixture
+def browser(browsers: Callable[[], Any]) -> Any:
+    """A page of headless Chromium."""
+    return browsers()

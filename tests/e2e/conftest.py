@@ -8,12 +8,9 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from importlib import util
 from pathlib import Path
 from queue import Queue
 from threading import Thread
-from types import ModuleType
-from typing import Any
 
 import httpx
 import pytest
@@ -66,26 +63,3 @@ def serve(command: list[str], tmp_path: Path) -> Iterator[Callable[..., Server]]
             return server
 
         yield start
-
-
-def _sibling(name: str) -> ModuleType:
-    """A module beside this one; tests are no package."""
-    spec = util.spec_from_file_location(f"backendhub_test_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Any]:
-    """A page of headless Chromium."""
-    module = _sibling("browser")
-    program = module.find()
-    if program is None:
-        if os.environ.get("BACKENDHUB_TEST_REQUIRE_SERVICES") == "1":
-            pytest.fail("there is no Chromium on this machine", pytrace=False)
-        pytest.skip("there is no Chromium on this machine")
-    started = module.Browser(program, tmp_path / "profile")
-    yield started
-    started.close()

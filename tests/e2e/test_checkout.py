@@ -6,23 +6,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
 import stripe
-
-
-def sibling(name: str) -> ModuleType:
-    """A module beside this one; tests are no package."""
-    spec = util.spec_from_file_location(f"backendhub_test_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Shop:
@@ -77,7 +66,9 @@ def sold(client: stripe.StripeClient, **more: Any) -> Any:
     return client.v1.prices.create(about | more)
 
 
-def test_from_a_product_to_a_renewal(client: stripe.StripeClient, server: Any, shop: Shop) -> None:
+def test_from_a_product_to_a_renewal(
+    client: stripe.StripeClient, server: Any, shop: Shop, chromium: Any
+) -> None:
     endpoint = client.v1.webhook_endpoints.create(
         {"url": f"{shop.url}/hook", "enabled_events": ["invoice.paid"]}
     )
@@ -108,9 +99,7 @@ def test_from_a_product_to_a_renewal(client: stripe.StripeClient, server: Any, s
     seen = client.v1.invoices.create_preview({"subscription": owner.id})
     assert seen.total == 1500 - 1500  # a whole period of one is given back
     client.v1.test_helpers.test_clocks.advance(clock.id, {"frozen_time": 1769860800 + 60 * 86400})
-    sibling("browser").Browser.wait(
-        lambda: client.v1.test_helpers.test_clocks.retrieve(clock.id).status == "ready", 30
-    )
+    chromium.Browser.wait(lambda: client.v1.test_helpers.test_clocks.retrieve(clock.id).status == "ready", 30)
     found = client.v1.invoices.list({"subscription": owner.id}).data
     assert [(i.status, i.total, i.billing_reason) for i in found] == [
         ("paid", 1500, "subscription_cycle"),
@@ -118,7 +107,7 @@ def test_from_a_product_to_a_renewal(client: stripe.StripeClient, server: Any, s
         ("paid", 3000, "subscription_create"),
     ]
     assert len(client.v1.invoices.line_items.list(found[1].id).data) == 3
-    sibling("browser").Browser.wait(lambda: len(shop.hooks) >= 3, 30)
+    chromium.Browser.wait(lambda: len(shop.hooks) >= 3, 30)
     events = [stripe.Webhook.construct_event(body, header, endpoint.secret) for header, body in shop.hooks]  # type: ignore[no-untyped-call]
     assert {e.data.object["id"] for e in events} == {i.id for i in found}
     assert client.v1.subscriptions.cancel(owner.id).status == "canceled"
@@ -206,15 +195,9 @@ def test_a_payment_link_and_a_promotion_code(client: stripe.StripeClient) -> Non
 
 
 @pytest.fixture
-def chrome(tmp_path: Path) -> Iterator[Any]:
-    module = sibling("browser")
-    program = module.find()
-    if program is None:
-        pytest.skip("there is no Chromium")
-    made = module.Browser(program, tmp_path / "profile")
-    made.look(width=1200, height=900)
-    yield made
-    made.close()
+def chrome(browser: Any) -> Any:
+    browser.look(width=1200, height=900)
+    return browser
 
 
 def fill(chrome: Any, number: str) -> None:

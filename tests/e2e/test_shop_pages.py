@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
-from importlib import util
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,26 +14,6 @@ PASSWORD = "correct horse battery staple"
 UNNAMED = """[...document.querySelectorAll("input,select,button,a")].filter(e => e.type !== "hidden" &&
   !(e.labels && e.labels.length) && !e.getAttribute("aria-label") && !e.textContent.trim()).map(e => e.outerHTML)"""
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-def sibling(name: str) -> ModuleType:
-    """A module beside this one; tests are no package."""
-    spec = util.spec_from_file_location(f"backendhub_test_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Any]:
-    module = sibling("browser")
-    program = module.find()
-    if program is None:
-        pytest.skip("no Chromium is installed")
-    made = module.Browser(program, tmp_path / "browser")
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ ROWS: tuple[System, ...] = (
     System(
         "payment",
         "business",
-        "Stripe you can unplug: intents, refunds, disputes, signed webhooks, a ledger",
+        "Stripe you can unplug: payments, Checkout, subscriptions, invoices, webhooks, a ledger",
         "api jobs",
         settings=(
             Option(

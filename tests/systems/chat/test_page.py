@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from importlib import util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,6 @@ import pytest
 
 SHOTS = os.environ.get("BACKENDHUB_TEST_SHOTS")
 """A folder for pictures of what was seen."""
-
-
-def of(root: Path) -> Any:
-    spec = util.spec_from_file_location("backendhub_test_chat_browser", root / "tests/e2e/browser.py")
-    assert spec is not None and spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def browsers(root: Path, tmp_path: Path) -> Iterator[tuple[Any, Any]]:
-    module = of(root)
-    if (program := module.find()) is None:
-        pytest.skip("there is no Chromium")
-    folders = [tmp_path / name for name in ("one", "two")]
-    for folder in folders:
-        folder.mkdir()
-    made = [module.Browser(program, folder) for folder in folders]
-    yield made[0], made[1]
-    for each in made:
-        each.close()
 
 
 def fill(browser: Any, form: str, **values: str) -> None:
@@ -50,9 +27,9 @@ def sees(browser: Any, text: str) -> None:
 
 
 @pytest.mark.browser
-def test_two_people_talk(start: Callable[..., Any], browsers: tuple[Any, Any], tmp_path: Path) -> None:
+def test_two_people_talk(start: Callable[..., Any], browsers: Callable[[], Any], tmp_path: Path) -> None:
     running = start(str(tmp_path / "hub.db"))
-    a, b = browsers
+    a, b = browsers(), browsers()
     for browser, name, dark in ((a, "ann", False), (b, "bob", True)):
         browser.look(dark=dark, width=1000, height=700)
         browser.open(running.url + "/")

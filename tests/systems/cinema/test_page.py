@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from importlib import util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -103,28 +101,10 @@ def test_the_best_are_chosen_and_an_expired_hold_is_said(
 # -- in a browser ------------------------------------------------------------------------------------------
 
 
-def _browser() -> ModuleType:
-    path = Path(__file__).parents[2] / "e2e" / "browser.py"
-    spec = util.spec_from_file_location("backendhub_test_browser", path)
-    assert spec is not None and spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_in_a_browser(tmp_path: Path, served: Callable[..., str]) -> None:
-    browser = _browser()
-    program = browser.find()
-    if program is None:
-        pytest.skip("there is no Chromium")
-    shots = Path(os.environ.get("BACKENDHUB_TEST_SCREENSHOTS") or tmp_path)
-    url = served()
-    page = browser.Browser(program, tmp_path / "profile")
-    try:
-        walk(page, url, shots)
-        assert page.troubles() == []
-    finally:
-        page.close()
+@pytest.mark.browser
+def test_in_a_browser(tmp_path: Path, served: Callable[..., str], browser: Any) -> None:
+    walk(browser, served(), Path(os.environ.get("BACKENDHUB_TEST_SCREENSHOTS") or tmp_path))
+    assert browser.troubles() == []
 
 
 def walk(page: Any, url: str, shots: Path) -> None:
@@ -157,7 +137,7 @@ def walk(page: Any, url: str, shots: Path) -> None:
     page.look(height=1000)
     page.js("document.querySelector('.bar button').click()")
     page.wait(lambda: page.js("!!document.querySelector('[data-until]')"))
-    assert "left" in page.js("document.querySelector('[data-until]').textContent")
+    page.wait(lambda: "left" in page.js("document.querySelector('[data-until]').textContent"))
     assert all(label in page.js("document.body.textContent") for label in chosen)
     page.screenshot(shots / "checkout.png")
     page.js("document.querySelector('input[name=name]').value = 'Amira Haddad'")

@@ -25,6 +25,7 @@ from .ranges import file, ranged
 from .replies import Reply, cookie, reply
 from .request import Request
 from .routing import Family, Router
+from .security import page_policy
 from .sockets import Socket, broadcast
 from .streams import Event, Stream, events
 
@@ -60,6 +61,7 @@ __all__ = [
     "link",
     "merge_patch",
     "numbered",
+    "page_policy",
     "precondition",
     "preference",
     "ranged",

@@ -44,6 +44,7 @@ def show_authentication(db: Db, id: str, client_secret: str = "") -> web.Reply:
         f"{amount}<p>This page stands for the bank's. Nothing real is charged.</p>"
         f'<form method="post" action="?{query}"><button class="go" name="result" value="complete">Complete authentication'
         '</button><button name="result" value="fail">Fail authentication</button></form>',
+        leads_to=_return_url(intent),
     )
 
 
@@ -52,7 +53,7 @@ def answer_authentication(db: Db, request: web.Request, id: str, client_secret: 
     """What the buyer said; goes back to the shop's `return_url`."""
     intent = _intent(db, id, client_secret)
     success = request.form is not None and request.form.get("result") == "complete"
-    url = ((intent.get("next_action") or {}).get("redirect_to_url") or {}).get("return_url")
+    url = _return_url(intent)
     service = confirming if intent["object"] == "payment_intent" else setups
     with calling(request):
         try:
@@ -116,5 +117,11 @@ def _method(charge: Json) -> str:
     return f"{card['brand']} – {card['last4']}" if card else str(details["type"]).replace("_", " ")
 
 
-def _page(title: str, body: str, status: int = 200) -> web.Reply:
-    return web.Reply(page(title, f"{STYLE}<h1>{escape(title)}</h1>{body}"), status, media_type=HTML)
+def _return_url(intent: Json) -> str | None:
+    url: str | None = ((intent.get("next_action") or {}).get("redirect_to_url") or {}).get("return_url")
+    return url
+
+
+def _page(title: str, body: str, status: int = 200, *, leads_to: str | None = None) -> web.Reply:
+    headers = {"Content-Security-Policy": web.page_policy(leads_to)} if leads_to else {}
+    return web.Reply(page(title, f"{STYLE}<h1>{escape(title)}</h1>{body}"), status, headers, media_type=HTML)

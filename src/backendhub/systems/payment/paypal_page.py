@@ -31,7 +31,9 @@ def paypal_page(db: Db, token: str) -> web.Reply:
         f'Pay {escape(str(amount))}</button> <button name="result" value="cancel">Cancel</button></form>'
     )
     text = "<p>This page stands for PayPal's. Nothing real is charged.</p>"
-    return web.Reply(page("Pay", f"<h1>{what}</h1>{text}{form}"), media_type=HTML)
+    leads_to = [url for url in (order["context"]["return_url"], order["context"]["cancel_url"]) if url]
+    policy = {"Content-Security-Policy": web.page_policy(*leads_to)}
+    return web.Reply(page("Pay", f"<h1>{what}</h1>{text}{form}"), 200, policy, media_type=HTML)
 
 
 @family.post(
