@@ -38,24 +38,38 @@ class AmqpBus(Bus):
         except ImportError:
             raise MissingExtra("RabbitMQ", "bus") from None
         self._connection: AbstractConnection | None = None
+        self._channel: AbstractChannel | None = None
         self._exchange: AbstractExchange | None = None
         self._opening = asyncio.Lock()
 
     async def _open(self) -> AbstractExchange:
         """The exchange, over a connection that is up. A connection that broke is not mended behind anybody's back."""
-        from aio_pika import DeliveryMode, ExchangeType, connect  # noqa: F401
+        from aio_pika import ExchangeType, connect
 
         async with self._opening:
-            connection, exchange = self._connection, self._exchange
-            if connection is not None and exchange is not None:
-                if not connection.is_closed and not exchange.channel.is_closed:
-                    return exchange
+            connection, channel = self._connection, self._channel
+            if connection is not None and channel is not None and self._exchange is not None:
+                if not connection.is_closed and not channel.is_closed:
+                    return self._exchange
                 await self.close()
-            options = {"client_properties": {"connection_name": "backendhub"}, "timeout": TIMEOUT_S}
-            self._connection = await connect(self._address, heartbeat=HEARTBEAT_S, **options)
-            channel = await self._connection.channel(publisher_confirms=True)
-            self._exchange = await channel.declare_exchange(f"{self.prefix}.bus", ExchangeType.TOPIC, durable=True)
+            made = await connect(
+                self._address,
+                heartbeat=HEARTBEAT_S,
+                timeout=TIMEOUT_S,
+                client_properties={"connection_name": "backendhub"},
+            )
+            self._connection, self._channel = made, await made.channel(publisher_confirms=True)
+            name = f"{self.prefix}.bus"
+            self._exchange = await self._channel.declare_exchange(name, ExchangeType.TOPIC, durable=True)
             return self._exchange
+
+    async def check(self) -> None:
+        """See Bus."""
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                await self._open()
+        except Exception as error:
+            raise self._lost(error) from error
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Sends all, and waits until the server has confirmed each."""
@@ -110,7 +124,9 @@ class AmqpBus(Bus):
         told = getattr(getattr(transport, "connection", None), "server_properties", None) or {}
         version = told.get("version", b"3")
         if (version.decode() if isinstance(version, bytes) else str(version)).partition(".")[0] >= "4":
-            found["x-delivery-limit"] = -1  # 4.0 drops what came back twenty times; we have dead jobs for that
+            found[
+                "x-delivery-limit"
+            ] = -1  # 4.0 drops what came back twenty times; we have dead jobs for that
         return found
 
     async def read(self, group: str, partition: int, position: str) -> Reader:
@@ -145,7 +161,8 @@ class AmqpBus(Bus):
 
     async def close(self) -> None:
         """Ends the connection."""
-        connection, self._connection, self._exchange = self._connection, None, None
+        connection = self._connection
+        self._connection = self._channel = self._exchange = None
         if connection is not None:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(TIMEOUT_S):

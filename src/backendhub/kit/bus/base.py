@@ -85,6 +85,10 @@ class Bus(ABC):
         """Why it cannot be reached at the moment, as far as is known."""
 
     @abstractmethod
+    async def check(self) -> None:
+        """Asks the server for a sign of life. Raises BusLost."""
+
+    @abstractmethod
     async def publish(self, messages: Sequence[Message]) -> None:
         """Returns when the server has said that it has all of them. Raises BusLost: some may be there."""
 
@@ -117,4 +121,6 @@ def divided(url: str) -> tuple[str, str]:
 
 def missing(shown: str, partition: str, position: str) -> None:
     """Notes that messages are gone which nobody of this store has read."""
-    log.error("the bus at %s no longer has what came in %s after %s: events are missing", shown, partition, position)
+    log.error(
+        "the bus at %s no longer has what came in %s after %s: events are missing", shown, partition, position
+    )

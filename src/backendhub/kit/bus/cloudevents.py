@@ -43,7 +43,9 @@ def encode(event: Event, source: str) -> bytes:
 def decode(body: bytes) -> Told:
     """Reads an event, of ours or of another program. Raises Malformed."""
     try:
-        found = json.loads(body)
+        found = json.loads(body, parse_constant=_no_number)
+        if b"\\ud" in body or b"\\uD" in body:
+            json.dumps(found, ensure_ascii=False).encode()  # half a pair of surrogates is no text
     except (ValueError, RecursionError):
         raise Malformed("What came by the bus is no JSON.") from None
     if not isinstance(found, dict) or found.get("specversion") != "1.0":
@@ -65,3 +67,7 @@ def decode(body: bytes) -> Told:
         found["data_base64"] if "data_base64" in found else found.get("data"),
         found.get("traceparent"),
     )
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)

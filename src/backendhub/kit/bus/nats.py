@@ -73,6 +73,14 @@ class NatsBus(Bus):
             self._stream = stream
             return stream
 
+    async def check(self) -> None:
+        """See Bus."""
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                await self.open()
+        except Exception as error:
+            raise self.lost(error) from error
+
     async def publish(self, messages: Sequence[Message]) -> None:
         """Sends all, and waits until the server has each on disk. It drops what it has got in the last two minutes."""
         try:

@@ -32,6 +32,13 @@ class RedisBus(Bus):
         """The key of a partition."""
         return self.redis.key("bus", str(partition))
 
+    async def check(self) -> None:
+        """See Bus."""
+        try:
+            await self.redis.acall("PING")
+        except (RedisLost, RedisFailed) as error:
+            raise BusLost(self.shown, why(error)) from error
+
     async def publish(self, messages: Sequence[Message]) -> None:
         """One pipeline. What is older than a week goes, a node of the stream at a time."""
         oldest = int((clock.wall().timestamp() - KEEP_S) * 1000)

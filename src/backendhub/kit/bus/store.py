@@ -39,11 +39,10 @@ HOLD = "UPDATE outbox_lease SET position = position WHERE name = :name AND owner
 RELEASE = "UPDATE outbox_lease SET owner = NULL WHERE name = :name AND owner = :owner"
 RELEASE_ALL = "UPDATE outbox_lease SET owner = NULL WHERE owner = :owner"
 
-ALIVE = (
-    "INSERT INTO outbox_reader (id, until) VALUES (:id, :until) ON CONFLICT (id) DO UPDATE SET until = excluded.until"
-)
+ALIVE = "INSERT INTO outbox_reader (id, until) VALUES (:id, :until) ON CONFLICT (id) DO UPDATE SET until = excluded.until"
 BURY = "DELETE FROM outbox_reader WHERE until <= :now"
 GONE = "DELETE FROM outbox_reader WHERE id = :id"
 READERS = "SELECT count(*) FROM outbox_reader"
 
 KNOWN = "SELECT consumer, message FROM outbox_inbox WHERE message {among}"
+BACKLOG = "SELECT count(*) FROM (SELECT 1 FROM jobs_job WHERE state = 'ready' OR state = 'waiting' LIMIT :limit) AS some"
