@@ -59,6 +59,8 @@ class Exchange:
             value = await work
             await self._once(self._flush)
             return value
+        with contextlib.suppress(HubError):  # before the first event is handed on, or it would not be sent
+            await self._hop(self.hub.store.unit, leases.identity)
         task = asyncio.create_task(self.run())
         try:
             return await work
@@ -166,6 +168,7 @@ class Exchange:
             while True:
                 await self._room.wait()
                 received = await reader.take(BATCH)
+                await self._room.wait()  # it may have filled up while this waited
                 if received and not await self._take_in(number, received):
                     return
                 if received:
