@@ -186,7 +186,9 @@ class Road:
         places += [(self.there_url, {"t": "t_handlers"})] * receivers
         for place, modules in places:
             hub = Hub(Settings({"database": place}))
-            worker = Worker(hub, Modules(modules), sources=[Relay()], lease=2.0)
+            worker = Worker(
+                hub, Modules({**modules, "bus": "backendhub.kit.bus.jobs"}), sources=[Relay()], lease=2.0
+            )
             exchange = Exchange(hub, connect(url), **{"lease": 2.0, **options}) if url else None
             work = worker.run() if exchange is None else exchange.beside(worker.run())
             made.append((hub, asyncio.create_task(work), exchange))
@@ -598,7 +600,7 @@ async def test_events_of_other_programs_come_and_what_is_none_is_a_dead_job(bus_
         await bus.publish([Message("order.paid", 0, f"m{n}", body) for n, body in enumerate(bodies)])
         await until(lambda: len(road.effects()) >= 2 and len(road.jobs("dead")) >= 4)
         await bus.close()
-    assert sorted(road.effects()) == [("7", None, 71), ("7", "o-1", 70)]
+    assert set(road.effects()) == {("7", None, 71), ("7", "o-1", 70)} and len(road.effects()) == 2
     errors = Counter(job.error for job in road.jobs("dead"))
     assert all(job.name == "bus.receive" for job in road.jobs("dead"))
     assert errors == {

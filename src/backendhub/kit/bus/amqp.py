@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ class AmqpBus(Bus):
             import aio_pika  # noqa: F401
         except ImportError:
             raise MissingExtra("RabbitMQ", "bus") from None
+        for name in ("aiormq", "aio_pika"):  # what they complain of is what we raise, and told once
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
         self._exchange: AbstractExchange | None = None

@@ -54,7 +54,13 @@ class NatsBus(Bus):
                     return self._stream
                 await self.close()
             self._client = await nats.connect(
-                self._address, name="backendhub", allow_reconnect=False, connect_timeout=3, error_cb=_quiet
+                self._address,
+                name="backendhub",
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                connect_timeout=3,
+                error_cb=_quiet,
             )
             stream = self._client.jetstream(timeout=TIMEOUT_S)
             try:

@@ -96,6 +96,7 @@ class RedisReader(Reader):
     async def look(self) -> None:
         """Says so where what was to be read next is gone: who was away for longer than the bus keeps messages."""
         if self._position == "0-0":
+            await self._call("PING")
             return
         try:
             about = await self._call("XINFO", "STREAM", self._stream)
