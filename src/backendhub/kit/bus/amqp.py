@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
 
 HEARTBEAT_S = 10
+CLOSE_S = 1.0
+"""How long to say goodbye: over a connection that broke nobody answers."""
 PREFETCH = 200
 """What a reader may hold that it has not acknowledged: the bound of its memory."""
 LOOK_EVERY = 20
@@ -168,7 +170,7 @@ class AmqpBus(Bus):
         self._connection = self._channel = self._exchange = None
         if connection is not None:
             with contextlib.suppress(Exception):
-                async with asyncio.timeout(TIMEOUT_S):
+                async with asyncio.timeout(CLOSE_S):
                     await connection.close()
 
 
@@ -222,6 +224,8 @@ class AmqpReader(Reader):
 
     async def close(self) -> None:
         """See Reader."""
+        if self._channel.is_closed:
+            return
         with contextlib.suppress(Exception):
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(CLOSE_S):
                 await self._channel.close()

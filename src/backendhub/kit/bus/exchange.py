@@ -29,7 +29,7 @@ log = logging.getLogger("backendhub.bus")
 BATCH = 200
 BEAT_S = 1.0
 IDLE_S = 5.0
-FIRST_RETRY_S, LAST_RETRY_S = 0.2, 5.0
+FIRST_RETRY_S, LAST_RETRY_S = 0.1, 3.0
 BACKLOG = 10_000
 """So many jobs may wait in the store; then messages stay with the bus."""
 
@@ -87,9 +87,7 @@ class Exchange:
                 except Exception:
                     log.exception("the bus is begun anew")
                 await self._stop()
-                delay = (
-                    FIRST_RETRY_S if loop.time() - began > 2 * LAST_RETRY_S else min(delay * 2, LAST_RETRY_S)
-                )
+                delay = FIRST_RETRY_S if loop.time() - began > LAST_RETRY_S else min(delay * 2, LAST_RETRY_S)
                 await asyncio.sleep(delay)
         finally:
             self.hub.store.listeners.remove(listener)
@@ -110,9 +108,9 @@ class Exchange:
         try:
             while True:
                 everything = [*tasks, *self.readers.values()]
-                done, _ = await asyncio.wait(everything, timeout=BEAT_S, return_when=asyncio.FIRST_EXCEPTION)
-                for task in done:
-                    if not task.cancelled() and (error := task.exception()) is not None:
+                await asyncio.wait(everything, timeout=BEAT_S, return_when=asyncio.FIRST_EXCEPTION)
+                for task in (*tasks, *self.readers.values()):  # those that have begun meanwhile as well
+                    if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                         raise error
                 for number in [n for n, task in self.readers.items() if task.done()]:
                     del self.readers[number]
