@@ -49,6 +49,10 @@ class Row(NamedTuple):
 
 
 Ids = Annotated[list[str] | None, Argument(help="Ids: 3, 1,3-5, or - for stdin.", metavar="ID...")]
+BusUrl = Annotated[
+    str | None,
+    Option(help="Bus for events: redis://, amqp:// or nats://; the store unless named.", metavar="URL"),
+]
 COLUMNS = Row._fields
 
 
@@ -273,10 +277,7 @@ def run(
         int | None, Option(min=1, max=1000, help="Jobs of one queue at a time (setting jobs.concurrency).")
     ] = None,
     once: Annotated[bool, Option("--once", help="Stop when nothing is due, as cron wants it.")] = False,
-    bus: Annotated[
-        str | None,
-        Option(help="Bus for events: redis://, amqp:// or nats://; the store unless named.", metavar="URL"),
-    ] = None,
+    bus: BusUrl = None,
     log_format: Annotated[str, Option(help="text or json.")] = "text",
 ) -> int | None:
     """Run background work until Ctrl-C; what runs then has eight seconds to end, the rest is given back."""

@@ -78,10 +78,7 @@ def serve(
         str | None,
         Option(help="Redis for cache, limits and events: redis://host:6379/0", metavar="URL"),
     ] = None,
-    bus: Annotated[
-        str | None,
-        Option(help="Bus for events: redis://, amqp:// or nats://; the store unless named.", metavar="URL"),
-    ] = None,
+    bus: jobs.BusUrl = None,
     files: Annotated[
         str | None, Option(help="Where files are kept: a directory or s3://bucket/prefix.", metavar="URL")
     ] = None,
@@ -131,8 +128,8 @@ def serve(
     if memory or database:
         current.settings.flags["database"] = ":memory:" if memory else str(database)
     settings |= {"files": files} if files is not None else {}
-    current.settings.flags |= settings | ({"redis": redis} if redis is not None else {})
-    current.settings.flags |= {"bus": bus} if bus is not None else {}
+    engines = {name: url for name, url in (("redis", redis), ("bus", bus)) if url is not None}
+    current.settings.flags |= settings | engines
     alone(systems, workers)
     if files is not None:
         _ = current.files  # a place that cannot be used ends here, too
