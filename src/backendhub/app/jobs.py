@@ -94,6 +94,11 @@ async def work(made: Worker) -> None:
     await Exchange(made.hub, bus).beside(made.run(), once=made.once)
 
 
+async def beside(current: hub.Hub) -> None:
+    """Runs a worker beside what a process serves."""
+    await work(worker(current))
+
+
 def reach(current: hub.Hub) -> None:
     """Raises BusLost for a bus that does not answer: at the start it is more likely a wrong address than a pause."""
     if (bus := current.bus) is None:

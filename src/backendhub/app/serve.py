@@ -246,7 +246,7 @@ def build(options: dict[str, Any]) -> Application:
         cors=options["cors"],
         max_body=options["max_body"],
         auth=authenticator() if options["auth"] == "token" else None,
-        background=[_run_jobs] if options["jobs"] and needs_jobs(systems) else [],
+        background=[jobs.beside] if options["jobs"] and needs_jobs(systems) else [],
     )
     if options["mail"]:  # on loopback and where nobody has to sign in: it holds other people's links
         application.attach("/_mail", summary="Mail that was sent from here", package="backendhub.kit.mail")
@@ -270,10 +270,6 @@ def needs_jobs(systems: Sequence[registry.System]) -> bool:
     from backendhub.kit.db.migrate import needs
 
     return any(s.has("jobs") or {"jobs", "files"} & {*needs(s.name, "sqlite")} for s in systems)
-
-
-async def _run_jobs(current: hub.Hub) -> None:
-    await jobs.work(jobs.worker(current))
 
 
 def authenticator() -> Authenticator:
