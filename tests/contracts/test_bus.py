@@ -426,7 +426,7 @@ async def test_what_does_not_fit_into_the_store_stays_with_the_bus(bus_road: Roa
     road.there.unit(lambda db: db.run("INSERT INTO t_hold (n) VALUES (1)"))
     async with road.at_work(backlog=30) as exchanges:
         road.publish(100)
-        await until(lambda: waiting() > 80)
+        await until(lambda: waiting() >= 30)
         await until(lambda: not exchanges[-1]._room.is_set())
         road.publish(200, first=100)
         await until(lambda: not road.here.read(lambda db: db.value(statements.COUNT_SENDING)))
