@@ -46,6 +46,8 @@ hypothesis.settings.load_profile("house")
 NOW = "2026-01-05T09:00:00Z"  # a Monday
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
 REDIS = "redis://127.0.0.1:6379"
+NATS = "nats://127.0.0.1:4222"
+RABBITMQ = "amqp://guest:guest@127.0.0.1:5672/"
 NOISE = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "PAGER")
 
 
@@ -92,6 +94,14 @@ class Services:
         """The URL of a Redis server."""
         return self._url("Redis", "BACKENDHUB_TEST_REDIS", REDIS, self._ask_redis)
 
+    def nats(self) -> str:
+        """The URL of a NATS server with JetStream."""
+        return self._url("NATS", "BACKENDHUB_TEST_NATS", NATS, self._ask_nats)
+
+    def rabbitmq(self) -> str:
+        """The URL of a RabbitMQ server."""
+        return self._url("RabbitMQ", "BACKENDHUB_TEST_RABBITMQ", RABBITMQ, self._ask_rabbitmq)
+
     def _url(self, name: str, variable: str, default: str, ask: Callable[[str], str]) -> str:
         url = os.environ.get(variable) or default
         if name not in self.known:
@@ -114,20 +124,31 @@ class Services:
         return ""
 
     @staticmethod
-    def _ask_redis(url: str) -> str:
+    def _first_bytes(url: str, port: int, question: bytes) -> tuple[bytes, str]:
+        """How a server begins its answer, or why it has none."""
         import socket
         from urllib.parse import urlsplit
 
         parts = urlsplit(url)
         try:
-            with socket.create_connection(
-                (parts.hostname or "127.0.0.1", parts.port or 6379), timeout=3
-            ) as link:
-                link.sendall(b"PING\r\n")
-                answer = link.recv(16)
+            with socket.create_connection((parts.hostname or "127.0.0.1", parts.port or port), 3) as link:
+                link.sendall(question)
+                return link.recv(4096), ""
         except OSError as error:
-            return str(error)
-        return "" if answer.startswith((b"+PONG", b"-NOAUTH")) else "it does not speak Redis"
+            return b"", str(error)
+
+    def _ask_redis(self, url: str) -> str:
+        answer, reason = self._first_bytes(url, 6379, b"PING\r\n")
+        known = answer.startswith((b"+PONG", b"-NOAUTH"))
+        return reason or ("" if known else "it does not speak Redis")
+
+    def _ask_nats(self, url: str) -> str:
+        answer, reason = self._first_bytes(url, 4222, b"")
+        return reason or ("" if b'"jetstream":true' in answer else "it has no JetStream")
+
+    def _ask_rabbitmq(self, url: str) -> str:
+        answer, reason = self._first_bytes(url, 5672, b"AMQP\x00\x00\x09\x01")
+        return reason or ("" if answer.startswith(b"\x01\x00\x00") else "it does not speak AMQP 0-9-1")
 
 
 @pytest.fixture(scope="session")

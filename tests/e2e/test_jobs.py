@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backendhub import registry
+from backendhub.app import jobs as commands
 from backendhub.app import serve as serving
 from backendhub.kit import clock, jobs
 from backendhub.kit.db import connect
@@ -29,9 +30,7 @@ def test_serve_runs_jobs_beside_the_requests(hub: Any, tmp_path: Path) -> None:
         warnings.simplefilter("ignore")  # it would rather have httpx2
         from starlette.testclient import TestClient
     row = registry.find("todo")
-    application: Any = web.build_app(
-        [row], hub, single=True, log_format="none", background=[serving._run_jobs]
-    )
+    application: Any = web.build_app([row], hub, single=True, log_format="none", background=[commands.beside])
     hub.use("jobs")
     other = connect(str(tmp_path / "hub.db"))
     other.use("jobs")

@@ -27,6 +27,7 @@ app = cli.commands(
 COMMANDS = {"jobs": app}
 
 PARTS = {
+    "bus": "backendhub.kit.bus.jobs",
     "files": "backendhub.kit.files.jobs",
     "mail": "backendhub.kit.mail.jobs",
     "outbox": "backendhub.kit.outbox.jobs",
@@ -48,6 +49,10 @@ class Row(NamedTuple):
 
 
 Ids = Annotated[list[str] | None, Argument(help="Ids: 3, 1,3-5, or - for stdin.", metavar="ID...")]
+BusUrl = Annotated[
+    str | None,
+    Option(help="Bus for events: redis://, amqp:// or nats://; the store unless named.", metavar="URL"),
+]
 COLUMNS = Row._fields
 
 
@@ -76,6 +81,37 @@ def worker(
         lease=lease,
         once=once,
     )
+
+
+async def work(made: Worker) -> None:
+    """Runs a worker, and beside it what sends and reads events where there is a bus."""
+    bus = made.hub.bus
+    if bus is None:
+        await made.run()
+        return
+    from backendhub.kit.bus.exchange import Exchange
+
+    await Exchange(made.hub, bus).beside(made.run(), once=made.once)
+
+
+async def beside(current: hub.Hub) -> None:
+    """Runs a worker beside what a process serves."""
+    await work(worker(current))
+
+
+def reach(current: hub.Hub) -> None:
+    """Raises BusLost for a bus that does not answer: at the start it is more likely a wrong address than a pause."""
+    if (bus := current.bus) is None:
+        return
+    import asyncio
+
+    async def ask() -> None:
+        try:
+            await bus.check()
+        finally:
+            await bus.close()
+
+    asyncio.run(ask())
 
 
 def traced(current: hub.Hub) -> None:
@@ -246,6 +282,7 @@ def run(
         int | None, Option(min=1, max=1000, help="Jobs of one queue at a time (setting jobs.concurrency).")
     ] = None,
     once: Annotated[bool, Option("--once", help="Stop when nothing is due, as cron wants it.")] = False,
+    bus: BusUrl = None,
     log_format: Annotated[str, Option(help="text or json.")] = "text",
 ) -> int | None:
     """Run background work until Ctrl-C; what runs then has eight seconds to end, the rest is given back."""
@@ -259,7 +296,9 @@ def run(
     gc.enable()
     telemetry.logs(log_format)
     current = _store()
+    current.settings.flags |= {"bus": bus} if bus is not None else {}
     traced(current)
+    reach(current)
     made = worker(current, queues=queue, concurrency=concurrency, once=once)
     current.read(lambda db: db.value("SELECT 1"))  # a store that cannot be used ends here
     asyncio.run(_until_signalled(made))
@@ -272,7 +311,7 @@ async def _until_signalled(made: Worker) -> None:
     import contextlib
     import signal
 
-    task = asyncio.ensure_future(made.run())
+    task = asyncio.ensure_future(work(made))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C cancels the task through asyncio.run

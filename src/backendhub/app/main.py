@@ -26,6 +26,7 @@ APP = {
     "files": ("files", "Files of the APIs: usage, quotas, collection, checks"),
     "jobs": ("jobs", "Background work: list, run, retry, cancel"),
     "mail": ("mail", "Mail that was sent from here: list, show, test"),
+    "bus": ("bus", "Events on a bus: status, leave"),
     "webhook": ("webhook", "Webhooks: add, log, replay"),
     "audit": ("audit", "Who changed what: list, verify"),
     "undo": ("undo", "Undo the last change of any tool"),

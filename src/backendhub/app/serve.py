@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Context, Option
 
 from backendhub import registry
-from backendhub.app import serve_options
+from backendhub.app import jobs, serve_options
 from backendhub.kit import cli, hub, telemetry
 from backendhub.kit.errors import Conflict, Invalid, NotFound
 
@@ -78,6 +78,7 @@ def serve(
         str | None,
         Option(help="Redis for cache, limits and events: redis://host:6379/0", metavar="URL"),
     ] = None,
+    bus: jobs.BusUrl = None,
     files: Annotated[
         str | None, Option(help="Where files are kept: a directory or s3://bucket/prefix.", metavar="URL")
     ] = None,
@@ -127,7 +128,8 @@ def serve(
     if memory or database:
         current.settings.flags["database"] = ":memory:" if memory else str(database)
     settings |= {"files": files} if files is not None else {}
-    current.settings.flags |= settings | ({"redis": redis} if redis is not None else {})
+    engines = {name: url for name, url in (("redis", redis), ("bus", bus)) if url is not None}
+    current.settings.flags |= settings | engines
     alone(systems, workers)
     if files is not None:
         _ = current.files  # a place that cannot be used ends here, too
@@ -137,6 +139,7 @@ def serve(
         "settings": settings,
         "database": current.settings.database,
         "redis": current.settings.get("redis") or "",
+        "bus": current.settings.get("bus") or "",
         "workers": workers,
         "log_format": log_format,
         "cors": cors or [],
@@ -156,6 +159,7 @@ def serve(
     )  # a store that cannot be used ends here, not at the first request
     if current.redis is not None:
         current.redis.check()
+    jobs.reach(current)
     prepare(systems)
     listener = listen(host, port)
     if demo:
@@ -226,12 +230,11 @@ def fill(systems: Sequence[registry.System]) -> None:
 
 def build(options: dict[str, Any]) -> Application:
     """The ASGI application of a process."""
-    from backendhub.app import jobs
     from backendhub.kit import web
 
     current = hub.current()
     current.settings.flags |= options["settings"]
-    current.settings.flags |= {name: options[name] for name in ("database", "redis", "auth")}
+    current.settings.flags |= {name: options[name] for name in ("database", "redis", "bus", "auth")}
     current.workers = options["workers"]
     systems = chosen(options["names"])
     jobs.traced(current)
@@ -243,7 +246,7 @@ def build(options: dict[str, Any]) -> Application:
         cors=options["cors"],
         max_body=options["max_body"],
         auth=authenticator() if options["auth"] == "token" else None,
-        background=[_run_jobs] if options["jobs"] and needs_jobs(systems) else [],
+        background=[jobs.beside] if options["jobs"] and needs_jobs(systems) else [],
     )
     if options["mail"]:  # on loopback and where nobody has to sign in: it holds other people's links
         application.attach("/_mail", summary="Mail that was sent from here", package="backendhub.kit.mail")
@@ -267,12 +270,6 @@ def needs_jobs(systems: Sequence[registry.System]) -> bool:
     from backendhub.kit.db.migrate import needs
 
     return any(s.has("jobs") or {"jobs", "files"} & {*needs(s.name, "sqlite")} for s in systems)
-
-
-async def _run_jobs(current: hub.Hub) -> None:
-    from backendhub.app.jobs import worker
-
-    await worker(current).run()
 
 
 def authenticator() -> Authenticator:

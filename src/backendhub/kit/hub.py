@@ -13,6 +13,7 @@ from backendhub.kit.settings import Settings
 
 if TYPE_CHECKING:
     from backendhub.kit.accounts.passwords import Passwords
+    from backendhub.kit.bus import Bus
     from backendhub.kit.cache import Cache
     from backendhub.kit.events import Events
     from backendhub.kit.fetch import Fetcher
@@ -89,6 +90,16 @@ class Hub:
         from backendhub.kit.redis import Redis
 
         return Redis(url)
+
+    @cached_property
+    def bus(self) -> Bus | None:
+        """The bus of the setting `bus`, for events of the outbox; None where the store is all the bus there is."""
+        url = self.settings.get("bus")
+        if not url:
+            return None
+        from backendhub.kit.bus import connect as board
+
+        return board(url)
 
     @cached_property
     def cache(self) -> Cache:

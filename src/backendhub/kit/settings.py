@@ -54,6 +54,7 @@ class Value(NamedTuple):
 CORE = (
     Setting("database", "URL or file of the store", env=("BACKENDHUB_DATABASE", "BACKENDHUB_DB")),
     Setting("redis", "URL of a Redis for cache, limits and events; none: the memory of the process"),
+    Setting("bus", "URL of a bus for events: redis://, amqp:// or nats://; none: the store"),
     Setting("format", "output format: table, plain, json, ndjson or csv"),
     Setting("color", "always, never or auto", "auto"),
     Setting("offline", "never use the network, answer from the cache", "false"),

@@ -17,6 +17,8 @@ from .events import KEEP, PART, matches
 from .models import Endpoint, Event
 
 BATCH = 500
+SENDING = "outbox.sending"
+"""What a transaction signals that has put down events for the bus (`kit.bus`)."""
 
 
 class Relay:
@@ -35,15 +37,14 @@ class Relay:
         events = db.all(Event, store.SELECT_WAITING, limit=BATCH)
         if not events:
             return
-        listeners = [(name, json.loads(topics)) for name, topics in db.fetch(store.LISTENERS, {})]
+        handlers = listeners(db)
         endpoints = db.all(Endpoint, store.ENABLED)
-        rows = [row for event in events for row in (*_told(event, listeners), *_posted(event, endpoints))]
+        rows = [row for event in events for row in (*_told(event, handlers), *_posted(event, endpoints))]
         jobs.enqueue_many(db, rows)
-        db.run(
-            store.RELAYED.format(among=db.among("ids")),
-            now=clock.wall(),
-            ids=[event.id for event in events],
-        )
+        ids = [event.id for event in events]
+        db.run(store.RELAYED.format(among=db.among("ids")), now=clock.wall(), ids=ids)
+        if db.run(store.TO_SEND.format(among=db.among("ids")), ids=ids):
+            db.signal(SENDING)
 
     def tidy(self, db: Db) -> None:
         """Forgets events, deliveries and received messages that are older than thirty days."""
@@ -54,18 +55,25 @@ class Relay:
 
 def _told(event: Event, listeners: list[tuple[str, list[str]]]) -> list[dict[str, Any]]:
     """The jobs of the handlers that want an event."""
-    about = {"id": event.uid, "topic": event.topic, "key": event.key, "at": clock.iso(event.at)}
     wanted = [name for name, topics in listeners if matches(topics, event.topic)]
-    payload = {"event": {**about, "data": event.value}} if wanted else {}
-    return [
-        {
-            "name": name,
-            "payload": payload,
-            "serial": f"{name}:{event.key}" if event.key is not None else None,
-            "traceparent": event.traceparent,
-        }
-        for name in wanted
-    ]
+    about = {"id": event.uid, "topic": event.topic, "key": event.key, "at": clock.iso(event.at)}
+    told = {**about, "data": event.value} if wanted else {}
+    return [call(name, told, event.traceparent) for name in wanted]
+
+
+def call(name: str, event: dict[str, Any], traceparent: str | None) -> dict[str, Any]:
+    """The job of a handler that is told of an event, in its turn among those of the event's key."""
+    return {
+        "name": name,
+        "payload": {"event": event},
+        "serial": f"{name}:{event['key']}" if event["key"] is not None else None,
+        "traceparent": traceparent,
+    }
+
+
+def listeners(db: Db) -> list[tuple[str, list[str]]]:
+    """The handlers that are told of events, with their topics."""
+    return [(name, json.loads(topics)) for name, topics in db.fetch(store.LISTENERS, {})]
 
 
 def _posted(event: Event, endpoints: list[Endpoint]) -> list[dict[str, Any]]:

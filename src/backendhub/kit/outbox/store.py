@@ -19,6 +19,11 @@ SELECT_WAITING = f"SELECT {EVENT} FROM outbox_event WHERE relayed_at IS NULL ORD
 # One relay at a time in a schema, so that the jobs of one key are put in in the order of its events.
 LOCK_POSTGRES = "SELECT pg_advisory_xact_lock(7364871, hashtext(current_schema()))"
 RELAYED = "UPDATE outbox_event SET relayed_at = :now WHERE relayed_at IS NULL AND id {among}"
+# Only where the store is on a bus: whatever process hands an event on, with the bus or without.
+TO_SEND = (
+    "INSERT INTO outbox_sending (event_id) SELECT id FROM outbox_event WHERE id {among} "
+    "AND EXISTS (SELECT 1 FROM outbox_bus) ORDER BY id"
+)
 LISTENERS = "SELECT name, topics FROM jobs_kind WHERE topics <> '[]'"
 
 SELECT_EVENT = f"SELECT {EVENT} FROM outbox_event WHERE id = :id"
@@ -35,7 +40,8 @@ UNDELIVERED = (
 )
 PURGE_EVENTS = (
     "DELETE FROM outbox_event WHERE id IN (SELECT id FROM outbox_event WHERE at < :before "
-    "AND relayed_at IS NOT NULL ORDER BY at LIMIT 1000)"
+    "AND relayed_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM outbox_sending s WHERE s.event_id = outbox_event.id) "
+    "ORDER BY at LIMIT 1000)"
 )
 
 INSERT_ENDPOINT = (

@@ -30,6 +30,8 @@ class Readiness:
         if reason := await self._redis():
             status = 503 if "events" in self._hub.__dict__ else status
             lines.append(f"redis: {reason}")
+        if trouble := getattr(self._hub.__dict__.get("bus"), "trouble", None):
+            lines.append(f"bus: {trouble}")  # events wait in the store
         return status, "".join(f"{line}\n" for line in lines) or "ok\n"
 
     async def _database(self) -> str:
