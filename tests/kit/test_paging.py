@@ -145,6 +145,8 @@ BY_POSITION = {
     "kit/resources/listing.py": "json-server: _page, _start",
     "systems/blog/store.py": "Conduit: offset",
     "systems/jwt_auth/store.py": "GoTrue: page of the administrators' list",
+    "systems/shop/store/catalogue.py": "Medusa: offset",
+    "systems/shop/store/sales.py": "Medusa: offset",
     "systems/task/store.py": "the brief's /todos?page",
 }
 

@@ -51,7 +51,7 @@ class MovieIn(Strict):
 class MoviePatch(MovieIn):
     """What can be changed of a film."""
 
-    title: Name = ""
+    title: Name = Field(default_factory=str)
     minutes: Annotated[Integer, Field(ge=1, le=1000)] = 1
 
 
