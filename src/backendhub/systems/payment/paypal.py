@@ -186,15 +186,36 @@ class PartIn(Loose):
     note_to_payer: Annotated[str, Field(max_length=255, pattern=r"^[^\x00]*$")] | None = None
 
 
-@family.post("/v1/oauth2/token", public=True, consumes=("*/*",), statuses=(401,))
+class OAuth(web.Dialect):
+    """The errors of a token endpoint (RFC 6749 §5.2)."""
+
+    name = "OAuthError"
+    description = "No token is given"
+    media_type = "application/json"
+    schema = {
+        "title": "OAuthError",
+        "type": "object",
+        "required": ["error", "error_description"],
+        "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+    }
+
+    def problem(self, error: HubError, request: web.Request) -> web.Reply:
+        """The response to a failure."""
+        code = "invalid_client" if error.status == 401 else "invalid_request"
+        told = {"error": code, "error_description": error.message}
+        return web.Reply(told, error.status, media_type=self.media_type)
+
+
+tokens = family.family("/v1/oauth2", dialect=OAuth(invalid=400))
+
+
+@tokens.post("/token", public=True, consumes=("*/*",), statuses=(401,))
 def paypal_token(request: web.Request) -> Any:
     """Get an access token for client credentials (Basic)."""
     scheme, _, rest = (request.header("authorization") or "").partition(" ")
     id, _, secret = _pair(rest) if scheme.lower() == "basic" else ("", "", "")
     if not id or not secret:
-        return web.Reply(
-            {"error": "invalid_client", "error_description": "Client Authentication failed"}, 401
-        )
+        raise Unauthenticated("Client Authentication failed")
     token = "A21" + sha256(f"{id}:{secret}".encode()).hexdigest()[:40]
     scope = "https://uri.paypal.com/services/payments/payment/authcapture"
     return {

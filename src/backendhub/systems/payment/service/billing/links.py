@@ -59,6 +59,8 @@ AFTER: Json = {
 
 def create(db: Db, params: Json) -> Json:
     """Make a payment link for some prices."""
+    if not params["line_items"]:
+        raise ApiError("A payment link has at least one line item.", param="line_items")
     given = {k: v for k, v in params.items() if k not in ("line_items", "after_completion")}
     prices = [
         catalog.usable(db, each["price"], param=f"line_items[{n}][price]")
