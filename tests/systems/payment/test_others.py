@@ -99,3 +99,18 @@ def test_each_request_finds_them_as_it_needs_them(
         answer = ask(path, data=data) if verb == "post" else ask(path)
         assert answer.status_code == 200, answer.text
     assert examples.get("/v1/customers/cus_real").status_code == 404
+
+
+def test_a_payment_link_has_something_to_sell(api: Any) -> None:
+    refused = api.post("/v1/payment_links", json={"line_items": []})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "line_items")
+
+
+def test_pages_may_lead_to_the_shop_that_asked_and_nowhere_else(api: Any) -> None:
+    about = {
+        "amount": 700, "currency": "usd", "confirm": "true", "payment_method": "pm_card_threeDSecure2Required",
+        "return_url": "https://shop.example/back",
+    }  # fmt: skip
+    asked = api.post("/v1/payment_intents", data=about).json()["next_action"]["redirect_to_url"]["url"]
+    policy = api.get(asked).headers["content-security-policy"]
+    assert "form-action 'self' https://shop.example;" in policy and "script-src" not in policy

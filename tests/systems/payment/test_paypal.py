@@ -128,3 +128,9 @@ def test_what_is_refused(paypal: Any) -> None:
     refused = paypal.get(path + "/X", headers={"Authorization": "Bearer nobody"})
     assert refused.status_code == 401 and refused.json()["name"] == "AUTHENTICATION_FAILURE"
     assert paypal.post("/paypal/v1/oauth2/token", headers={"Authorization": "Basic x"}).status_code == 401
+
+
+def test_a_token_is_refused_as_oauth_has_it(api: Any) -> None:
+    api.headers.pop("Authorization")
+    refused = api.post("/paypal/v1/oauth2/token", data={"grant_type": "client_credentials"})
+    assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
