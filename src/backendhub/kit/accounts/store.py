@@ -89,7 +89,6 @@ USE_REFRESH = (
 )
 FORGET_NONCE = "UPDATE accounts_refresh SET nonce = NULL WHERE hash = :hash"
 DROP_FAMILY = "DELETE FROM accounts_refresh WHERE session_id = :session_id"
-FAMILY = "SELECT count(*) FROM accounts_refresh WHERE session_id = :session_id"
 
 API_KEY = columns(ApiKey)
 API_KEY_BY_ID = f"SELECT {API_KEY} FROM accounts_api_key WHERE id = :id"
@@ -147,7 +146,6 @@ WRONG_CODE = (
     "UPDATE accounts_once SET attempts = attempts + 1 WHERE user_id = :user_id AND purpose = :purpose"
 )
 DROP_ONCE = "DELETE FROM accounts_once WHERE user_id = :user_id AND purpose = :purpose"
-SWEEP_ONCE = "DELETE FROM accounts_once WHERE expires_at < :before"
 
 FACTOR = columns(Factor)
 FACTORS = f"SELECT {FACTOR} FROM accounts_factor WHERE user_id = :user_id ORDER BY id"

@@ -7,6 +7,7 @@ queues for a task that sends. A `QueuePeer` holds what its reader takes: server-
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
@@ -48,7 +49,7 @@ class Block:
         return [each for entry in self.entries for each in entry.payloads(self.channel, self.codec)]
 
 
-class Peer:
+class Peer(ABC):
     """One connection. `policy` is what happens to one that is too slow: it loses messages (`drop`), is closed with 1013
     (`close`), or is left out and reads on from the store once it has caught up (`gap`)."""
 
@@ -59,21 +60,21 @@ class Peer:
         self.dropped = 0
         self.closed = False
 
+    @abstractmethod
     def take(self, block: Block) -> bool:
         """Gets a block of messages; False where there is no room."""
-        raise NotImplementedError
 
+    @abstractmethod
     def say(self, payload: str | bytes) -> bool:
         """Gets a message of its own; False where there is no room."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, code: int, reason: str) -> None:
         """Closes the connection."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def room(self) -> None:
         """Waits until what was queued has gone, or the connection has."""
-        raise NotImplementedError
 
     def overflow(self, count: int) -> bool:
         """Applies the policy for messages that there was no room for; True where the peer is to read them later."""

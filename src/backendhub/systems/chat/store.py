@@ -8,7 +8,6 @@ from backendhub.kit.search import Index
 from .models import Room
 
 ROOM = columns(Room)
-ROOM_R = columns(Room, "r")
 SHOWN = "coalesce(u.username, u.name, u.email, 'somebody')"
 MEMBER = f"m.user_id, {SHOWN}, m.role, m.joined_at, m.joined, m.got, m.seen, m.muted_until"
 MESSAGE = (
@@ -93,7 +92,6 @@ FILES = "SELECT id, name, type, size FROM files_file WHERE id {among}"
 REACT = "INSERT INTO chat_reaction (message_id, user_id, emoji) VALUES (:message, :user, :emoji) ON CONFLICT DO NOTHING"
 UNREACT = "DELETE FROM chat_reaction WHERE message_id = :message AND user_id = :user AND emoji = :emoji"
 CLEAR_REACTIONS = "DELETE FROM chat_reaction WHERE message_id = :message"
-REACTION_KINDS = "SELECT count(DISTINCT emoji) FROM chat_reaction WHERE message_id = :message"
 REACTIONS = "SELECT message_id, emoji, user_id FROM chat_reaction WHERE message_id {among} ORDER BY message_id, emoji, user_id"
 
 _FOUND = (

@@ -277,7 +277,6 @@ VOID_TICKETS = "UPDATE cinema_ticket SET state = 'void' WHERE booking_id = :book
 VOID_SHOW = "UPDATE cinema_ticket SET state = 'void' WHERE show_id = :show_id AND state = 'valid'"
 CANCEL_SHOWS_BOOKINGS = "UPDATE cinema_booking SET state = 'cancelled', cancelled_at = :now WHERE show_id = :show_id AND state = 'booked'"
 LABELS_OF_SHOW = "SELECT label FROM cinema_ticket WHERE show_id = :show_id AND state <> 'void' ORDER BY label"
-USED_OF_SHOW = "SELECT count(*) FROM cinema_ticket WHERE show_id = :show_id AND state = 'used'"
 SECRET = "SELECT secret FROM cinema_key WHERE name = :name"
 ADD_SECRET = "INSERT INTO cinema_key (name, secret) VALUES (:name, :secret) ON CONFLICT (name) DO NOTHING"
 

@@ -17,7 +17,6 @@ INSERT = (
 )
 SELECT = f"SELECT {ROW} FROM payment_object WHERE kind = :kind AND name = :name"
 SELECT_LOCKED = {"sqlite": SELECT, "postgres": SELECT + " FOR NO KEY UPDATE"}
-SELECT_ANY = f"SELECT {ROW} FROM payment_object WHERE name = :name AND kind <> 'event' ORDER BY id LIMIT 1"
 SELECT_MANY = f"SELECT {ROW} FROM payment_object WHERE kind = :kind AND name {{among}}"
 UPDATE = "UPDATE payment_object SET data = :data, created = :created WHERE id = :id"
 DELETE = "UPDATE payment_object SET deleted = TRUE WHERE id = :id AND NOT deleted"

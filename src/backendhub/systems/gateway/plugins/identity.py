@@ -6,6 +6,7 @@ import base64
 import binascii
 import hmac
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
@@ -24,7 +25,7 @@ OWN = frozenset(
 """Fields that only the gateway may send: those of clients are dropped whatever the route."""
 
 
-class Identity(Plugin):
+class Identity(Plugin, ABC):
     """Finds out who asks, or lets somebody anonymous through where that is configured."""
 
     identifies = True
@@ -66,9 +67,9 @@ class Identity(Plugin):
         context.set("x-consumer-custom-id", consumer.custom_id)
         context.set("x-credential-identifier", credential or None)
 
+    @abstractmethod
     def identify(self, context: Context) -> tuple[str, str] | str:
         """The user name and credential of whoever asks, or what is told where that is nobody."""
-        raise NotImplementedError
 
 
 class KeyAuth(Identity):

@@ -154,8 +154,7 @@ operation(
     coupons.create_code,
     parameters(
         "active bool\ncode str 500\ncustomer str\nexpires_at time\nmax_redemptions int 1..\nmetadata metadata\n"
-        "promotion! hash\n  coupon! str\n  type! enum coupon\nrestrictions hash\n  first_time_transaction bool\n"
-        "  minimum_amount int 1..\n  minimum_amount_currency currency"
+        "promotion! hash\n  coupon! str\n  type! enum coupon\nrestrictions hash\n  first_time_transaction bool"
     ),
 )
 aliased(

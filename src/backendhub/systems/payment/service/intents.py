@@ -99,7 +99,6 @@ KEPT = (
     "transfer_data", "transfer_group", "excluded_payment_method_types",
 )  # fmt: skip
 """Parameters that are kept as they come."""
-MANUAL = ("manual",)
 WHEN = {
     "confirm": ("requires_payment_method", "requires_confirmation", "requires_action"),
     "capture": ("requires_capture",),

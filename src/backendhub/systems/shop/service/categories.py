@@ -137,14 +137,6 @@ def collections(db: Db) -> list[Collection]:
     return db.all(Collection, store.COLLECTIONS)
 
 
-def edit_collection(db: Db, id: str, changes: dict[str, Any]) -> Collection:
-    """Changes a collection. Raises NotFound, Conflict."""
-    collection(db, id)
-    made = db.update(Collection, "shop_collection", id, **changes, updated_at=clock.precise())
-    assert made is not None
-    return made
-
-
 def remove_collection(db: Db, id: str) -> None:
     """Removes a collection that holds nothing. Raises NotFound, Conflict."""
     collection(db, id)

@@ -200,12 +200,6 @@ def offers(db: Db, *, currency: str, country_code: str | None) -> list[Offer]:
     return [Offer(o, prices[o.id]) for o in fit if o.countries or o.code not in named]
 
 
-def remove_shipping(db: Db, id: str) -> None:
-    """Removes a shipping option that no cart has chosen. Raises NotFound, Conflict."""
-    shipping(db, id)
-    db.run(store.DELETE_SHIPPING_OPTION, id=id)
-
-
 # -- places of stock ---------------------------------------------------------------------------------------
 
 

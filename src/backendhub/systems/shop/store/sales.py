@@ -64,11 +64,8 @@ OPEN_CART_OF = (
 CART_ITEMS = f"SELECT {columns(CartItem)} FROM shop_cart_item WHERE cart_id = :cart_id ORDER BY id"
 CART_ITEM = f"SELECT {columns(CartItem)} FROM shop_cart_item WHERE id = :id AND cart_id = :cart_id"
 DELETE_CART_ITEM = "DELETE FROM shop_cart_item WHERE id = :id AND cart_id = :cart_id"
-CLEAR_CART = "DELETE FROM shop_cart_item WHERE cart_id = :cart_id"
 
 ORDER_BY_ID = f"SELECT {columns(Order)} FROM shop_order WHERE id = :id"
-ORDER_BY_NO = f"SELECT {columns(Order)} FROM shop_order WHERE no = :no"
-ORDER_OF_CART = f"SELECT {columns(Order)} FROM shop_order WHERE cart_id = :cart_id"
 LOCK_ORDER = (
     "UPDATE shop_order SET version = version + 1, updated_at = :now WHERE id = :id "
     f"RETURNING {columns(Order)}"
@@ -81,8 +78,6 @@ COUNT_ORDERS_OF = "SELECT count(*) FROM shop_order WHERE customer_id = :customer
 ALL_ORDERS = f"SELECT {columns(Order)} FROM shop_order ORDER BY no DESC LIMIT :limit OFFSET :offset"
 COUNT_ORDERS = "SELECT count(*) FROM shop_order"
 ORDER_ITEMS = f"SELECT {columns(OrderItem)} FROM shop_order_item WHERE order_id = :order_id ORDER BY id"
-ADOPT_ORDERS = "UPDATE shop_order SET customer_id = :customer_id WHERE customer_id = :guest_id"
-ADOPT_CARTS = "UPDATE shop_cart SET customer_id = :customer_id WHERE customer_id = :guest_id"
 
 _COUNT = "UPDATE shop_order_item SET {name} = {name} + :quantity WHERE id = :id AND order_id = :order_id AND {guard}"
 PACK = _COUNT.format(name="fulfilled", guard="fulfilled + :quantity <= quantity")

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
-from backendhub.kit import clock, clocks
+from backendhub.kit import clocks
 from backendhub.kit.db import Db
 from backendhub.systems.payment.models import Json
 
@@ -22,8 +22,3 @@ def later(db: Db, owner: Json, job: str, at: int, **payload: Any) -> None:
     clocks.schedule(
         db, owner.get("test_clock"), job, at=datetime.fromtimestamp(at, UTC), unique=unique, **payload
     )
-
-
-def stands(owner: Json) -> bool:
-    """Whether the owner's time stands until somebody moves it, and something may be due at once only by hand."""
-    return owner.get("test_clock") is not None and clock.precise() != clock.wall()
