@@ -57,6 +57,13 @@ def sold(db: Db, house: Any) -> tuple[int, int]:
 # -- catalogue -----------------------------------------------------------------------------------------------
 
 
+def test_an_order_from_outside_is_no_sql(db: Db, house: Any) -> None:
+    for order in ("(SELECT 1)", "nonsense)", "p.id; DROP TABLE shop_product", "status"):
+        for q in (None, "mug"):
+            found = catalogue.find(db, order=order, q=q)
+            assert found.products == catalogue.find(db, order="", q=q).products
+
+
 def test_products_are_found_by_words_categories_and_state(db: Db, house: Any, tools: Any) -> None:
     kitchen = categories.add(db, name="Kitchen")
     cups = categories.add(db, name="Cups", parent_id=kitchen.id)

@@ -30,6 +30,8 @@ except ImportError:  # Windows: whoever shares a directory there has been warned
 FOOTER = struct.Struct("<II4s")
 MAGIC = b"BHC1"
 PIECE = 256 * 1024
+MAX_TAIL = 64 * 1024
+"""Bytes of what 304s append to a file, after which only the last is kept."""
 MAX_META = 4 * 1024 * 1024
 MARKER = "cleared"
 
@@ -104,6 +106,8 @@ class Disk:
         with contextlib.suppress(FileNotFoundError):
             descriptor = os.open(self.path(entry.file), os.O_WRONLY | os.O_APPEND)
             try:
+                if os.fstat(descriptor).st_size > entry.size + MAX_TAIL:
+                    os.ftruncate(descriptor, entry.size)
                 os.write(descriptor, self._meta(entry))
             finally:
                 os.close(descriptor)

@@ -274,7 +274,9 @@ TICKETS_OF = _listed(
 )
 ONE_TICKET = f"SELECT {columns(Ticket)} FROM cinema_ticket WHERE id = :id"
 VOID_TICKETS = "UPDATE cinema_ticket SET state = 'void' WHERE booking_id = :booking_id AND state = 'valid'"
-VOID_SHOW = "UPDATE cinema_ticket SET state = 'void' WHERE show_id = :show_id AND state = 'valid'"
+VOID_SHOW = (
+    "UPDATE cinema_ticket SET state = 'void' WHERE show_id = :show_id AND state <> 'void' AND state = 'valid'"
+)
 CANCEL_SHOWS_BOOKINGS = "UPDATE cinema_booking SET state = 'cancelled', cancelled_at = :now WHERE show_id = :show_id AND state = 'booked'"
 LABELS_OF_SHOW = "SELECT label FROM cinema_ticket WHERE show_id = :show_id AND state <> 'void' ORDER BY label"
 SECRET = "SELECT secret FROM cinema_key WHERE name = :name"
@@ -284,7 +286,7 @@ TAKINGS = """
 SELECT s.id, s.movie_id, m.title, h.name, s.starts_at, s.state, s.currency, s.capacity,
   (SELECT count(*) FROM cinema_ticket t WHERE t.show_id = s.id AND t.state <> 'void'),
   (SELECT coalesce(sum(t.price), 0) FROM cinema_ticket t WHERE t.show_id = s.id AND t.state <> 'void'),
-  (SELECT count(*) FROM cinema_ticket t WHERE t.show_id = s.id AND t.state = 'used'),
+  (SELECT count(*) FROM cinema_ticket t WHERE t.show_id = s.id AND t.state <> 'void' AND t.state = 'used'),
   (SELECT count(*) FROM reservation_slot r JOIN reservation_hold d ON d.id = r.hold_id AND d.state = 'held'
     WHERE r.resource = 'cinema:' || s.event_id AND r.expires_at > :now)
 FROM cinema_show s JOIN cinema_movie m ON m.id = s.movie_id JOIN cinema_hall h ON h.id = s.hall_id

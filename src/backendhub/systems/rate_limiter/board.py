@@ -51,6 +51,8 @@ class Board:
             config = load(self._texts(), self.defaults) if self.paths else hub.store.read(self._stored)
         except HubError as error:
             self.trouble = error.message
+            if not isinstance(error, Invalid):
+                self._stamp = None  # the store was away: the next look tries again
             raise
         self.trouble = None
         self.engine.config = config

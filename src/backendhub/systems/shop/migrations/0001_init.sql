@@ -391,3 +391,7 @@ CREATE TABLE shop_report (
   created_at TEXT NOT NULL,
   PRIMARY KEY (order_id, kind, id)
 );
+
+CREATE INDEX shop_order_item_product ON shop_order_item (product_id);
+CREATE INDEX shop_promotion_use_order ON shop_promotion_use (order_id);
+CREATE INDEX shop_cart_item_variant ON shop_cart_item (variant_id);

@@ -193,8 +193,8 @@ def products(
     if search is not None:
         params["search"] = SEARCH.query(db, search)
         hit = f" JOIN shop_document d ON d.product_id = p.id JOIN {SEARCH.hits[db.dialect]} AS hit ON hit.id = d.id"
-        order = "hit.score, p.id" if order == "" else order
     body = f"FROM shop_product p{hit} WHERE {' AND '.join(where)}"
-    by = ORDERS.get(order, order) or "p.id DESC"
+    # Only what stands in the table: the order comes from whoever asks.
+    by = ORDERS.get(order) or ("p.id DESC" if search is None else "hit.score, p.id")
     rows = f"SELECT {columns(Product, 'p')} {body} ORDER BY {by} LIMIT :limit OFFSET :offset"
     return rows, f"SELECT count(*) {body}", params

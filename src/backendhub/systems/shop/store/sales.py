@@ -119,7 +119,8 @@ REFUNDS_OF = (
 )
 CAPTURE = (
     "UPDATE shop_payment SET captured = captured + :amount, captured_at = :now "
-    "WHERE id = :id AND canceled_at IS NULL AND captured + :amount <= amount"
+    "WHERE id = :id AND canceled_at IS NULL AND captured + :amount <= amount AND NOT EXISTS "
+    "(SELECT 1 FROM shop_order o WHERE o.id = shop_payment.order_id AND o.state = 'canceled')"
 )
 REFUND = (
     "UPDATE shop_payment SET refunded = refunded + :amount "
