@@ -159,6 +159,7 @@ def test_edits_reactions_deletions_typing_and_receipts(person: Make) -> None:
     assert b.hear("deleted")["message"] == number
     shown = bob.ask("GET", f"/rooms/{room}/messages/{number}")
     assert (shown["text"], shown["reactions"]) == ("", []) and bob.ask("GET", "/search", q="hello") == []
+    assert "hello" not in str(bob.ask("GET", f"/rooms/{room}/events"))  # nor do those who come back get it
     b.wire.close()
     assert a.hear("presence", 2) == {"room": room, "user": bob.id, "online": False} or a.of("presence")
 

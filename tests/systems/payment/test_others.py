@@ -114,3 +114,23 @@ def test_pages_may_lead_to_the_shop_that_asked_and_nowhere_else(api: Any) -> Non
     asked = api.post("/v1/payment_intents", data=about).json()["next_action"]["redirect_to_url"]["url"]
     policy = api.get(asked).headers["content-security-policy"]
     assert "form-action 'self' https://shop.example;" in policy and "script-src" not in policy
+
+
+@pytest.mark.parametrize("query", ["created:null", 'created~"123"', "-created:null"])
+def test_times_are_searched_as_numbers_only(api: Any, query: str) -> None:
+    assert api.get("/v1/customers/search", params={"query": query}).status_code == 400
+
+
+def test_a_search_may_deny_a_time(api: Any) -> None:
+    made = api.post("/v1/customers", data={"name": "A"}).json()
+    assert api.get("/v1/customers/search", params={"query": f"-created>{made['created']}"}).json()[
+        "data"
+    ] == [made]
+    assert (
+        api.get("/v1/customers/search", params={"query": f"-created:{made['created']}"}).json()["data"] == []
+    )
+
+
+def test_an_endless_index_is_no_number(api: Any) -> None:
+    key = "items[" + "1" * 5000 + "]"
+    assert api.post("/v1/customers", data={key: "x"}).status_code == 400

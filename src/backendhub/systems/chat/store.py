@@ -91,6 +91,13 @@ DELETE_MESSAGE = (
 FILES = "SELECT id, name, type, size FROM files_file WHERE id {among}"
 REACT = "INSERT INTO chat_reaction (message_id, user_id, emoji) VALUES (:message, :user, :emoji) ON CONFLICT DO NOTHING"
 UNREACT = "DELETE FROM chat_reaction WHERE message_id = :message AND user_id = :user AND emoji = :emoji"
+# What the log of a room has told of a message: when it was sent, and each time that it was edited.
+_LOG = "channel_id = (SELECT id FROM fanout_channel WHERE space = 'chat' AND name = :room)"
+TOLD = (
+    f"SELECT number, body FROM fanout_message WHERE {_LOG} AND number >= :number "
+    "AND (number = :number OR (event = 'edited' AND body LIKE :edits))"
+)
+UNTELL = f"UPDATE fanout_message SET body = :body WHERE {_LOG} AND number = :number"
 CLEAR_REACTIONS = "DELETE FROM chat_reaction WHERE message_id = :message"
 REACTIONS = "SELECT message_id, emoji, user_id FROM chat_reaction WHERE message_id {among} ORDER BY message_id, emoji, user_id"
 

@@ -193,7 +193,7 @@ def select(
     for n, (name, op, value) in enumerate(asked):
         negated, op = op.startswith("-"), op.removeprefix("-")
         if name == "created":
-            conditions.append(store.created(n, "=" if op == ":" else op))
+            conditions.append(("NOT " if negated else "") + store.created(n, "=" if op == ":" else op))
         else:
             conditions.append(store.condition(n, op, negated=negated))
             params[f"field{n}"] = name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -157,9 +158,26 @@ def delete(db: Db, who: Principal, room: str, number: int) -> Done[None]:
             raise Denied("This is somebody else's message.")
     db.run(store.DELETE_MESSAGE, room=room, number=number, now=clock.precise())
     db.run(store.CLEAR_REACTIONS, message=before.id)
+    _untell(db, room, number)
     if before.file_id is not None:
         files.remove(db, before.file_id)
     return Done(None, (tell(db, room, "deleted", message=number, by=who.id),))
+
+
+def _untell(db: Db, room: str, number: int) -> None:
+    """Takes a text out of what the log of a room keeps for those who come back."""
+    told = db.fetch(store.TOLD, {"room": room, "number": number, "edits": f'{{"message":{number},%'})
+    blank = [{"room": room, "number": n, "body": _without_text(body)} for n, body in told]
+    db.run_many(store.UNTELL, blank)
+
+
+def _without_text(body: str) -> str:
+    gone = {
+        name: "" if name == "text" else value
+        for name, value in json.loads(body).items()
+        if name != "attachment"
+    }
+    return json.dumps(gone, ensure_ascii=False, separators=(",", ":"))
 
 
 def react(db: Db, who: Principal, room: str, number: int, emoji: str, *, on: bool = True) -> Done[Message]:

@@ -131,6 +131,8 @@ def _clause(kind: str, query: str, match: re.Match[str]) -> tuple[str, str, Any]
     if name.split(".")[0] not in searchable and name not in searchable:
         raise _unclear(query, f"the field {name!r} is not searched; {', '.join(sorted(searchable))} are")
     deny = "-" if match["no"] else ""
+    if name == "created" and (op == "~" or value == "null"):
+        raise _unclear(query, "created is compared with a whole number")
     if value == "null":
         return name, ("" if deny else "-") + "?", None
     text = _bare(value)

@@ -274,7 +274,7 @@ def _object(kind: Kind, value: Any, path: str) -> Json:
 
 
 def _list(kind: Kind, value: Any, path: str) -> list[Any]:
-    if isinstance(value, dict) and value and all(re.fullmatch(r"#?\d+", key) for key in value):
+    if isinstance(value, dict) and value and all(re.fullmatch(r"#?\d{1,9}", key) for key in value):
         value = [value[key] for key in sorted(value, key=lambda key: int(key.lstrip("#")))]
     if not isinstance(value, list):
         raise ApiError("Invalid array", param=path)
@@ -299,7 +299,7 @@ def _any(kind: Kind, value: Any, path: str) -> Any:
         return [_any(kind, each, path) for each in value]
     if not isinstance(value, dict):
         return value
-    if value and all(re.fullmatch(r"#?\d+", key) for key in value):
+    if value and all(re.fullmatch(r"#?\d{1,9}", key) for key in value):
         return [_any(kind, value[key], path) for key in sorted(value, key=lambda k: int(k.lstrip("#")))]
     return {key: _any(kind, each, path) for key, each in value.items()}
 

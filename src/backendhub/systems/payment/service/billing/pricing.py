@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
 
@@ -52,4 +53,4 @@ def plain(number: Fraction) -> str:
     """A number as the wire writes decimals: `12.5`."""
     if number.denominator == 1:
         return str(number.numerator)
-    return f"{number.numerator / number.denominator:.12f}".rstrip("0").rstrip(".")
+    return f"{Decimal(number.numerator) / Decimal(number.denominator):.12f}".rstrip("0").rstrip(".")
