@@ -207,6 +207,10 @@ def redeem(db: Db, given: Sequence[Json] | None, *, start: int | None = None, **
     made: list[str] = []
     plain = [each for each in given or () if not each.get("discount")]
     made += [each["discount"] for each in given or () if each.get("discount")]
+    for n, id in enumerate(made):
+        kept = objects.get(db, "discount", id, param=f"discounts[{n}][discount]")
+        if kept.get("customer") not in (None, who.get("customer")):
+            raise ApiError("This discount belongs to another customer.", param=f"discounts[{n}][discount]")
     for n, (coupon, code) in enumerate(chosen(db, plain)):
         where = f"discounts[{n}]"
         _count(db, coupon, where)
