@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from backendhub.kit.db import ANEW, Db, Store, as_dict, base, columns, connect, contains, derived
+from backendhub.kit.db import ANEW, Db, Store, as_dict, base, columns, connect, contains, derived, postgres
 from backendhub.kit.db.base import pyformat
 from backendhub.kit.db.migrate import TOKENS
-from backendhub.kit.errors import Conflict, Invalid, StoreError
+from backendhub.kit.errors import Conflict, Invalid, StoreBusy, StoreError
 
 
 class Colour(StrEnum):
@@ -304,4 +306,58 @@ def test_a_statement_that_is_planned_anew_is_not_prepared(postgres_url: str) -> 
 
     store = connect(postgres_url)
     assert [store.read(named, ""), store.read(named, ANEW)] == [1, 0]
+    store.close()
+
+
+@pytest.mark.postgres
+def test_more_units_than_connections_wait_here_and_not_at_the_server(postgres_url: str) -> None:
+    name = f"pool{uuid4().hex[:12]}"
+    store = connect(f"{postgres_url}&application_name={name}")
+    many, start, lock = 4 * postgres.POOL, threading.Barrier(4 * postgres.POOL), threading.Lock()
+    working, most = 0, 0
+
+    def unit(db: Db) -> int:
+        nonlocal working, most
+        with lock:
+            working += 1
+            most = max(most, working)
+        db.value("SELECT 1 FROM pg_sleep(0.02)")
+        count = db.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name", name=name)
+        with lock:
+            working -= 1
+        return int(count)
+
+    def go(_: int) -> int:
+        start.wait()
+        return store.unit(unit)
+
+    with ThreadPoolExecutor(many) as pool:
+        seen = list(pool.map(go, range(many)))
+    assert most == postgres.POOL
+    assert max(seen) <= postgres.POOL
+    store.close()
+
+
+@pytest.mark.postgres
+def test_who_waits_too_long_for_a_connection_is_told_so(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "POOL", 1)
+    monkeypatch.setattr(postgres, "POOL_WAIT_S", 0.05)
+    store = connect(postgres_url)
+    held, done = threading.Event(), threading.Event()
+
+    def hold(db: Db) -> None:
+        held.set()
+        done.wait(10)
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(store.unit, hold)
+        assert held.wait(10)
+        with pytest.raises(StoreBusy, match="are at work"):
+            store.unit(lambda db: db.value("SELECT 1"))
+        assert store.read(lambda db: db.value("SELECT 1")) == 1  # readers have connections of their own
+        done.set()
+        holding.result()
+    assert store.unit(lambda db: db.value("SELECT 2")) == 2
     store.close()

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 30_000
-MAX_IDLE = 10
-"""Connections of a kind that are kept for the next unit."""
+POOL = 12
+"""Connections of a kind (writing, reading) a process has at most; `max_connections` of a server is 100 by default."""
+POOL_WAIT_S = 30.0
+"""How long a unit waits for one of them."""
 IDLE_S = 300.0
 """How long one more than is needed is kept."""
 RETRY_S = 0.25
@@ -145,7 +147,10 @@ class PostgresDb(Db):
 
 
 class PostgresStore(Store):
-    """A PostgreSQL database. Connections are made when all others are at work, and kept for the next."""
+    """A PostgreSQL database. Connections are made when all others are at work, and kept for the next.
+
+    Never more than POOL of a kind: units beyond that wait here, where they cost the server nothing.
+    """
 
     dialect = "postgres"
     blocking = True
@@ -161,6 +166,7 @@ class PostgresStore(Store):
         # A reader's statements commit themselves: at READ COMMITTED a transaction around them would add two round
         # trips and no consistency. The last one used is the next one used, so that few are open when little is done.
         self._idle: dict[bool, list[Session]] = {False: [], True: []}
+        self._free = {False: threading.Semaphore(POOL), True: threading.Semaphore(POOL)}
         self._local = threading.local()
         self._gate = threading.Lock()
         self._down: tuple[float, str] | None = None
@@ -168,8 +174,24 @@ class PostgresStore(Store):
 
     # -- connections --------------------------------------------------------------------------------------
 
-    def _borrow(self, write: bool) -> Session:
-        """A connection for writing or one that is read-only. Raises StoreError."""
+    @contextmanager
+    def _borrowed(self, write: bool) -> Iterator[Session]:
+        """A connection for writing or one that is read-only. Raises StoreError; StoreBusy if all are at work for long."""
+        free = self._free[write]
+        if not free.acquire(timeout=POOL_WAIT_S):
+            raise StoreBusy(
+                f"All {POOL} connections to PostgreSQL are at work for {POOL_WAIT_S:.0f} s.", hint="try again"
+            )
+        try:
+            session = self._take(write)
+            try:
+                yield session
+            finally:
+                self._keep(session, write)
+        finally:
+            free.release()
+
+    def _take(self, write: bool) -> Session:
         idle = self._idle[write]
         while idle:
             try:
@@ -181,10 +203,10 @@ class PostgresStore(Store):
             session.close()  # a restart of the server has ended it
         return self._connect(write)
 
-    def _give_back(self, session: Session, write: bool) -> None:
-        """Keeps a connection for the next unit, unless it broke or many are at rest; ends one that rests too long."""
+    def _keep(self, session: Session, write: bool) -> None:
+        """Keeps a connection for the next unit, unless it broke; ends one that rests too long."""
         idle = self._idle[write]
-        if not session.usable or len(idle) >= MAX_IDLE:
+        if not session.usable:
             session.close()
             return
         session.rest()
@@ -230,17 +252,16 @@ class PostgresStore(Store):
             return
         if self._ready != len(self.systems):
             self._migrate()
-        session = self._borrow(write)
-        db = self._local.db = PostgresDb(session)
-        try:
-            if write:
-                with self._written(db, label):
+        with self._borrowed(write) as session:
+            db = self._local.db = PostgresDb(session)
+            try:
+                if write:
+                    with self._written(db, label):
+                        yield db
+                else:
                     yield db
-            else:
-                yield db
-        finally:
-            self._local.db = None
-            self._give_back(session, write)
+            finally:
+                self._local.db = None
         if db.signals:
             self._announce(db)
 
@@ -259,8 +280,7 @@ class PostgresStore(Store):
             raise
 
     def _migrate(self) -> None:
-        session = self._borrow(True)
-        try:
+        with self._borrowed(True) as session:
             db = PostgresDb(session)
             for system in ["hub", *self.systems]:
                 if system not in self._migrated:
@@ -269,8 +289,6 @@ class PostgresStore(Store):
                             migrate(db, system)
                     self._migrated.add(system)
             self._ready = len(self.systems)
-        finally:
-            self._give_back(session, True)
 
     def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
         """LISTENs on a connection of its own, and makes a new one when it breaks; see Store.watch."""
