@@ -29,7 +29,9 @@ def tree(tmp_path: Path, root: Path) -> Path:
             shutil.copytree(root / name, copy / name, ignore=skip)
         elif (root / name).exists():
             shutil.copy(root / name, copy / name)
-    if (known := root / ".mypy_cache").is_dir():  # what mypy knows of all other files, where it has read them before
+    if (
+        known := root / ".mypy_cache"
+    ).is_dir():  # what mypy knows of all other files, where it has read them before
         shutil.copytree(known, copy / known.name)
     return copy
 

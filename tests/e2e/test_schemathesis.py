@@ -21,13 +21,13 @@ SERVED = {
     "cache-proxy": ("--origin", "http://127.0.0.1:9", "--disk", "none"),
 }
 DOCUMENTS = {"cache-proxy": "/_cache"}  # all other paths are the origin's
-REQUESTS = 720  # about, in an API: the more operations, the fewer examples each; `--max-examples 100` by hand
+REQUESTS = 240  # about, in an API: the more operations, the fewer examples each; `--max-examples 100` by hand
 
 
 def examples(document: Any) -> str:
-    """How many examples of an operation: 12, or as many as keep a large API within the time of a suite."""
+    """How many examples of an operation: 5, or as many as keep a large API within the time of a suite."""
     operations = sum(len(path) for path in document["paths"].values())
-    return str(max(3, min(12, REQUESTS // operations)))
+    return str(max(2, min(5, REQUESTS // operations)))
 
 
 @pytest.mark.timeout(900)  # thousands of requests: minutes on a busy machine
