@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from backendhub.kit import clock, jobs
 from backendhub.kit.db import Db
 from backendhub.kit.errors import HubError, Upstream
 
-from . import signing, store
+from . import endpoints, signing, store
 from .models import Endpoint, Event
 
 SCHEDULE = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
@@ -71,9 +72,10 @@ def _load(db: Db, endpoint: str, event: int) -> tuple[Endpoint, Event] | None:
 
 
 def _secrets(endpoint: Endpoint) -> list[str]:
-    old = endpoint.old_secret
-    valid = old is not None and endpoint.old_until is not None and clock.now() < endpoint.old_until
-    return [endpoint.secret, *([old] if valid and old else [])]
+    if endpoint.old_until is not None and clock.now() >= endpoint.old_until:
+        endpoint = replace(endpoint, old_secret=None)
+    found = endpoints.opened(endpoint)
+    return [found.secret, *([found.old_secret] if found.old_secret else [])]
 
 
 class _Attempt:
