@@ -45,6 +45,7 @@ async def deliver(run: jobs.Run, endpoint: str, event: int) -> None:
             total=20.0,
             redirects=0,
             max_bytes=ANSWER_BYTES,
+            repeatable=True,  # who receives it knows it again by its id
         )
     except Upstream as error:
         await run.aunit(attempt.failed, None, error.message, "")
