@@ -181,13 +181,17 @@ def test_secrets_are_encrypted_where_there_is_a_key(
     assert user("secret", "apply").code == 2
     keys = [user("secret", "key").out.strip() for _ in range(2)]
     monkeypatch.setenv("BACKENDHUB_SECRET_KEY", keys[0])
-    assert doctor() == "warn 1 of 1 signing keys and TOTP secrets are not encrypted yet"
+    assert doctor() == "warn 1 of 1 secrets are not encrypted yet"
     assert user("secret", "apply").out == "1 secrets encrypted with the first key\n"
-    assert doctor() == "ok 1 signing keys and TOTP secrets, encrypted"
+    assert doctor() == "ok 1 secrets (signing keys, TOTP, webhooks), encrypted"
+    hook = json.loads(cli("webhook", "add", "https://example.org/hook", "--json").out)
+    assert doctor().startswith("ok 2 secrets")
     monkeypatch.setenv("BACKENDHUB_SECRET_KEY", keys[1])
-    assert doctor().startswith("fail 1 ")
+    assert doctor().startswith("fail 2 ")
     assert user("secret", "apply").code == 7
+    assert cli("webhook", "secret", hook["id"]).code == 7
     monkeypatch.setenv("BACKENDHUB_SECRET_KEY", f"{keys[1]} {keys[0]}")
     assert user("secret", "apply", "--plain").code == 0
     monkeypatch.delenv("BACKENDHUB_SECRET_KEY")
-    assert doctor().startswith("ok 1 ")
+    assert doctor().startswith("ok 2 ")
+    assert cli("webhook", "secret", hook["id"]).out.strip() == hook["secret"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -175,3 +177,19 @@ def test_ten_processes_may_be_first_at_once(store_url: str) -> None:
         assert all(count == numbers for _, count, numbers in applied)
     finally:
         store.close()
+
+
+def test_a_server_of_little_patience_waits_for_another_that_migrates(folder: Path, tmp_path: Path) -> None:
+    """Two workers that begin together: the second's first request, which only reads, was a 503."""
+    store = connect(str(tmp_path / "hub.db"))
+    other = sqlite3.connect(tmp_path / "hub.db", isolation_level=None, check_same_thread=False)
+    try:
+        store.patience(20)
+        store.use("probe")
+        other.execute("BEGIN IMMEDIATE")
+        Timer(0.15, other.execute, ["COMMIT"]).start()
+        assert "probe" in store.read(tables)
+        assert store.read(lambda db: db.value("PRAGMA busy_timeout")) == 20
+    finally:
+        store.close()
+        other.close()

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from backendhub.kit.errors import Invalid, Upstream
-from backendhub.kit.fetch import Fetcher, Policy, Refused, check
+from backendhub.kit.fetch import Fetcher, Policy, Refused, check, kept
 from backendhub.kit.fetch.addresses import is_public
 from backendhub.kit.fetch.bodies import Inflater, TooMuch
 from backendhub.kit.settings import Settings
@@ -36,6 +36,9 @@ class Server:
     def __init__(self, host: str, context: ssl.SSLContext | None = None) -> None:
         self.paths: dict[str, bytes | Callable[[socket.socket], None]] = {}
         self.requests: list[bytes] = []
+        self.links: list[list[str]] = []
+        """The paths that were asked for, connection by connection."""
+        self.lasting = False
         self.context = context
         self.listener = socket.create_server((host, 0))
         self.port = self.listener.getsockname()[1]
@@ -53,25 +56,32 @@ class Server:
         with suppress(OSError), link:
             if self.context is not None:
                 link = self.context.wrap_socket(link, server_side=True)
-            asked = b""
-            while b"\r\n\r\n" not in asked and (data := link.recv(65536)):
-                asked += data
-            if not asked:
-                return
-            head, _, body = asked.partition(b"\r\n\r\n")
-            length = next(
-                (int(h[16:]) for h in head.lower().split(b"\r\n") if h.startswith(b"content-length: ")), 0
-            )
-            while len(body) < length:
-                body += link.recv(65536)
-            self.requests.append(head + b"\r\n\r\n" + body)
-            answer = self.paths.get(
-                head.split()[1].decode(), b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
-            )
-            if callable(answer):
-                answer(link)
-            else:
-                link.sendall(answer)
+            self.links.append([])
+            seen = self.links[-1]
+            while self._one(link, seen) and self.lasting:
+                pass
+
+    def _one(self, link: socket.socket, seen: list[str]) -> bool:
+        asked = b""
+        while b"\r\n\r\n" not in asked and (data := link.recv(65536)):
+            asked += data
+        if not asked:
+            return False
+        head, _, body = asked.partition(b"\r\n\r\n")
+        length = next(
+            (int(h[16:]) for h in head.lower().split(b"\r\n") if h.startswith(b"content-length: ")), 0
+        )
+        while len(body) < length:
+            body += link.recv(65536)
+        self.requests.append(head + b"\r\n\r\n" + body)
+        path = head.split()[1].decode()
+        seen.append(path)
+        answer = self.paths.get(path, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        if callable(answer):
+            answer(link)
+        else:
+            link.sendall(answer)
+        return True
 
     def close(self) -> None:
         self.listener.close()
@@ -306,6 +316,139 @@ def test_tls_is_with_the_name_and_not_with_the_address(certificate: Path) -> Non
     with pytest.raises(Upstream, match="certificate"):
         fetcher.send("GET", f"https://other.example:{server.port}/")
     server.close()
+
+
+# -- connections that are kept -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lasting(server: Server) -> Server:
+    """A server that answers several requests on a connection."""
+    server.lasting = True
+    server.paths |= {
+        "/": page(),
+        "/other": page(b"other"),
+        "/hang": lambda link: link.shutdown(socket.SHUT_RDWR),
+    }
+    return server
+
+
+def asked(fetcher: Fetcher, *urls: str, method: str = "GET", **options: Any) -> list[Any]:
+    """What the addresses answer one after the other in one event loop; the error for one that fails."""
+
+    async def ask() -> list[Any]:
+        found: list[Any] = []
+        for url in urls:
+            try:
+                found.append((await fetcher.asend(method, url, **options)).body)
+            except (Refused, Upstream) as error:
+                found.append(error.__class__)
+        return found
+
+    return asyncio.run(ask())
+
+
+def test_a_connection_serves_again_within_its_loop(lasting: Server) -> None:
+    url, fetcher = f"http://127.0.0.2:{lasting.port}", Fetcher(HERE)
+    assert asked(fetcher, f"{url}/", f"{url}/other", f"{url}/x") == [b"hello", b"other", b""]
+    assert lasting.links == [["/", "/other", "/x"]]
+    assert asked(fetcher, f"{url}/") == [b"hello"] == [fetcher.send("GET", f"{url}/").body]
+    assert len(lasting.links) == 3  # another loop, and a thread's request
+
+
+def test_a_kept_connection_is_used_only_where_the_guard_would_lead_now(
+    lasting: Server, private: Server
+) -> None:
+    """The name leads elsewhere, then to a private address, then to where it led at first."""
+    second = Server("127.0.0.3")
+    second.listener.close()
+    second.listener = socket.create_server(("127.0.0.3", lasting.port))
+    second.paths["/"] = page(b"elsewhere")
+    threading.Thread(target=second._serve, daemon=True).start()
+    policy = Policy.of(Settings({"fetch.allow": "127.0.0.2,127.0.0.3"}, environ={}))
+    table = {"moving.example": [["127.0.0.2"], ["127.0.0.3"], ["127.0.0.1"], ["127.0.0.2"]]}
+    url = f"http://moving.example:{lasting.port}/"
+    fetcher = Fetcher(policy, resolve=names(table))
+    assert asked(fetcher, url, url, url, url) == [b"hello", b"elsewhere", Refused, b"hello"]
+    assert lasting.links == [["/", "/"]]
+    second.close()
+
+
+def test_names_do_not_share_a_connection_nor_do_ports_and_schemes(lasting: Server) -> None:
+    resolve = names({"a.example": [["127.0.0.2"]], "b.example": [["127.0.0.2"]]})
+    urls = [f"http://{name}.example:{lasting.port}/" for name in "abab"]
+    assert asked(Fetcher(HERE, resolve=resolve), *urls) == [b"hello"] * 4
+    assert lasting.links == [["/", "/"], ["/", "/"]]
+
+
+def test_what_a_trusted_request_opened_is_not_there_for_others(private: Server) -> None:
+    private.lasting = True
+    url = f"http://127.0.0.1:{private.port}/"
+    fetcher = Fetcher()
+
+    async def ask() -> None:
+        assert (await fetcher.asend("GET", url, trusted=True)).ok
+        with pytest.raises(Refused):
+            await fetcher.asend("GET", url)
+
+    asyncio.run(ask())
+    assert len(private.requests) == 1
+    private.requests.clear()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        page() + page(b"poison"),
+        page(Connection="close"),
+        b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+    ],
+    ids=["more", "close", "old"],
+)
+def test_what_may_not_be_used_again_is_closed(lasting: Server, answer: bytes) -> None:
+    lasting.paths["/"] = answer
+    url = f"http://127.0.0.2:{lasting.port}"
+    assert asked(Fetcher(HERE), f"{url}/", f"{url}/other") == [b"hello", b"other"]
+    assert lasting.links == [["/"], ["/other"]]
+
+
+def test_an_answer_that_was_not_read_ends_its_connection(lasting: Server) -> None:
+    url = f"http://127.0.0.2:{lasting.port}/"
+    assert asked(Fetcher(HERE), url, url, read=False) == [b"", b""]
+    assert lasting.links == [["/"], ["/"]]
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "expected"),
+    [("GET", {}, 3), ("POST", {"content": b"x"}, 2), ("POST", {"content": b"x", "repeatable": True}, 3)],
+)
+def test_a_kept_connection_that_dies_over_a_request(
+    lasting: Server, method: str, options: dict[str, Any], expected: int
+) -> None:
+    """It is sent once more where that is no harm: the server may have acted on it."""
+    url = f"http://127.0.0.2:{lasting.port}"
+    found = asked(Fetcher(HERE), f"{url}/", f"{url}/hang", method=method, **options)
+    assert found == [b"hello", Upstream] and len(lasting.requests) == expected
+
+
+def test_idle_connections_are_few_and_end(lasting: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "MOST", 3)
+    monkeypatch.setattr(kept, "MOST_AT_ONE", 2)
+    monkeypatch.setattr(kept, "IDLE_S", 0.1)
+    hosts = [f"n{n}.example" for n in range(5)]
+    fetcher = Fetcher(HERE, resolve=names({host: [["127.0.0.2"]] for host in hosts}))
+
+    async def ask() -> None:
+        pool = fetcher._kept()
+        await asyncio.gather(*(fetcher.asend("GET", f"http://n0.example:{lasting.port}/") for _ in range(6)))
+        assert len(pool._idle) == 2
+        for host in hosts:
+            await fetcher.asend("GET", f"http://{host}:{lasting.port}/")
+        assert len(pool._idle) == 3
+        await asyncio.sleep(0.25)
+        assert not pool._idle
+
+    asyncio.run(ask())
 
 
 # -- redirects ---------------------------------------------------------------------------------------------

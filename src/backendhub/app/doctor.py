@@ -154,26 +154,25 @@ def _migrations(db: Db) -> list[Line]:
 
 
 def _secrets(db: Db) -> list[Line]:
-    """Whether signing keys and TOTP secrets are encrypted, where there are accounts."""
-    from backendhub.kit.accounts import sealing
+    """Whether signing keys, TOTP and webhook secrets are encrypted, where there are any."""
+    from backendhub.app import sealed as secrets
+    from backendhub.kit import sealing
 
-    if any(not m.applied for m in status(db, "accounts")):
-        return []
     try:
-        sealed, plain, lost = sealing.counted(db)
+        sealed, plain, lost = secrets.counted(db)
         keyed = bool(sealing.keys())
     except HubError as error:
         return [Line("secrets", "fail", error.message, error.hint or "")]
     if not sealed + plain + lost:
         return []
     if lost:
-        text = f"{lost} signing keys or TOTP secrets are encrypted with a key that is not here"
+        text = f"{lost} secrets are encrypted with a key that is not here"
         return [Line("secrets", "fail", text, f"set {sealing.VARIABLE} to it")]
     if keyed and plain:
-        text = f"{plain} of {sealed + plain} signing keys and TOTP secrets are not encrypted yet"
+        text = f"{plain} of {sealed + plain} secrets are not encrypted yet"
         return [Line("secrets", "warn", text, "backendhub user secret apply")]
     how = "encrypted" if keyed or sealed else "not encrypted: the store's mode protects them"
-    return [Line("secrets", "ok", f"{sealed + plain} signing keys and TOTP secrets, {how}")]
+    return [Line("secrets", "ok", f"{sealed + plain} secrets (signing keys, TOTP, webhooks), {how}")]
 
 
 # -- clock ------------------------------------------------------------------------------------------------

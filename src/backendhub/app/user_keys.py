@@ -7,15 +7,16 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from backendhub.kit import cli, hub
-from backendhub.kit.accounts import SigningKey, sealing, tokens
+from backendhub.app import sealed
+from backendhub.kit import cli, hub, sealing
+from backendhub.kit.accounts import SigningKey, tokens
 from backendhub.kit.errors import Invalid
 
 signing = cli.commands("user signing", "Keys that access tokens are signed with")
 secret = cli.commands(
     "user secret",
-    "The key that encrypts signing keys and TOTP secrets in the store, if there is one: BACKENDHUB_SECRET_KEY, or "
-    "what the file that BACKENDHUB_SECRET_KEY_FILE names holds",
+    "The key that encrypts signing keys, TOTP and webhook secrets in the store, if there is one: BACKENDHUB_SECRET_KEY, "
+    "or what the file that BACKENDHUB_SECRET_KEY_FILE names holds",
     examples=(
         "backendhub user secret key > /etc/backendhub.key   # mode 0600, and not beside the store",
         "BACKENDHUB_SECRET_KEY_FILE=/etc/backendhub.key backendhub user secret apply",
@@ -116,5 +117,5 @@ def apply_key(
     """
     if not sealing.keys():
         raise Invalid(f"{sealing.VARIABLE} is not set.", hint="backendhub user secret key makes one")
-    count: int = unit(sealing.reseal, plain=plain)
+    count: int = unit(sealed.apply, plain=plain)
     return f"{count} secrets {'decrypted' if plain else 'encrypted with the first key'}"

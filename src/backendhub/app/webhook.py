@@ -112,7 +112,7 @@ def list_() -> list[Shown]:
 @app.command("secret", undoable=False, says="{0.secret}")
 def secret(id: Id) -> Made:
     """Show the secret of a webhook."""
-    return _made(_store().read(endpoints.get, id))
+    return _made(endpoints.opened(_store().read(endpoints.get, id)))
 
 
 @app.command("rotate", undoable=False, says="{0.secret}")

@@ -20,16 +20,18 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from backendhub.kit import clock, jobs, outbox
+from backendhub.kit import clock, jobs, outbox, sealing
 from backendhub.kit import hub as hubs
 from backendhub.kit.db import Db, Store
 from backendhub.kit.db.migrate import TOKENS
+from backendhub.kit.errors import Invalid
 from backendhub.kit.fetch import Fetcher, Policy
 from backendhub.kit.jobs import declared
 from backendhub.kit.jobs.worker import Worker
 from backendhub.kit.outbox import endpoints
 from backendhub.kit.outbox.jobs import SCHEDULE
 from backendhub.kit.outbox.relay import Relay
+from backendhub.kit.outbox.store import HOLDER
 from backendhub.kit.settings import Settings
 
 MODULES = {"outbox": "backendhub.kit.outbox.jobs"}
@@ -124,6 +126,35 @@ def test_an_event_is_posted_signed_and_logged(made: Store, receiver: Receiver, w
     (row,) = made.read(endpoints.deliveries, place.id)
     assert (row.ok, row.status, row.answer, row.error) == (True, 200, "thanks", None)
     assert made.read(jobs.get, row.job_id).state == "done"
+
+
+def test_secrets_are_encrypted_where_there_is_a_key(
+    made: Store, receiver: Receiver, worker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old plain rows go on to work; both secrets of a rotation sign; a message without the key is not lost."""
+    old = made.unit(endpoints.add, url=receiver.url)
+    one, two = sealing.new_key(), sealing.new_key()
+    monkeypatch.setenv(sealing.VARIABLE, one)
+    new = made.unit(endpoints.rotate, old.id)
+    kept = made.read(endpoints.get, old.id)
+    assert (kept.old_secret, kept.secret.startswith("sealed:")) == (old.secret, True)
+    assert made.unit(sealing.reseal, [HOLDER]) == 2 and made.read(sealing.counted, [HOLDER]) == (2, 0, 0)
+    kept = made.read(endpoints.get, old.id)
+    assert not {old.secret, new.secret} & {kept.secret, kept.old_secret}
+    assert endpoints.opened(kept).old_secret == old.secret
+    publish(made, 1)
+    monkeypatch.setenv(sealing.VARIABLE, two)
+    work(worker)
+    assert receiver.got == [] and made.read(jobs.find, state="dead") == []
+    monkeypatch.setenv(sealing.VARIABLE, f"{two} {one}")
+    made.unit(sealing.reseal, [HOLDER])
+    monkeypatch.setenv(sealing.VARIABLE, two)
+    made.unit(lambda db: db.run("UPDATE jobs_job SET due_at = created_at WHERE state = 'scheduled'"))
+    work(worker)
+    ((headers, body),) = receiver.got
+    assert all(Webhook(each.secret).verify(body, headers) for each in (old, new))
+    with pytest.raises(Invalid, match="cannot begin"):
+        made.unit(endpoints.add, url=receiver.url, secret="sealed:x", signer="stripe")
 
 
 def test_a_failure_is_tried_again_with_the_same_id_until_it_works(
@@ -296,6 +327,7 @@ import os, time
 from backendhub.kit import jobs
 from backendhub.kit.db import Db
 from backendhub.kit.db.migrate import TOKENS
+from backendhub.kit.errors import Invalid
 
 @jobs.job("t.count", on=("t.*",), attempts=1000)
 def count(db: Db, event: dict) -> None:
@@ -309,6 +341,7 @@ from backendhub.kit.settings import Settings
 from backendhub.kit.jobs.declared import Modules
 from backendhub.kit.jobs.worker import Worker
 from backendhub.kit.outbox.relay import Relay
+from backendhub.kit.outbox.store import HOLDER
 hub = Hub(Settings({"database": sys.argv[1], "fetch.allow": "127.0.0.1"}))
 modules = Modules({"t": "t_listeners", "outbox": "backendhub.kit.outbox.jobs"})
 asyncio.run(Worker(hub, modules, sources=[Relay()], lease=1.5).run())
@@ -319,6 +352,7 @@ import sys, time
 from backendhub.kit import outbox
 from backendhub.kit.db import connect
 from backendhub.kit.db.migrate import TOKENS
+from backendhub.kit.errors import Invalid
 store = connect(sys.argv[1])
 store.use("outbox")
 class No(Exception): pass

@@ -115,6 +115,28 @@ def test_failures_say_what_json_server_says(http: Any) -> None:
         assert (response.status_code, response.json()) == (400, {"error": "Body must be a JSON object"})
 
 
+VERBS = {
+    "GET": "200 200 404 404 200 404 404", "POST": "201 404 404 404 404 404 404", "PUT": "404 200 404 404 200 404 404",
+    "PATCH": "404 200 404 404 200 404 404", "DELETE": "404 200 404 404 404 404 404",
+}  # fmt: skip
+"""What each kind of address answers: a list, a row, no such row, no such list, an object, something below either."""
+
+
+@pytest.mark.parametrize("method", VERBS)
+def test_every_verb_on_every_kind_of_address(http: Any, method: str) -> None:
+    paths = ("/posts", "/posts/1", "/posts/-1", "/nothing", "/profile", "/profile/1", "/nothing/1")
+    answers = [http.request(method, path) for path in paths]  # without a body, as json-server takes it
+    assert " ".join(str(a.status_code) for a in answers) == VERBS[method]
+    assert all(a.json() == {"error": "Not Found"} for a in answers if a.status_code == 404)
+
+
+def test_rows_without_ids_get_some_and_a_schema_is_no_data(rest: Callable[..., Any]) -> None:
+    http = rest({"$schema": "./x.json", "posts": [{"id": 1}, {"title": "a"}], "profile": {}}, dialect="v1")
+    first, second = http.get("/posts").json()
+    assert first == {"id": "1"} and isinstance(second["id"], str) and second["id"]
+    assert set(http.get("/db").json()) == {"posts", "profile"}
+
+
 @pytest.mark.parametrize(
     "query",
     ["nothing=1", "title:nonsense=1", "_sort=nothing", "_page=x", "_per_page=x", "_embed=x", "_where={", "_where=[]",

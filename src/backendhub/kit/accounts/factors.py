@@ -11,10 +11,10 @@ from backendhub.kit import clock
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, NotFound
 from backendhub.kit.ids import uuid7
+from backendhub.kit.sealing import seal, unseal
 
 from . import store
 from .models import Challenge, Factor
-from .sealing import seal, unseal
 from .secret import digest
 
 STEP_S = 30

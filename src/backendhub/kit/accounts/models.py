@@ -153,15 +153,6 @@ class Passkey:
     last_used_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """A stored secret that can be read again: of a signing `key` or a `factor`."""
-
-    kind: str
-    id: str
-    secret: str
-
-
 class Opened(NamedTuple):
     """A session that was just opened or went on: the account, the session and the secret that continues it."""
 

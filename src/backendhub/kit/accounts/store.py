@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backendhub.kit.db import columns
+from backendhub.kit.sealing import Holder
 
 from .models import ApiKey, Challenge, Factor, Once, Passkey, Session, SigningKey, User
 
@@ -154,10 +155,9 @@ FACTOR_SECRET = "SELECT secret FROM accounts_factor WHERE id = :id"
 SECRETS = """
 SELECT 'key' AS kind, id, private AS secret FROM accounts_signing_key
 UNION ALL SELECT 'factor', id, secret FROM accounts_factor WHERE secret IS NOT NULL"""
-RESEAL = {
-    "key": "UPDATE accounts_signing_key SET private = :secret WHERE id = :id",
-    "factor": "UPDATE accounts_factor SET secret = :secret WHERE id = :id",
-}
+RESEAL_KEY = "UPDATE accounts_signing_key SET private = :secret WHERE id = :id AND private = :old"
+RESEAL_FACTOR = "UPDATE accounts_factor SET secret = :secret WHERE id = :id AND secret = :old"
+HOLDER = Holder("accounts", SECRETS, {"key": RESEAL_KEY, "factor": RESEAL_FACTOR})
 INSERT_FACTOR = f"""
 INSERT INTO accounts_factor (id, user_id, kind, name, phone, secret, credential_id, verified, last_step, created_at,
   updated_at, challenged_at)

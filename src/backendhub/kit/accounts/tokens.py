@@ -16,10 +16,10 @@ from backendhub.kit import clock
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid, NotFound, Unauthenticated
 from backendhub.kit.ids import uuid7
+from backendhub.kit.sealing import seal, unseal
 
 from . import store
 from .models import SigningKey
-from .sealing import seal, unseal
 
 if TYPE_CHECKING:
     from joserfc.jwk import Key

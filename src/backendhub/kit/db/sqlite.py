@@ -212,7 +212,8 @@ class SqliteStore(Store):
             return
         for system in ["hub", *self.systems]:
             if system not in self._migrated and pending(db, system):
-                self._begin(db, "BEGIN IMMEDIATE")
+                with _patient(db.connection):
+                    self._begin(db, "BEGIN IMMEDIATE")
                 try:
                     migrate(db, system)
                     self._commit(db)
@@ -287,6 +288,18 @@ def _end_unit(db: Db, unit: int) -> None:
     from . import journal
 
     journal.finish(db, unit)
+
+
+@contextmanager
+def _patient(connection: sqlite3.Connection) -> Iterator[None]:
+    """Waits for another's lock as long as a command does, also where a server's loop has little patience: two workers
+    that begin together both find the tables missing, and a request that only reads has no thread to wait in."""
+    usual = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={usual:d}")
 
 
 def _create(path: Path) -> None:

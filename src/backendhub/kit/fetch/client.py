@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from .kept import Kept, Pools
     from .pinned import Resolve
 
+REPEATABLE = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")
 REDIRECTS = (301, 302, 303, 307, 308)
 # What goes along to another origin: nothing that could be a secret.
 CARRIED = ("accept", "accept-encoding", "accept-language", "content-type", "user-agent")
@@ -76,6 +78,8 @@ class _Ask:
     into: BinaryIO | None
     read: bool
     trusted: str | None
+    repeatable: bool
+    kept: Kept | None
 
 
 class Fetcher:
@@ -93,6 +97,7 @@ class Fetcher:
         self.resolve = resolve
         self.context = context
         self.offline = offline
+        self._pools: Pools | None = None
 
     def check(self, url: str) -> str:
         """The address in its normal form. Raises Refused for one that would not be asked; see `policy.check`."""
@@ -103,7 +108,7 @@ class Fetcher:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return asyncio.run(self.asend(method, url, **options))
+            return asyncio.run(self.asend(method, url, **options, keep=False))
         raise RuntimeError("in an event loop: await fetch.asend(…)")
 
     async def asend(
@@ -121,13 +126,16 @@ class Fetcher:
         into: BinaryIO | None = None,
         read: bool = True,
         trusted: bool = False,
+        repeatable: bool = False,
+        keep: bool = True,
     ) -> Fetched:
         """Sends one request and gives the answer, whatever its status.
 
         `accept` lists media types that are read (`image/*`), none means any. GET and HEAD follow redirects (5), other
         methods only where `redirects` says so. `into` takes the body instead of memory; `read=False` leaves it on the
         wire. `trusted` is for an address that the operator wrote: its host may be anywhere, other hosts that it
-        redirects to may not. Raises Refused (a rule), Upstream (no answer, too slow, too large, of another type) and
+        redirects to may not. `repeatable` says that a POST may come twice (methods that may are known); `keep=False` keeps
+        no connection. Raises Refused (a rule), Upstream (no answer, too slow, too large, of another type) and
         Invalid (a header that cannot be sent).
         """
         if self.offline:
@@ -147,12 +155,21 @@ class Fetcher:
         if first.userinfo:
             sent.setdefault("authorization", "Basic " + b64encode(unquote_to_bytes(first.userinfo)).decode())
             first = first.copy_with(userinfo=b"")
-        ask = _Ask(policy, tuple(accept), into, read, first.host.rstrip(".") if trusted else None)
+        named = first.host.rstrip(".") if trusted else None
+        again = repeatable or method.upper() in REPEATABLE
+        ask = _Ask(policy, tuple(accept), into, read, named, again, self._kept() if keep else None)
         try:
             async with asyncio.timeout(policy.total):
                 return await self._follow(method.upper(), first, sent, content, ask)
         except TimeoutError:
             raise Upstream(f"{first.host} did not finish its answer within {policy.total:g} s.") from None
+
+    def _kept(self) -> Kept:
+        from .kept import Pools
+
+        if self._pools is None:
+            self._pools = Pools()
+        return self._pools.here()
 
     async def _follow(
         self, method: str, url: httpx.URL, headers: dict[str, str], content: bytes | None, ask: _Ask
@@ -197,7 +214,8 @@ class Fetcher:
             request = httpx.Request(
                 method, url, headers=headers, content=content, extensions={"timeout": waits}
             )
-            async with PinnedTransport(gate, self.context or trust()) as transport:
+            transport = PinnedTransport(gate, self.context or trust(), ask.kept, repeatable=ask.repeatable)
+            async with transport:
                 response = await transport.handle_async_request(request)
                 try:
                     return await _read(method, response, url, ask)

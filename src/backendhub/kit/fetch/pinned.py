@@ -1,4 +1,4 @@
-"""A transport of httpx that looks a host up once, judges the addresses, and connects to what it has judged.
+"""A transport of httpx that looks a host up for each request, judges the addresses, and connects to what it has judged.
 
 The address is chosen below TLS: the certificate and the Host header are still those of the name.
 """
@@ -9,14 +9,16 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from ipaddress import ip_address
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import httpcore
 import httpx
 
+from .kept import Kept, Place
 from .policy import Policy, Refused
 
 Resolve = Callable[[str, int], list[str]]
@@ -66,40 +68,26 @@ async def _look_up(resolve: Resolve, host: str, port: int) -> list[str]:
     return await answer
 
 
-class Gate(httpcore.AsyncNetworkBackend):
-    """Opens connections for one request, to addresses that its policy admits."""
+class Gate:
+    """Judges where one request may connect to, by its policy."""
 
     def __init__(self, policy: Policy, resolve: Resolve, trusted: str | None) -> None:
         self.policy = policy
         self.resolve = resolve
         self.trusted = trusted
-        self._inner = httpcore.AnyIOBackend()
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Looks up, judges, connects. Raises Refused where every address of the host is refused."""
+    async def addresses(self, host: str, port: int, timeout: float | None) -> list[str]:
+        """Looks a host up and gives the addresses that are admitted. Raises Refused where every one is refused."""
         try:
             found = await asyncio.wait_for(_look_up(self.resolve, host, port), timeout)
         except TimeoutError:
             raise httpcore.ConnectTimeout("looking up the name took too long") from None
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
-        addresses = [text for text in dict.fromkeys(found) if self._admits(text, host)][:TRIED]
-        if found and not addresses:
+        admitted = [text for text in dict.fromkeys(found) if self._admits(text, host)][:TRIED]
+        if found and not admitted:
             raise Refused(f"{host} leads to no public address.")
-        failure: Exception = httpcore.ConnectError("its name has no address")
-        for address in addresses:
-            try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure
+        return admitted
 
     def _admits(self, text: str, host: str) -> bool:
         try:
@@ -110,6 +98,35 @@ class Gate(httpcore.AsyncNetworkBackend):
             return False
         name = host.lower().rstrip(".")
         return name == self.trusted or self.policy.admits(address, name)
+
+
+class _Judged(httpcore.AsyncNetworkBackend):
+    """Opens a connection to the first that answers of addresses that were admitted, whatever the host is called."""
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self.addresses = addresses
+        self.connected: str | None = None
+        self._inner = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Tries them one after the other."""
+        failure: Exception = httpcore.ConnectError("its name has no address")
+        for address in self.addresses:
+            try:
+                link = await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+            else:
+                self.connected = address
+                return link
+        raise failure
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
@@ -122,14 +139,75 @@ class Gate(httpcore.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
-class PinnedTransport(httpx.AsyncHTTPTransport):
-    """httpx's own transport behind a Gate; no proxy, no HTTP/2, no connection kept."""
+class _One(httpcore.AsyncConnectionPool):
+    """The connection of one request: a kept one that leads where the request may go, or a new one."""
 
-    def __init__(self, gate: Gate, context: ssl.SSLContext) -> None:
+    def __init__(self, gate: Gate, context: ssl.SSLContext, kept: Kept | None, repeatable: bool) -> None:
+        super().__init__()
+        self.gate, self.context, self.kept, self.repeatable = gate, context, kept, repeatable
+        self.connection: httpcore.AsyncHTTPConnection | None = None
+        self.place: Place | None = None
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Looks up, judges, sends. What a kept connection swallowed because its server had just closed it is sent
+        again over a new one, if sending it twice is no harm."""
+        origin = request.url.origin
+        wait = request.extensions.get("timeout", {}).get("connect")
+        addresses = await self.gate.addresses(origin.host.decode("ascii"), origin.port, wait)
+        if (old := self._kept(origin, addresses)) is not None:
+            self.connection = old
+            try:
+                return await old.handle_async_request(request)
+            except (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError):
+                await old.aclose()
+                self.place = None
+                if not self.repeatable:
+                    raise
+        judged = _Judged(addresses)
+        self.connection = httpcore.AsyncHTTPConnection(origin, self.context, network_backend=judged)
+        response = await self.connection.handle_async_request(request)
+        if judged.connected is not None:
+            self.place = Place(origin.scheme, origin.host, origin.port, judged.connected)
+        return response
+
+    def _kept(self, origin: httpcore.Origin, addresses: Sequence[str]) -> httpcore.AsyncHTTPConnection | None:
+        for address in addresses if self.kept is not None else ():
+            place = Place(origin.scheme, origin.host, origin.port, address)
+            if self.kept is not None and (found := self.kept.take(place)) is not None:
+                self.place = place
+                return found
+        return None
+
+    async def aclose(self) -> None:
+        """After the answer: the connection is kept, or closed."""
+        connection, self.connection = self.connection, None
+        if connection is None:
+            return
+        if self.kept is None:
+            await connection.aclose()
+        else:
+            await self.kept.give(connection, self.place)
+
+
+class PinnedTransport(httpx.AsyncHTTPTransport):
+    """httpx's own transport for one request behind a Gate; no proxy, no HTTP/2."""
+
+    def __init__(self, gate: Gate, context: ssl.SSLContext, kept: Kept | None, *, repeatable: bool) -> None:
         super().__init__(verify=context, trust_env=False)
         # httpx has no argument for this. Should the attribute go, requests must fail rather than go unjudged.
         if not isinstance(self._pool, httpcore.AsyncConnectionPool):
             raise RuntimeError("this version of httpx keeps its connections elsewhere")
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context, max_connections=1, max_keepalive_connections=0, network_backend=gate
-        )
+        self._pool = _One(gate, context, kept, repeatable)
+
+    async def __aenter__(self) -> Self:
+        """Nothing is opened before the request."""
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """Keeps or closes the connection."""
+        await self._pool.aclose()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from backendhub.kit import clock, ids, jobs
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid, NotFound
+from backendhub.kit.sealing import PREFIX, seal, unseal
 
 from . import signing, store
 from .events import LAST, PATTERN, matches
@@ -28,15 +30,17 @@ def add(
     secret: str | None = None,
     signer: str = "standard",
 ) -> Endpoint:
-    """Registers an address. It is asked through `hub.fetch`, which refuses private ones: check it there before.
-
-    Raises Invalid.
+    """Registers an address and gives it with its secret. It is asked through `hub.fetch`, which refuses private ones:
+    check it there before. Raises Invalid.
     """
     _check(topics)
     if signer not in signing.SIGNERS:
         raise Invalid(f"There is no way to sign called {signer!r}.", hint=", ".join(signing.SIGNERS))
     if secret is not None and signer == "standard":
         signing.key(secret)
+    if secret is not None and secret.startswith(PREFIX):
+        raise Invalid(f"A secret cannot begin with {PREFIX!r}.", hint="leave it out to have one made")
+    secret = secret or signing.SIGNERS[signer].secret()
     made = db.one(
         Endpoint,
         store.INSERT_ENDPOINT,
@@ -45,19 +49,26 @@ def add(
         topics=list(topics),
         note=note,
         signer=signer,
-        secret=secret or signing.SIGNERS[signer].secret(),
+        secret=seal(secret),
         now=clock.now(),
     )
     assert made is not None
-    return made
+    return replace(made, secret=secret)
 
 
 def get(db: Db, id: str) -> Endpoint:
-    """One endpoint. Raises NotFound."""
+    """One endpoint, its secrets as they are stored (see `opened`). Raises NotFound."""
     found = db.one(Endpoint, store.SELECT_ENDPOINT, id=id)
     if found is None:
         raise NotFound(f"There is no webhook {id}.", hint="backendhub webhook list")
     return found
+
+
+def opened(endpoint: Endpoint) -> Endpoint:
+    """An endpoint with its secrets as messages are signed with them. Raises StoreError where this process lacks the key
+    that they are encrypted with."""
+    old = endpoint.old_secret
+    return replace(endpoint, secret=unseal(endpoint.secret), old_secret=None if old is None else unseal(old))
 
 
 def find(db: Db) -> list[Endpoint]:
@@ -91,12 +102,12 @@ def disable(db: Db, id: str, reason: str) -> Endpoint:
 
 
 def rotate(db: Db, id: str) -> Endpoint:
-    """Makes a new secret; for a day messages are signed with both. Raises NotFound."""
+    """Makes a new secret and gives the endpoint with it; for a day messages are signed with both. Raises NotFound."""
     endpoint = get(db, id)
     secret = signing.SIGNERS[endpoint.signer].secret()
-    rotated = db.one(Endpoint, store.ROTATE, id=id, secret=secret, until=clock.now() + OVERLAP)
+    rotated = db.one(Endpoint, store.ROTATE, id=id, secret=seal(secret), until=clock.now() + OVERLAP)
     assert rotated is not None
-    return rotated
+    return replace(rotated, secret=secret)
 
 
 def remove(db: Db, id: str) -> None:

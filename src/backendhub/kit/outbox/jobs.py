@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from backendhub.kit import clock, jobs
 from backendhub.kit.db import Db
 from backendhub.kit.errors import HubError, Upstream
 
-from . import signing, store
+from . import endpoints, signing, store
 from .models import Endpoint, Event
 
 SCHEDULE = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
@@ -44,6 +45,7 @@ async def deliver(run: jobs.Run, endpoint: str, event: int) -> None:
             total=20.0,
             redirects=0,
             max_bytes=ANSWER_BYTES,
+            repeatable=True,  # who receives it knows it again by its id
         )
     except Upstream as error:
         await run.aunit(attempt.failed, None, error.message, "")
@@ -71,9 +73,10 @@ def _load(db: Db, endpoint: str, event: int) -> tuple[Endpoint, Event] | None:
 
 
 def _secrets(endpoint: Endpoint) -> list[str]:
-    old = endpoint.old_secret
-    valid = old is not None and endpoint.old_until is not None and clock.now() < endpoint.old_until
-    return [endpoint.secret, *([old] if valid and old else [])]
+    if endpoint.old_until is not None and clock.now() >= endpoint.old_until:
+        endpoint = replace(endpoint, old_secret=None)
+    found = endpoints.opened(endpoint)
+    return [found.secret, *([found.old_secret] if found.old_secret else [])]
 
 
 class _Attempt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backendhub.kit.db import columns
+from backendhub.kit.sealing import Holder
 
 from .models import Delivery, Endpoint, Event
 
@@ -58,6 +59,12 @@ ROTATE = (
     "UPDATE outbox_endpoint SET old_secret = secret, old_until = :until, secret = :secret WHERE id = :id "
     f"RETURNING {ENDPOINT}"
 )
+SECRETS = """
+SELECT 'webhook' AS kind, id, secret FROM outbox_endpoint
+UNION ALL SELECT 'old', id, old_secret FROM outbox_endpoint WHERE old_secret IS NOT NULL"""
+RESEAL = "UPDATE outbox_endpoint SET secret = :secret WHERE id = :id AND secret = :old"
+RESEAL_OLD = "UPDATE outbox_endpoint SET old_secret = :secret WHERE id = :id AND old_secret = :old"
+HOLDER = Holder("outbox", SECRETS, {"webhook": RESEAL, "old": RESEAL_OLD})
 DELETE_ENDPOINT = "DELETE FROM outbox_endpoint WHERE id = :id"
 
 INSERT_DELIVERY = (

@@ -1,4 +1,5 @@
-"""Secrets that the server itself has to read again (signing keys, TOTP secrets), encrypted in the store where there is a key.
+"""Secrets that the server itself has to read again (signing keys, TOTP and webhook secrets), encrypted in the store where
+there is a key.
 
 The key is BACKENDHUB_SECRET_KEY, or what is in the file that BACKENDHUB_SECRET_KEY_FILE names. It is no setting: a
 key in the config file would be copied along with the store that it protects. Several keys, one a word, are a rotation: the
@@ -8,22 +9,39 @@ first encrypts, all of them decrypt. Without a key secrets stand in the store as
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from backendhub.kit.db import Db
+from backendhub.kit.db import Db, status
 from backendhub.kit.errors import Invalid, StoreError
-
-from . import store
-from .models import Sealed
 
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
 VARIABLE = "BACKENDHUB_SECRET_KEY"
 PREFIX = "sealed:"
-"""What a stored secret begins with where it is encrypted: neither JSON nor base 32 does."""
+"""What a stored secret begins with where it is encrypted: neither JSON nor base 32 does, and no webhook's may."""
+
+
+class Holder(NamedTuple):
+    """A part of the kit that keeps secrets: what selects them (`Sealed`), and what replaces one of each kind, if it still
+    is the one that was read."""
+
+    part: str
+    select: str
+    replace: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A stored secret that can be read again."""
+
+    kind: str
+    id: str
+    secret: str
 
 
 def new_key() -> str:
@@ -82,22 +100,24 @@ def unseal(stored: str) -> str:
     raise StoreError("A secret of this store is encrypted with another key.", hint=f"set {VARIABLE} to it")
 
 
-def reseal(db: Db, *, plain: bool = False) -> int:
+def reseal(db: Db, holders: Iterable[Holder], *, plain: bool = False) -> int:
     """Stores every secret under the newest key of this process, or as it is. Gives how many there are.
 
     Raises StoreError where it lacks the key of one; nothing is changed then.
     """
-    found = db.all(Sealed, store.SECRETS)
-    for each in found:
+    count = 0
+    for holder, each in _all(db, holders):
         secret = unseal(each.secret)
-        db.run(store.RESEAL[each.kind], id=each.id, secret=secret if plain else seal(secret))
-    return len(found)
+        values = {"id": each.id, "old": each.secret, "secret": secret if plain else seal(secret)}
+        db.run(holder.replace[each.kind], **values)
+        count += 1
+    return count
 
 
-def counted(db: Db) -> tuple[int, int, int]:
+def counted(db: Db, holders: Iterable[Holder]) -> tuple[int, int, int]:
     """How many secrets are encrypted and readable here, how many stand there as they are, how many cannot be read."""
     sealed = plain = lost = 0
-    for each in db.all(Sealed, store.SECRETS):
+    for _, each in _all(db, holders):
         try:
             unseal(each.secret)
         except StoreError:
@@ -106,3 +126,9 @@ def counted(db: Db) -> tuple[int, int, int]:
             sealed += each.secret.startswith(PREFIX)
             plain += not each.secret.startswith(PREFIX)
     return sealed, plain, lost
+
+
+def _all(db: Db, holders: Iterable[Holder]) -> list[tuple[Holder, Sealed]]:
+    """The secrets of the parts that this store has tables of."""
+    there = [holder for holder in holders if all(m.applied for m in status(db, holder.part))]
+    return [(holder, each) for holder in there for each in db.all(Sealed, holder.select)]
