@@ -29,7 +29,9 @@ class Term(NamedTuple):
 
 def parse(text: str) -> list[Term]:
     """The terms of a query."""
-    chunks = [(m, said) for m in re.finditer(_CHUNK, text) if (said := words(m["phrase"] or m["plain"] or ""))]
+    chunks = [
+        (m, said) for m in re.finditer(_CHUNK, text) if (said := words(m["phrase"] or m["plain"] or ""))
+    ]
     found: list[Term] = []
     for place, (chunk, said) in enumerate(chunks[:MAX_TERMS], 1):
         plain, excluded = chunk["plain"], bool(chunk["minus"])
