@@ -50,10 +50,10 @@ def test_every_statement_is_understood_by_both_engines(store: Store, module: Mod
                 db.run("DEALLOCATE probe")
 
 
-PAGES = [ledger_store.NEWEST, ledger_store.OLDEST, ledger_store.AS_OF, ledger_store.PAIR]
+PAGES = [ledger_store.PLACE, ledger_store.LINES, ledger_store.PAIR]
 
 
-@pytest.mark.parametrize("sql", PAGES, ids=["newest", "oldest", "as of", "pair"])
+@pytest.mark.parametrize("sql", PAGES, ids=["place", "lines", "pair"])
 def test_what_is_asked_often_reads_no_whole_table(sql: str) -> None:
     from backendhub.kit.db import connect
 

@@ -291,8 +291,10 @@ def cell(value: Any) -> str:
     """A value as a person or a script reads it in a column."""
     if value is None:
         return ""
-    if isinstance(value, str) and not isinstance(value, Enum):
-        return clean(value)
+    if isinstance(value, str):
+        return clean(value.value if isinstance(value, Enum) else value)
+    if value.__class__ is int:
+        return str(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
@@ -305,6 +307,8 @@ def cell(value: Any) -> str:
 
 def tsv_cell(value: Any) -> str:
     """A value in a pipe: no tab or newline, so that a row stays a line."""
+    if value is None:
+        return ""
     if value.__class__ is not str:
         value = cell(value)
     return value if value.isprintable() else clean(value).replace("\t", " ").replace("\n", " ")

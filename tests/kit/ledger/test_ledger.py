@@ -297,6 +297,11 @@ FORBIDDEN = [
     "INSERT INTO ledger_transfer (id, kind, debit_id, credit_id, amount, code, memo, at, debit_line, debit_balance, "
     "credit_line, credit_balance) SELECT 'forged', 'transfer', debit_id, credit_id, 5, '', '', at, 9, 9, 9, 9 "
     "FROM ledger_transfer",
+    # the next line and the right balances, but not after the line before
+    "INSERT INTO ledger_transfer (id, kind, debit_id, credit_id, amount, code, memo, at, debit_line, debit_balance, "
+    "credit_line, credit_balance) SELECT 'loose', 'transfer', d.id, c.id, 5, '', '', d.moved_at, d.lines + 1, "
+    "d.debits - d.credits + 5, c.lines + 1, c.debits - c.credits - 5 FROM ledger_account d, ledger_account c "
+    "WHERE d.name = 'a' AND c.name = 'b'",
     "INSERT INTO ledger_transfer (id, kind, debit_id, credit_id, amount, code, memo, at) "
     "SELECT 'half', 'transfer', debit_id, credit_id, 5, '', '', at FROM ledger_transfer",
 ]
@@ -313,6 +318,7 @@ TAMPERED = {
     "ledger sums to zero": "UPDATE ledger_account SET credits = credits + 5 WHERE name = 'b'",
     "balances are their transfers": "UPDATE ledger_account SET debits = debits + 5, credits = credits + 5",
     "what is pending is reserved": "DELETE FROM ledger_pending",
+    "statements are found": "UPDATE ledger_account SET last_id = NULL",
 }
 
 

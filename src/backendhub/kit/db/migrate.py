@@ -35,7 +35,7 @@ TOKENS = {
 }
 _FILE = r"(\d{4})_[a-z0-9_]+(?:\.(sqlite|postgres))?\.sql"
 _UNDO = r"(?m)^-- undo: (.+)$"
-_NEEDS = r"(?m)^-- needs: (.+)$"
+_NEEDS = "-- needs: "
 _elsewhere: dict[str, Path] = {}
 
 BOOTSTRAP = """CREATE TABLE IF NOT EXISTS hub_migrations (
@@ -82,7 +82,9 @@ def files(system: str, dialect: str) -> tuple[Migration, ...]:
         if not folder.is_dir() and (part := PACKAGE / "kit" / name / "migrations").is_dir():
             folder = part
     found = []
-    for path in sorted(folder.glob("*.sql")):
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix != ".sql":
+            continue
         match = re.fullmatch(_FILE, path.name)
         if match is None:
             raise StoreError(f"{path} is not named like a migration (0001_name.sql).")
@@ -169,8 +171,11 @@ def needs(system: str, dialect: str) -> tuple[str, ...]:
     """The parts of the kit that a system's tables stand on, those they need themselves first."""
     found: dict[str, None] = {}
     for migration in files(system, dialect):
-        for line in re.findall(_NEEDS, migration.sql):
-            for part in line.split():
+        text = migration.sql
+        if _NEEDS not in text:
+            continue
+        for line in text.splitlines():  # every command comes here: a pattern would have to be compiled first
+            for part in line.removeprefix(_NEEDS).split() if line.startswith(_NEEDS) else ():
                 found |= dict.fromkeys((*needs(part, dialect), part))
     return tuple(found)
 

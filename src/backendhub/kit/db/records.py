@@ -49,7 +49,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, datetime):
         if value.tzinfo is not UTC:
             value = value.astimezone(UTC)
-        return value.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+        return value.isoformat(timespec="milliseconds")[:-6] + "Z"
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, date):

@@ -7,8 +7,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from backendhub.kit.errors import Conflict, HubError, Invalid, StoreBusy, StoreError
@@ -101,6 +102,73 @@ class SqliteDb(Db):
             self._depth -= 1
 
 
+class _Transaction(AbstractContextManager[Db]):
+    """A transaction of a store. A class, since two generators for each unit of work cost as much as its BEGIN and COMMIT."""
+
+    __slots__ = ("_db", "_label", "_nested", "_store", "_unit", "_write")
+
+    def __init__(self, store: SqliteStore, write: bool, label: str | None) -> None:
+        self._store = store
+        self._write = write
+        self._label = label
+        self._nested: AbstractContextManager[None] | None = None
+        self._unit: int | None = None
+
+    def __enter__(self) -> Db:
+        self._db = db = self._store._db()
+        db.busy.acquire()  # a memory database exists in one connection only, so threads take turns on it
+        try:
+            if db.connection.in_transaction:
+                nested = db.savepoint()
+                nested.__enter__()
+                self._nested = nested
+            else:
+                self._begin(db)
+        except BaseException:
+            db.busy.release()
+            raise
+        return db
+
+    def _begin(self, db: SqliteDb) -> None:
+        self._store._migrate(db)
+        db.actor = None
+        self._store._begin(db, "BEGIN IMMEDIATE" if self._write else "BEGIN")
+        if self._write and self._label:
+            try:
+                self._unit = _begin_unit(db, self._label)
+            except BaseException:
+                self._undo(db)
+                raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        db = self._db
+        try:
+            if self._nested is not None:
+                self._nested.__exit__(kind, error, trace)
+                return
+            if kind is not None:
+                self._undo(db)
+                return
+            try:
+                if self._unit is not None:
+                    _end_unit(db, self._unit)
+                self._store._commit(db)
+            except BaseException:
+                self._undo(db)
+                raise
+        finally:
+            db.busy.release()
+        if db.signals:
+            self._store._announce(db)
+
+    def _undo(self, db: SqliteDb) -> None:
+        db.signals.clear()
+        if db.connection.in_transaction:
+            db.connection.execute("ROLLBACK")
+
+
 class SqliteStore(Store):
     """A SQLite file (or memory), with one connection a thread."""
 
@@ -113,43 +181,13 @@ class SqliteStore(Store):
         self.path = path if self.memory else str(Path(path).expanduser().absolute())
         self.url = path if self.memory else f"sqlite:///{self.path}"
         self._local = threading.local()
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._shared: SqliteDb | None = None
         self._all: list[tuple[threading.RLock, sqlite3.Connection]] = []
 
-    # A memory database exists in one connection only, so threads take turns on it.
-    @contextmanager
-    def transaction(self, *, write: bool = True, label: str | None = None) -> Iterator[Db]:
+    def transaction(self, *, write: bool = True, label: str | None = None) -> AbstractContextManager[Db]:
         """One transaction; a savepoint inside another of the same thread."""
-        if self.memory:
-            with self._lock:
-                yield from self._transaction(write, label)
-        else:
-            yield from self._transaction(write, label)
-
-    def _transaction(self, write: bool, label: str | None) -> Iterator[Db]:
-        db = self._db()
-        if db.connection.in_transaction:
-            with db.savepoint():
-                yield db
-            return
-        with db.busy:
-            self._migrate(db)
-            db.actor = None
-            self._begin(db, "BEGIN IMMEDIATE" if write else "BEGIN")
-            try:
-                unit = _begin_unit(db, label) if write and label else None
-                yield db
-                if unit is not None:
-                    _end_unit(db, unit)
-                self._commit(db)
-            except BaseException:
-                db.signals.clear()
-                if db.connection.in_transaction:
-                    db.connection.execute("ROLLBACK")
-                raise
-        if db.signals:
-            self._announce(db)
+        return _Transaction(self, write, label)
 
     def _begin(self, db: SqliteDb, sql: str) -> None:
         try:
@@ -169,7 +207,8 @@ class SqliteStore(Store):
     def _db(self) -> SqliteDb:
         if self.memory:
             if self._shared is None:
-                self._shared = self._opened()
+                with self._lock:
+                    self._shared = self._shared or self._opened()
             return self._shared
         db: SqliteDb | None = getattr(self._local, "db", None)
         if db is None or getattr(self._local, "pid", 0) != os.getpid():

@@ -7,6 +7,7 @@ from datetime import datetime
 from backendhub.kit import clock, paging
 from backendhub.kit.db import Db
 from backendhub.kit.db.records import encode
+from backendhub.kit.errors import NotFound
 
 from . import store
 from .accounts import get_account
@@ -33,8 +34,9 @@ def balance_of(db: Db, account: Account) -> Balance:
 
 
 def posted_at(db: Db, account: Account, as_of: datetime) -> int:
-    """The posted balance of an account at a moment (inclusive), positive on its own side, by two index look-ups."""
-    net = int(db.value(store.AS_OF, id=account.id, as_of=as_of) or 0)
+    """The posted balance of an account at a moment (inclusive), positive on its own side: a look at no more than 64 lines,
+    however long its statement is."""
+    _, net = _place(db, account, (encode(as_of), _LAST))
     return net if account.side is Side.DEBIT else -net
 
 
@@ -58,22 +60,43 @@ def entries(
     Raises NotFound for a foreign cursor.
     """
     order = _NEWEST if newest else _OLDEST
-    edge = (store.FOREVER, 2**62) if newest else ("", 0)
-    at, line = edge if cursor is None else paging.decode(cursor, order)
-    rows = db.all(
-        Entry,
-        store.NEWEST if newest else store.OLDEST,
-        id=account.id,
-        sign=1 if account.side is Side.DEBIT else -1,
-        since=since or "",
-        until=until or store.FOREVER,
-        key0=at,
-        key1=line,
-        limit=limit + 1,
+    first, end = (
+        (encode(since), 0) if since else ("", 0),
+        (encode(until), 0) if until else (store.FOREVER, _LAST),
     )
-    return paging.page(rows, limit, order)
+    if cursor is not None:
+        at, line = _cursor(cursor, order)
+        first, end = (first, min(end, (at, line))) if newest else (max(first, (at, line)), end)
+    if newest:
+        high, _ = _place(db, account, (end[0], end[1] - 1))
+        low = max(high - limit - 1, 0)
+    else:
+        low, _ = _place(db, account, first)
+        high = low + limit + 1
+    sign = 1 if account.side is Side.DEBIT else -1
+    until_ = store.FOREVER if newest else end[0]
+    rows = (
+        db.all(Entry, store.LINES, id=account.id, sign=sign, low=low, high=high, since=first[0], until=until_)
+        if high > low
+        else []
+    )
+    return paging.page(rows[::-1] if newest else rows, limit, order)
 
 
+def _place(db: Db, account: Account, place: tuple[str, int]) -> tuple[int, int]:
+    """The number of an account's last line at or before a place in its statement, and `debits - credits` after it."""
+    rows = db.fetch(store.PLACE, {"id": account.id, "at": place[0], "line": place[1]})
+    return (int(rows[0][0]), int(rows[0][1])) if rows else (0, 0)
+
+
+def _cursor(cursor: str, order: paging.Order) -> tuple[str, int]:
+    at, line = paging.decode(cursor, order)
+    if not isinstance(at, str) or not isinstance(line, int) or abs(line) > _LAST:
+        raise NotFound("There is no such page: the cursor was not made by this listing.")
+    return at, line
+
+
+_LAST = 2**62
 _AT = paging.Sort("at", lambda entry: encode(entry.at))
 _LINE = paging.Sort("line", lambda entry: entry.line)
 _NEWEST = paging.Order("-at", ((_AT, True), (_LINE, True)))

@@ -45,6 +45,8 @@ _LATEST = {
     "postgres": "greatest(:now, d.moved_at, c.moved_at)",
 }
 _LINES = {
+    "debit_before": "d.last_id",
+    "credit_before": "c.last_id",
     "debit_line": "d.lines + 1",
     "debit_balance": "d.debits - d.credits + :amount",
     "credit_line": "c.lines + 1",
@@ -99,36 +101,45 @@ PENDING_SUMS = f"SELECT {RESERVED}, {INCOMING} FROM ledger_account a WHERE a.id 
 PENDING_OF = f"""
 SELECT {columns(Transfer, "t")} FROM ledger_pending p JOIN ledger_transfer t ON t.id = p.id
 WHERE (p.debit_id = :id OR p.credit_id = :id) AND p.expires_at > :now ORDER BY t.at, t.id"""
-# The last line not later than a moment, on either side.
-AS_OF = """
-SELECT balance FROM (
-  SELECT * FROM (SELECT at, debit_line AS line, debit_balance AS balance FROM ledger_transfer
-    WHERE debit_id = :id AND debit_line IS NOT NULL AND at <= :as_of ORDER BY at DESC, debit_line DESC LIMIT 1) AS a
-  UNION ALL
-  SELECT * FROM (SELECT at, credit_line AS line, credit_balance AS balance FROM ledger_transfer
-    WHERE credit_id = :id AND credit_line IS NOT NULL AND at <= :as_of ORDER BY at DESC, credit_line DESC LIMIT 1) AS b
-) AS last ORDER BY at DESC, line DESC LIMIT 1"""
 
 
-def _leg(side: str, other: str, sign: str) -> str:
+def _walk(start: str, on: str) -> str:
+    """An account's lines from the one whose id `start` is down to the first for which `on` is false: each names the one
+    before it. Amounts are positive for debits."""
+    line = (
+        "t.id, t.kind, t.at, t.code, t.memo, "
+        "CASE WHEN t.debit_id = :id THEN t.debit_line ELSE t.credit_line END, "
+        "CASE WHEN t.debit_id = :id THEN t.amount ELSE -t.amount END, "
+        "CASE WHEN t.debit_id = :id THEN t.debit_balance ELSE t.credit_balance END, "
+        "CASE WHEN t.debit_id = :id THEN t.credit_id ELSE t.debit_id END, "
+        "CASE WHEN t.debit_id = :id THEN t.debit_before ELSE t.credit_before END"
+    )
     return (
-        f"SELECT * FROM (SELECT {side}_line AS line, id, kind, at, {sign}:sign * amount AS amount, "
-        f":sign * {side}_balance AS balance, {other}_id AS other_id, code, memo FROM ledger_transfer "
-        f"WHERE {side}_id = :id AND {side}_line IS NOT NULL AND at >= :since AND at < :until "
-        f"AND (at, {side}_line) {{after}} ORDER BY at {{way}}, {side}_line {{way}} LIMIT :limit) AS {side}s"
+        "WITH RECURSIVE walk (id, kind, at, code, memo, line, amount, balance, other_id, before) AS ("
+        f"SELECT {line} FROM ledger_transfer t WHERE t.id = {start} "
+        f"UNION ALL SELECT {line} FROM walk JOIN ledger_transfer t ON t.id = walk.before WHERE {on}) "
     )
 
 
-# A page of an account's lines. `:sign` is 1 for an account of the debit side, -1 for one of the credit side.
-ENTRIES = (
-    "SELECT line, id, kind, at, amount, balance, other_id, code, memo FROM ("
-    + _leg("debit", "credit", "")
-    + " UNION ALL "
-    + _leg("credit", "debit", "-")
-    + ") AS page ORDER BY at {way}, line {way} LIMIT :limit"
+def _from(mark: str, by: str) -> str:
+    """The nearest mark at or after a place (every 64th line has one), else the account's last line."""
+    return (
+        f"coalesce((SELECT m.id FROM ledger_mark m WHERE m.account_id = :id AND {mark} ORDER BY {by} LIMIT 1), "
+        "(SELECT a.last_id FROM ledger_account a WHERE a.id = :id))"
+    )
+
+
+# The last line of an account at or before a place (`:at`, `:line`) in its statement, and the balance after it.
+PLACE = (
+    _walk(_from("(m.at, m.line) > (:at, :line)", "m.at, m.line"), "(walk.at, walk.line) > (:at, :line)")
+    + "SELECT line, balance FROM walk WHERE (at, line) <= (:at, :line)"
 )
-NEWEST = ENTRIES.format(after="< (:key0, :key1)", way="DESC")
-OLDEST = ENTRIES.format(after="> (:key0, :key1)", way="ASC")
+# The lines after `:low` up to `:high`. `:sign` is 1 for an account of the debit side, -1 for one of the credit side.
+LINES = (
+    _walk(_from("m.line >= :high", "m.line"), "walk.line > :low + 1")
+    + "SELECT line, id, kind, at, :sign * amount AS amount, :sign * balance AS balance, other_id, code, memo FROM walk "
+    "WHERE line > :low AND line <= :high AND at >= :since AND at < :until ORDER BY line"
+)
 
 SWEEP = (
     "DELETE FROM ledger_pending WHERE expires_at <= :now "

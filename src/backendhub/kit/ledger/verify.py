@@ -10,9 +10,10 @@ from .store import INCOMING, RESERVED
 
 # Every leg of every transfer that moved money, positive for debits.
 _LEGS = (
-    "SELECT debit_id AS account_id, debit_line AS line, amount, debit_balance AS balance, at FROM ledger_transfer "
-    "WHERE debit_line IS NOT NULL UNION ALL "
-    "SELECT credit_id, credit_line, -amount, credit_balance, at FROM ledger_transfer WHERE credit_line IS NOT NULL"
+    "SELECT id, debit_id AS account_id, debit_line AS line, amount, debit_balance AS balance, at, debit_before AS before "
+    "FROM ledger_transfer WHERE debit_line IS NOT NULL UNION ALL "
+    "SELECT id, credit_id, credit_line, -amount, credit_balance, at, credit_before FROM ledger_transfer "
+    "WHERE credit_line IS NOT NULL"
 )
 
 # What another machine, whose clock is ahead, has done to one of the accounts: a row that follows bears its time.
@@ -41,13 +42,31 @@ CHECKS = (
     ),
     Check(
         "statements add up",
-        "The lines of an account are numbered without a gap, in the order of time, and each balance follows from the last",
+        "The lines of an account are numbered without a gap, in the order of time; each names the one before, whose balance "
+        "it continues",
         f"""SELECT account_id, line FROM (
-          SELECT account_id, line, balance, at, sum(amount) OVER own AS folded, row_number() OVER own AS place,
-            lag(at) OVER own AS before
+          SELECT account_id, line, balance, at, before, sum(amount) OVER own AS folded, row_number() OVER own AS place,
+            lag(at) OVER own AS earlier, lag(id) OVER own AS previous
           FROM ({_LEGS}) AS legs WHERE (:book = '' OR account_id IN (SELECT id FROM ledger_account WHERE book = :book))
           WINDOW own AS (PARTITION BY account_id ORDER BY line)
-        ) AS numbered WHERE balance <> folded OR line <> place OR at < before""",
+        ) AS numbered WHERE balance <> folded OR line <> place OR at < earlier
+          OR coalesce(before, '') <> coalesce(previous, '')""",
+    ),
+    Check(
+        "statements are found",
+        "An account names its last line, and every 64th line is marked with its time",
+        f"""SELECT a.id, a.lines FROM ledger_account a LEFT JOIN (
+          SELECT account_id, max(line) AS line, sum(CASE WHEN line % 64 = 0 THEN 1 ELSE 0 END) AS marks
+          FROM ({_LEGS}) AS legs GROUP BY account_id
+        ) AS own ON own.account_id = a.id
+        LEFT JOIN ledger_transfer t ON t.id = a.last_id
+        LEFT JOIN (
+          SELECT m.account_id, count(*) AS marks FROM ledger_mark m JOIN ({_LEGS}) AS l
+            ON l.account_id = m.account_id AND l.line = m.line AND l.id = m.id AND l.at = m.at GROUP BY m.account_id
+        ) AS marked ON marked.account_id = a.id
+        WHERE (:book = '' OR a.book = :book) AND (a.lines <> coalesce(own.line, 0)
+          OR coalesce(CASE WHEN t.debit_id = a.id THEN t.debit_line WHEN t.credit_id = a.id THEN t.credit_line END, 0) <> a.lines
+          OR coalesce(own.marks, 0) <> coalesce(marked.marks, 0))""",
     ),
     Check(
         "limits hold",

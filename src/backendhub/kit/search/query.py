@@ -16,7 +16,7 @@ MAX_TERMS = 32
 """Terms of a query; further ones are left out, so that no text makes a query that takes long."""
 MAX_WORD = 200
 """Characters of a word that count; a longer one is looked for by its beginning."""
-_CHUNK = re.compile(r'(?P<minus>-?)(?:"(?P<phrase>[^"]*)"?|(?P<plain>[^\s"]+))')
+_CHUNK = r'(?P<minus>-?)(?:"(?P<phrase>[^"]*)"?|(?P<plain>[^\s"]+))'
 
 
 class Term(NamedTuple):
@@ -29,7 +29,9 @@ class Term(NamedTuple):
 
 def parse(text: str) -> list[Term]:
     """The terms of a query."""
-    chunks = [(m, said) for m in _CHUNK.finditer(text) if (said := words(m["phrase"] or m["plain"] or ""))]
+    chunks = [
+        (m, said) for m in re.finditer(_CHUNK, text) if (said := words(m["phrase"] or m["plain"] or ""))
+    ]
     found: list[Term] = []
     for place, (chunk, said) in enumerate(chunks[:MAX_TERMS], 1):
         plain, excluded = chunk["plain"], bool(chunk["minus"])

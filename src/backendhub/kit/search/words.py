@@ -9,8 +9,8 @@ import re
 
 KEPT = ("L", "M", "Nd", "Nl")
 """The Unicode categories that words are made of; the same list stands in the tokenizer of `schema`."""
-_WORD = re.compile("[A-Za-z0-9][A-Za-z0-9_]*")
-_ACCENT = re.compile("([A-Za-z])[\u0300-\u036f]+")
+_WORD = "[A-Za-z0-9][A-Za-z0-9_]*"
+_ACCENT = "([A-Za-z])[\u0300-\u036f]+"
 _SAME = str.maketrans("ςſµ", "σsμ")
 """Letters that case folding knows as one, and lower() as two."""
 
@@ -27,7 +27,7 @@ def spans(text: str) -> list[tuple[int, int]]:
             ord(c): ("_" if k[0] == "M" else "x") if k.startswith(KEPT) else " " for c, k in kinds.items()
         }
     text = text.translate(mask)
-    return [match.span() for match in _WORD.finditer(text)]
+    return [match.span() for match in re.finditer(_WORD, text)]
 
 
 def fold(word: str) -> str:
@@ -36,7 +36,7 @@ def fold(word: str) -> str:
         return word.lower()
     from unicodedata import normalize
 
-    bare = _ACCENT.sub(r"\1", normalize("NFD", word))
+    bare = re.sub(_ACCENT, r"\1", normalize("NFD", word))
     return normalize("NFC", bare).lower().translate(_SAME)
 
 

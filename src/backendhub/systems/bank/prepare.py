@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from backendhub.kit import ledger
 from backendhub.kit.errors import StoreError
 from backendhub.kit.hub import Hub
 
@@ -11,6 +10,10 @@ def prepare(hub: Hub) -> None:
     """Refolds the ledger where `bank.verify` says so. Raises StoreError where anything does not add up."""
     if not hub.settings.flag("bank.verify"):
         return
+    from backendhub.kit import (
+        ledger,  # not before it is needed: whoever serves everything waits for this module
+    )
+
     report = hub.read(ledger.verify, "bank")
     broken = [check for check in report.checks if not check.ok]
     if broken:

@@ -16,7 +16,7 @@ from backendhub.kit.errors import Conflict, Invalid, NotFound
 from . import page, screening
 from .films import BOOKED, Show
 from .models import CANCELLED
-from .plain import period, zone_of
+from .plain import period
 from .plain_bookings import mine, qr, told
 from .plain_shapes import Name, SeatsOut, hold_out, seats_out
 from .service import bookings, charts, events, movies, shows
@@ -24,6 +24,7 @@ from .service.bookings import Choice
 from .service.orders import Best
 from .service.views import view
 from .wire import router
+from .zone import zone_of
 
 HTML = "text/html; charset=utf-8"
 FORM = ("application/x-www-form-urlencoded",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from fastapi import Query
 from pydantic import AfterValidator, WithJsonSchema
@@ -12,7 +12,6 @@ from pydantic import AfterValidator, WithJsonSchema
 from backendhub.kit import checks, clock, reservation, web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid
-from backendhub.kit.settings import Settings
 from backendhub.kit.web.fields import Limit, Search
 
 from . import poster, screening, store
@@ -36,6 +35,7 @@ from .plain_shapes import (
 from .service import bookings, charts, events, movies, shows
 from .service.views import view
 from .wire import Admin, router
+from .zone import zone_of
 
 
 def _day(text: str) -> str:
@@ -53,15 +53,6 @@ Day = Annotated[
     ),
 ]
 MAX_DAYS = 366
-
-
-def zone_of(settings: Settings) -> ZoneInfo:
-    """The cinema's time zone. Raises Invalid."""
-    name = str(settings.get("cinema.zone") or "UTC")
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise Invalid(f"cinema.zone: there is no time zone {name!r}.") from None
 
 
 def period(day: str | None, days: int, zone: ZoneInfo) -> tuple[datetime, datetime]:

@@ -12,7 +12,7 @@ from backendhub.kit.db import Db
 from backendhub.kit.paging import Page
 from backendhub.kit.web.fields import Cursor, Limit, Search
 
-from .plain import Day, period, zone_of
+from .plain import Day, period
 from .plain_bookings import with_tickets
 from .plain_shapes import (
     After,
@@ -27,6 +27,7 @@ from .plain_shapes import (
 from .service import bookings, takings, workspaces
 from .service.takings import Revenue
 from .wire import admin_routes
+from .zone import zone_of
 
 Days = Annotated[int, Query(ge=1, le=366, description="How many days")]
 

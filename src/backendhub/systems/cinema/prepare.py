@@ -6,9 +6,8 @@ from backendhub.kit import accounts
 from backendhub.kit.errors import Invalid
 from backendhub.kit.hub import Hub
 
-from .plain import zone_of
 from .service import workspaces
-from .wire import ADMIN
+from .zone import zone_of
 
 
 def prepare(hub: Hub) -> None:
@@ -24,6 +23,8 @@ def prepare(hub: Hub) -> None:
         return
     if not password:
         raise Invalid(f"There is no account {email}: cinema.admin_password makes it.")
+    from .wire import ADMIN  # not before it is needed: whoever serves everything waits for this module
+
     hub.passwords.check(password, email)
     hash = hub.passwords.hash(password)
     hub.unit(accounts.add, email=email, roles=[ADMIN], password_hash=hash, email_confirmed=True)

@@ -12,7 +12,7 @@ from backendhub.kit.db import Db
 from backendhub.kit.web.fields import NO_NUL, Id, Text
 
 from . import service, todos
-from .models import Status, Todo
+from .models import Status
 from .owners import owner
 
 
@@ -55,18 +55,18 @@ def list_todos(
     return todos.listed(db, page=page, limit=limit, status=status, owner=owner(user))
 
 
-def add_todo(db: Db, user: web.MaybeUser, body: TodoIn) -> Todo:
+def add_todo(db: Db, user: web.MaybeUser, body: TodoIn) -> todos.Todo:
     """Add a to-do."""
     mine = owner(user, write=True)
     return todos.add(db, title=body.title, description=body.description, status=body.status, owner=mine)
 
 
-def get_todo(db: Db, user: web.MaybeUser, id: Id) -> Todo:
+def get_todo(db: Db, user: web.MaybeUser, id: Id) -> todos.Todo:
     """Read a to-do."""
     return todos.get(db, id, owner=owner(user))
 
 
-def edit_todo(db: Db, user: web.MaybeUser, id: Id, body: TodoPut) -> Todo:
+def edit_todo(db: Db, user: web.MaybeUser, id: Id, body: TodoPut) -> todos.Todo:
     """Change a to-do; somebody else's is 403."""
     mine = owner(user, write=True)
     return todos.edit(db, id, title=body.title, description=body.description, status=body.status, owner=mine)

@@ -108,13 +108,3 @@ class Stats:
     overdue: int
     done_last_7_days: int
     seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class Todo:
-    """A task in the plain form of `/todos`."""
-
-    id: int
-    title: str
-    description: str
-    status: Status

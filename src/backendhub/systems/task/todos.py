@@ -9,10 +9,20 @@ from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid
 
 from . import service, store
-from .models import Status, Todo
+from .models import Status
 
 LONGEST = 10_000
 MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """A task in the plain form of `/todos`."""
+
+    id: int
+    title: str
+    description: str
+    status: Status
 
 
 @dataclass(frozen=True, slots=True)
