@@ -8,7 +8,7 @@ from fastapi import Query
 
 from backendhub.kit import accounts, checks, reservation, web
 from backendhub.kit.db import Db
-from backendhub.kit.errors import NotFound, Unauthenticated
+from backendhub.kit.errors import HubError, NotFound, Unauthenticated
 from backendhub.kit.hub import Hub
 from backendhub.kit.identity import Principal
 from backendhub.kit.money import Money, minor
@@ -215,7 +215,11 @@ async def pay(request: web.Request, body: PayIn, user: web.CurrentUser) -> CartO
     intent = await gateway.confirm(request.hub, intent.id, body.payment_method, key=f"{session}-confirm")
     if intent.status not in ("authorized", "captured"):
         raise PaymentFailed("The payment needs another step, which this API cannot take.")
-    return await request.call(_paid, user, collection_id, session, intent)
+    try:
+        return await request.call(_paid, user, collection_id, session, intent)
+    except HubError:  # the cart has changed, or is an order by now
+        await request.call(payments.let_go, intent.id, intent.status, intent.amount, intent.currency)
+        raise
 
 
 def _owed(db: Db, user: Principal) -> tuple[str, Money]:

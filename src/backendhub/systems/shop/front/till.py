@@ -13,7 +13,7 @@ from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, HubError
 from backendhub.kit.money import to_stripe
 from backendhub.systems.shop import gateway
-from backendhub.systems.shop.models import Cart
+from backendhub.systems.shop.models import Cart, NotReady
 from backendhub.systems.shop.service import carts, changes, checkout, payments, regions
 from backendhub.systems.shop.service.naming import new
 
@@ -247,17 +247,23 @@ def _paid(db: Db, request: web.Request, cart_id: str, intent: gateway.Intent) ->
     cart = cart_of(db, request)
     known = carts.get(db, cart_id)
     if known.order_id is not None:
+        if all(p.reference != intent.id for p in payments.of_order(db, known.order_id)):
+            payments.let_go(db, intent.id, intent.status, intent.amount, intent.currency)
         made: web.Reply = go(request, f"/shop/orders/{known.order_id}", [web.cookie(CART, "", max_age=0)])
         return made
     if cart is None or cart.id != cart_id or intent.status not in ("authorized", "captured"):
         raise Conflict("This payment is not one of this cart.")
     collection = payments.collect(db, cart.id)
-    session = payments.start(
-        db,
-        collection.id,
-        provider=payments.STRIPE,
-        reference=intent.id,
-        amount=intent.amount,
-        status=intent.status,
-    )
+    try:
+        session = payments.start(
+            db,
+            collection.id,
+            provider=payments.STRIPE,
+            reference=intent.id,
+            amount=intent.amount,
+            status=intent.status,
+        )
+    except NotReady as error:  # the cart has changed while its buyer was there
+        payments.let_go(db, intent.id, intent.status, intent.amount, intent.currency)
+        return _checkout_page(db, request, carts.get(db, cart.id), [error.message])
     return _done(db, request, cart, checkout.complete(db, cart.id, evidence=session))

@@ -179,7 +179,7 @@ def _refund(db: Db, order: Order, found: Return) -> None:
     for payment in payments.of_order(db, order.id):
         part = min(left, payment.captured - payment.refunded)
         if part > 0:
-            payments.refund(db, payment.id, part, note=f"return {found.id}")
+            payments.give(db, payment, part, f"return {found.id}")
             left -= part
 
 
