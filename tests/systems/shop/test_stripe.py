@@ -22,7 +22,7 @@ from backendhub.kit.jobs.worker import Worker
 from backendhub.kit.money import Money
 from backendhub.systems.shop import demo, gateway
 from backendhub.systems.shop.models import TooMuch
-from backendhub.systems.shop.service import orders, payments, prices
+from backendhub.systems.shop.service import catalogue, orders, payments, prices, stock
 
 KEY = {"x-publishable-api-key": demo.KEY}
 REAL = os.environ.get("BACKENDHUB_TEST_STRIPE_URL", "")
@@ -310,3 +310,31 @@ def test_the_storefront_sends_buyers_to_the_providers_page(http: Any, hub: Hub, 
     back = http.get("/shop/checkout/paid?session=cs_1", headers={"cookie": cookie}, follow_redirects=False)
     assert back.status_code == 303 and back.headers["location"].startswith("/shop/orders/")
     assert "payment authorized" in http.get(back.headers["location"]).text
+
+
+def test_an_agents_payment_for_a_shelf_that_is_empty_by_now(http: Any, hub: Hub, wire: httpx.Client) -> None:
+    """What was authorized goes back, and the next try is another payment, whatever the agent's key."""
+    home = {"id": "home", "street_address": "18 Juniper St", "address_country": "US"}
+    line = {"item": {"id": "HARBOUR-MUG-SEA"}, "quantity": 1}
+    method = {"destinations": [home], "selected_destination_id": "home"}
+    body = {"currency": "USD", "line_items": [line], "fulfillment": {"methods": [method]}}
+    made = http.post("/checkout-sessions", json=body).json()
+    path = f"/checkout-sessions/{made['id']}"
+    option = made["fulfillment"]["methods"][0]["groups"][0]["options"][0]["id"]
+    group = {"methods": [{"groups": [{"selected_option_id": option}]}]}
+    http.put(path, json={"line_items": [line], "fulfillment": group})
+    card = {"type": "token", "token": "pm_card_visa"}
+    paid = {"payment_data": {"id": "i1", "handler_id": "stripe", "type": "card", "credential": card}}
+    key = {"idempotency-key": "one"}
+    variant = hub.read(catalogue.item, "HARBOUR-MUG-SEA")
+    assert variant is not None
+    for level in hub.read(stock.levels, [variant.id])[variant.id]:
+        hub.unit(stock.adjust, variant, level.location, -level.free)
+    refused = http.post(f"{path}/complete", json=paid, headers=key)
+    assert (refused.status_code, "Insufficient stock" in refused.text) == (400, True)
+    work(hub)
+    hub.unit(stock.adjust, variant, level.location, 1)
+    done = http.post(f"{path}/complete", json=paid, headers=key)
+    assert done.status_code == 200, done.text
+    reference = hub.read(payments.of_order, done.json()["order"]["id"])[0].reference
+    assert wire.get(f"/v1/payment_intents/{reference}").json()["status"] == "requires_capture"
