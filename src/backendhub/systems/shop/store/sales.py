@@ -79,19 +79,51 @@ ALL_ORDERS = f"SELECT {columns(Order)} FROM shop_order ORDER BY no DESC LIMIT :l
 COUNT_ORDERS = "SELECT count(*) FROM shop_order"
 ORDER_ITEMS = f"SELECT {columns(OrderItem)} FROM shop_order_item WHERE order_id = :order_id ORDER BY id"
 
-_COUNT = "UPDATE shop_order_item SET {name} = {name} + :quantity WHERE id = :id AND order_id = :order_id AND {guard}"
-PACK = _COUNT.format(name="fulfilled", guard="fulfilled + :quantity <= quantity")
-UNPACK = _COUNT.format(name="fulfilled", guard="fulfilled + :quantity >= shipped")
-SHIP = _COUNT.format(name="shipped", guard="shipped + :quantity <= fulfilled")
-DELIVER = _COUNT.format(name="delivered", guard="delivered + :quantity <= shipped")
-ASK_BACK = _COUNT.format(
-    name="return_requested", guard="return_requested + returned + :quantity <= shipped AND :quantity > 0"
+# Rows of [id, pieces], or of [id, price, price before].
+_PIECES = {
+    "sqlite": "(SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS pieces FROM json_each(:wanted))",
+    "postgres": (
+        "(SELECT value->>0 AS id, CAST(value->>1 AS BIGINT) AS pieces FROM json_array_elements(CAST(:wanted AS json)))"
+    ),
+}
+_PRICES = {
+    "sqlite": (
+        "(SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS price, "
+        "json_extract(value, '$[2]') AS before FROM json_each(:prices))"
+    ),
+    "postgres": (
+        "(SELECT value->>0 AS id, CAST(value->>1 AS BIGINT) AS price, CAST(value->>2 AS BIGINT) AS before "
+        "FROM json_array_elements(CAST(:prices AS json)))"
+    ),
+}
+
+
+def _count(change: str, guard: str) -> dict[str, str]:
+    """Changes a count of several lines of an order at once, of those whose guard lets it; gives their ids."""
+    return {
+        dialect: f"UPDATE shop_order_item SET {change} FROM {pieces} AS w WHERE shop_order_item.id = w.id "
+        f"AND shop_order_item.order_id = :order_id AND w.pieces > 0 AND {guard} RETURNING shop_order_item.id"
+        for dialect, pieces in _PIECES.items()
+    }
+
+
+PACK = _count("fulfilled = fulfilled + w.pieces", "fulfilled + w.pieces <= quantity")
+UNPACK = _count("fulfilled = fulfilled - w.pieces", "fulfilled - w.pieces >= shipped")
+SHIP = _count("shipped = shipped + w.pieces", "shipped + w.pieces <= fulfilled")
+DELIVER = _count("delivered = delivered + w.pieces", "delivered + w.pieces <= shipped")
+ASK_BACK = _count(
+    "return_requested = return_requested + w.pieces", "return_requested + returned + w.pieces <= shipped"
 )
-NOT_BACK = _COUNT.format(name="return_requested", guard="return_requested + :quantity >= 0")
-TAKE_BACK = (
-    "UPDATE shop_order_item SET returned = returned + :quantity, return_requested = return_requested - :quantity "
-    "WHERE id = :id AND order_id = :order_id AND return_requested >= :quantity"
+NOT_BACK = _count("return_requested = return_requested - w.pieces", "return_requested >= w.pieces")
+TAKE_BACK = _count(
+    "returned = returned + w.pieces, return_requested = return_requested - w.pieces",
+    "return_requested >= w.pieces",
 )
+REPRICE = {
+    dialect: "UPDATE shop_cart_item SET unit_price = n.price, compare_at = n.before, updated_at = :now "
+    f"FROM {prices} AS n WHERE shop_cart_item.id = n.id AND shop_cart_item.cart_id = :cart_id"
+    for dialect, prices in _PRICES.items()
+}
 
 COLLECTION_OF_PAYMENTS = f"SELECT {columns(PaymentCollection)} FROM shop_payment_collection WHERE id = :id"
 COLLECTION_OF_CART = (
@@ -144,3 +176,8 @@ PUT_REPORT = (
 def items_by_order(db: Db) -> str:
     """Lines of the orders in `:ids`."""
     return f"SELECT {columns(OrderItem)} FROM shop_order_item WHERE order_id {db.among('ids', 'text')} ORDER BY order_id, id"
+
+
+def delete_cart_items(db: Db) -> str:
+    """Takes the lines in `:ids` out of a cart."""
+    return f"DELETE FROM shop_cart_item WHERE cart_id = :cart_id AND id {db.among('ids', 'text')}"
