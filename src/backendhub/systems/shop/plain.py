@@ -263,7 +263,7 @@ def list_orders(db: Db, user: web.CurrentUser, limit: Limit = 20, offset: Offset
     """One's orders, the newest first, with their parcels."""
     found = customers.of_user(db, user.id)
     rows, count = orders.of_customer(db, found.id, limit=limit, offset=offset) if found else ([], 0)
-    made = [order_out(orders.full(db, o)) for o in rows]
+    made = [order_out(each) for each in orders.fulls(db, rows)]
     return web.reply(made, headers={"X-Total-Count": str(count)})
 
 

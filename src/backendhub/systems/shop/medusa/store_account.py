@@ -179,7 +179,7 @@ def list_orders(db: Db, user: web.CurrentUser, limit: Limit = 50, offset: Offset
     """One's orders, the newest first."""
     me = customers.mine(db, user.id)
     found, count = orders.of_customer(db, me.id, limit=limit, offset=offset)
-    rows = [shapes.order(orders.full(db, o)) for o in found]
+    rows = [shapes.order(each) for each in orders.fulls(db, found)]
     return page("orders", rows, count, limit, offset)
 
 

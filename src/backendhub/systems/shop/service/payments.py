@@ -7,6 +7,7 @@ makes asking twice asking once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from backendhub.kit import clock, jobs
@@ -178,7 +179,15 @@ def record(db: Db, order: Order, session: PaymentSession) -> Payment:
 
 def of_order(db: Db, order_id: str) -> list[Payment]:
     """The payments of an order."""
-    return db.all(Payment, store.PAYMENTS_OF, order_id=order_id)
+    return of_orders(db, [order_id])[order_id]
+
+
+def of_orders(db: Db, order_ids: Sequence[str]) -> dict[str, list[Payment]]:
+    """The payments of each of some orders."""
+    found: dict[str, list[Payment]] = {id: [] for id in order_ids}
+    for each in db.all(Payment, store.payments_by_order(db), ids=list(order_ids)):
+        found[each.order_id].append(each)
+    return found
 
 
 def payment(db: Db, id: str) -> Payment:
@@ -189,9 +198,12 @@ def payment(db: Db, id: str) -> Payment:
     return found
 
 
-def refunds(db: Db, order_id: str) -> list[Refund]:
-    """The refunds of an order, the oldest first."""
-    return db.all(Refund, store.REFUNDS_OF, order_id=order_id)
+def refunds_of(db: Db, payment_ids: Sequence[str]) -> dict[str, list[Refund]]:
+    """The refunds of each of some payments, the oldest first."""
+    found: dict[str, list[Refund]] = {id: [] for id in payment_ids}
+    for each in db.all(Refund, store.refunds_by_payment(db), ids=list(payment_ids)) if found else ():
+        found[each.payment_id].append(each)
+    return found
 
 
 def capture(db: Db, id: str, amount: int | None = None) -> Payment:

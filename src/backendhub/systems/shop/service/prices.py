@@ -176,6 +176,9 @@ def remove_list(db: Db, id: str) -> None:
     db.run(store.DELETE_PRICE_LIST, id=id)
 
 
-def prices_of_list(db: Db, id: str) -> list[Price]:
-    """The prices in a list."""
-    return db.all(Price, store.PRICES_OF_LIST, id=id)
+def prices_of_lists(db: Db, ids: Sequence[str]) -> dict[str, list[Price]]:
+    """The prices in each of some lists."""
+    found: dict[str, list[Price]] = {id: [] for id in ids}
+    for each in db.all(Price, store.prices_by_list(db), ids=list(ids)) if found else ():
+        found[each.price_list_id or ""].append(each)
+    return found
