@@ -134,3 +134,35 @@ def test_who_works_here_keeps_products_prices_and_stock(
     hidden = http.patch(f"/api/products/{id}", json={"published": False}, headers=clerk)
     assert hidden.json()["status"] == "draft"
     assert http.get("/api/products/brass-hook").status_code == 404
+
+
+def test_guessing_is_counted_on_every_way_in(http: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Together: an address that guesses here and there guesses once. Nothing is hashed for a try that is refused."""
+    monkeypatch.setenv("BACKENDHUB_ACCOUNTS_TRIES", "1")
+    who = {"email": "maya@mail.example", "password": "wrong"}
+    ways: dict[str, list[tuple[str, dict[str, Any]]]] = {
+        "in": [
+            ("/api/login", {"json": who}),
+            ("/auth/customer/emailpass", {"json": who}),
+            ("/auth/user/emailpass", {"json": who}),
+            ("/shop/sign-in", {"data": who}),
+        ],
+        "up": [
+            ("/api/sign-up", {"json": who | {"password": PASSWORD}}),
+            ("/auth/customer/emailpass/register", {"json": who | {"password": PASSWORD}}),
+            ("/shop/sign-in", {"data": who | {"password": PASSWORD, "what": "up"}}),
+        ],
+    }
+    for paths in ways.values():
+        answers = [http.post(path, **body) for path, body in paths]
+        assert answers[0].status_code in (201, 401)
+        assert [a.status_code for a in answers[1:]] == [429] * (len(paths) - 1)
+        assert all(int(a.headers["retry-after"]) > 0 for a in answers[1:])
+
+
+def test_a_shop_that_takes_no_sign_ups(http: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKENDHUB_ACCOUNTS_SIGNUP", "closed")
+    who = {"email": "eve@mail.example", "password": PASSWORD}
+    assert http.post("/api/sign-up", json=who).status_code == 403
+    assert http.post("/auth/customer/emailpass/register", json=who).status_code == 403
+    assert http.post("/shop/sign-in", data=who | {"what": "up"}).status_code == 403
