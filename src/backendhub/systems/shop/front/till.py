@@ -211,7 +211,7 @@ async def _to_gateway(request: web.Request, body: PayForm) -> web.Reply:
         "line_items[0][quantity]": 1,
         "line_items[0][price_data][currency]": cart.currency.lower(),
         "line_items[0][price_data][unit_amount]": to_stripe(seen.total),
-        "line_items[0][price_data][product_data][name]": request.hub.settings.get("shop.title") or "Shop",
+        "line_items[0][price_data][product_data][name]": _said(seen),
     }
     made = await gateway.ask(request.hub, "POST", "/v1/checkout/sessions", form, key=session)
     text = (
@@ -220,6 +220,15 @@ async def _to_gateway(request: web.Request, body: PayForm) -> web.Reply:
     )
     page: web.Reply = sent(request, "Payment", text)
     return page
+
+
+def _said(seen: carts.View) -> str:
+    """What the provider's page says is bought: one price for all of it, with taxes and promotions."""
+    lines = [
+        f"{i.quantity} × {seen.products[seen.variants[i.variant_id].product_id].title}" for i in seen.items
+    ]
+    text = ", ".join(lines)
+    return text if len(text) <= 250 else text[:249] + "…"
 
 
 def _owed(db: Db, request: web.Request, body: PayForm) -> Any:
