@@ -10,6 +10,7 @@ import pytest
 from backendhub.kit import clock, reservation
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, Invalid, NotFound
+from backendhub.kit.money import Money
 from backendhub.kit.states import IllegalMove
 from backendhub.systems.shop import demo
 from backendhub.systems.shop.models import (
@@ -21,6 +22,7 @@ from backendhub.systems.shop.models import (
     InsufficientStock,
     NoPrice,
     NotReady,
+    PaymentFailed,
     PromotionRefused,
     TooMuch,
 )
@@ -288,6 +290,19 @@ def test_a_code_has_its_time(db: Db, house: Any) -> None:
         house.cart(db, codes=("SOON",))
     with clock.frozen("2026-01-05T10:00:00Z"):
         house.cart(db, codes=("SOON",))
+
+
+def test_a_payment_of_as_many_of_another_currency_is_not_taken(db: Db, house: Any) -> None:
+    collection = payments.collect(db, house.cart(db, pay=False).id)
+    about = {"provider": payments.STRIPE, "reference": "pi_1", "status": "authorized"}
+    with pytest.raises(NotReady, match=r"changed to \$27.50"):
+        payments.start(db, collection.id, amount=Money(2750, "EUR"), **about)
+    made = payments.start(db, collection.id, amount=Money(2750, "USD"), **about)
+    again = payments.start(db, collection.id, amount=Money(2750, "USD"), **about)
+    assert again.id == made.id
+    payments.drop(db, collection.id)
+    with pytest.raises(PaymentFailed, match="given back"):
+        payments.start(db, collection.id, amount=Money(2750, "USD"), **about)
 
 
 # -- orders --------------------------------------------------------------------------------------------------

@@ -294,9 +294,11 @@ def test_the_storefront_sends_buyers_to_the_providers_page(http: Any, hub: Hub, 
     assert post("/shop/checkout/address", cookie, **who, city="Salem", country_code="us").status_code == 303
     page = http.get("/shop/checkout", headers={"cookie": cookie}).text
     option = page.partition('name="option_id" value="')[2].partition('"')[0]
-    wrong = post("/shop/checkout", cookie, option_id=option, pay="card", total="1")
+    wrong = post("/shop/checkout", cookie, option_id=option, pay="card", total="1 USD")
     assert "Please look at it" in wrong.text or "Please look at the new total" in wrong.text
-    sent = post("/shop/checkout", cookie, option_id=option, pay="card", total="7500")
+    sent = post("/shop/checkout", cookie, option_id=option, pay="card", total="7500 EUR")
+    assert "look at the new total" in sent.text or "Please look at it" in sent.text
+    sent = post("/shop/checkout", cookie, option_id=option, pay="card", total="7500 USD")
     assert 'href="https://pay.example/cs_1"' in sent.text
     alien = http.get("/shop/checkout/paid?session=cs_1", follow_redirects=False)
     assert alien.status_code == 409  # another browser has not this cart
@@ -306,7 +308,7 @@ def test_the_storefront_sends_buyers_to_the_providers_page(http: Any, hub: Hub, 
     assert (changed.status_code, "total has changed to $144" in changed.text) == (200, True)
     work(hub)
     assert wire.get(f"/v1/payment_intents/{there}").json()["status"] == "canceled"
-    post("/shop/checkout", cookie, option_id=option, pay="card", total="14400")
+    post("/shop/checkout", cookie, option_id=option, pay="card", total="14400 USD")
     back = http.get("/shop/checkout/paid?session=cs_1", headers={"cookie": cookie}, follow_redirects=False)
     assert back.status_code == 303 and back.headers["location"].startswith("/shop/orders/")
     assert "payment authorized" in http.get(back.headers["location"]).text

@@ -25,8 +25,7 @@ class Intent(NamedTuple):
 
     id: str
     status: str
-    amount: int
-    currency: str
+    amount: Money
     data: dict[str, Any]
 
 
@@ -119,4 +118,4 @@ def _intent(body: dict[str, Any]) -> Intent:
     except (KeyError, TypeError, ValueError):
         raise Upstream("The payment gateway's answer is no PaymentIntent.") from None
     kept = ("id", "client_secret", "status", "amount", "currency", "next_action", "payment_method")
-    return Intent(id, status, amount.minor, amount.currency, {k: body[k] for k in kept if k in body})
+    return Intent(id, status, amount, {k: body[k] for k in kept if k in body})

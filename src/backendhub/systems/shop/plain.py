@@ -221,7 +221,7 @@ async def pay(request: web.Request, body: PayIn, user: web.CurrentUser) -> CartO
     try:
         return await request.call(_paid, user, collection_id, session, intent)
     except HubError:  # the cart has changed, or is an order by now
-        await request.call(payments.let_go, intent.id, intent.status, intent.amount, intent.currency)
+        await request.call(payments.let_go, intent.id, intent.status, intent.amount)
         raise
 
 

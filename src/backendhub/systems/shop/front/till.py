@@ -138,7 +138,7 @@ def _pay_form(db: Db, request: web.Request, seen: carts.View) -> str:
     )
     inner = (
         f"<fieldset><legend>Shipping</legend>{ways}</fieldset><fieldset><legend>Payment</legend>{how}</fieldset>"
-        f'<input type="hidden" name="total" value="{seen.totals.total}"><button>Place the order</button>'
+        f'<input type="hidden" name="total" value="{seen.totals.total} {code}"><button>Place the order</button>'
     )
     return post(request, "/shop/checkout", inner, css="stack")
 
@@ -171,7 +171,7 @@ def _chosen(db: Db, request: web.Request, cart: Cart, body: PayForm) -> web.Repl
         return _checkout_page(db, request, carts.get(db, cart.id), [error.message])
     seen = carts.view(db, held)
     shipping_changed = body.option_id != cart.shipping_option_id
-    if str(seen.totals.total) != body.total:
+    if f"{seen.totals.total} {held.currency}" != body.total:
         said = (
             "Please look at the new total, then place the order."
             if shipping_changed
@@ -257,7 +257,7 @@ def _paid(db: Db, request: web.Request, cart_id: str, intent: gateway.Intent) ->
     known = carts.get(db, cart_id)
     if known.order_id is not None:
         if all(p.reference != intent.id for p in payments.of_order(db, known.order_id)):
-            payments.let_go(db, intent.id, intent.status, intent.amount, intent.currency)
+            payments.let_go(db, intent.id, intent.status, intent.amount)
         made: web.Reply = go(request, f"/shop/orders/{known.order_id}", [web.cookie(CART, "", max_age=0)])
         return made
     if cart is None or cart.id != cart_id or intent.status not in ("authorized", "captured"):
@@ -273,6 +273,6 @@ def _paid(db: Db, request: web.Request, cart_id: str, intent: gateway.Intent) ->
             status=intent.status,
         )
     except NotReady as error:  # the cart has changed while its buyer was there
-        payments.let_go(db, intent.id, intent.status, intent.amount, intent.currency)
+        payments.let_go(db, intent.id, intent.status, intent.amount)
         return _checkout_page(db, request, carts.get(db, cart.id), [error.message])
     return _done(db, request, cart, checkout.complete(db, cart.id, evidence=session))

@@ -266,7 +266,7 @@ def _reserved(found: reservation.Hold) -> dict[str, Any]:
 @admin.post("/reservations", statuses=(404, 409), open_query=True)
 def reserve(db: Db, body: ReservationIn) -> dict[str, Any]:
     """Keep pieces for somebody, for a time or until they are given back."""
-    unit = Units(body.inventory_item_id, body.quantity, body.location_id)
+    unit = Units(catalogue.variant(db, body.inventory_item_id).id, body.quantity, body.location_id)
     ttl = None if body.expires_in is None else timedelta(seconds=body.expires_in)
     return {"reservation": _reserved(reservation.hold(db, [unit], ttl=ttl, owner="admin"))}
 

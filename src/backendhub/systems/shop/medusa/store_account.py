@@ -195,8 +195,6 @@ def get_order(db: Db, id: str, user: web.MaybeUser) -> dict[str, Any]:
 def visible(db: Db, id: str, user: web.MaybeUser) -> Order:
     """An order that this user may see. Raises NotFound."""
     found = orders.get(db, id)
-    if found.customer_id is not None:
-        owner = customers.get(db, found.customer_id).user_id
-        if owner is not None and (user is None or user.id != owner):
-            raise NotFound(f"Order with id: {id[:80]} was not found")
+    if not customers.theirs(db, found.customer_id, user.id if user else None):
+        raise NotFound(f"Order with id: {id[:80]} was not found")
     return found

@@ -85,6 +85,13 @@ def by_email(db: Db, email: str) -> Customer | None:
     return db.one(Customer, store.CUSTOMER_BY_EMAIL, email_key=users.folded(email.strip()))
 
 
+def theirs(db: Db, customer_id: str | None, user_id: str | None) -> bool:
+    """Whether what is this customer's may be seen by somebody: a guest's by whoever knows its id, that of somebody with an
+    account by them alone."""
+    owner = get(db, customer_id).user_id if customer_id is not None else None
+    return owner is None or owner == user_id
+
+
 def edit(db: Db, id: str, changes: Mapping[str, Any]) -> Customer:
     """Changes names, phone, company or metadata. Raises NotFound."""
     get(db, id)

@@ -13,6 +13,7 @@ from typing import Any
 from backendhub.kit import clock, jobs
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid, NotFound
+from backendhub.kit.money import Money
 from backendhub.systems.shop import store
 from backendhub.systems.shop.models import (
     Cart,
@@ -77,7 +78,7 @@ def start(
     provider: str,
     reference: str | None = None,
     data: dict[str, Any] | None = None,
-    amount: int | None = None,
+    amount: Money | None = None,
     id: str | None = None,
     status: str = "pending",
 ) -> PaymentSession:
@@ -90,7 +91,7 @@ def start(
     cart = db.one(Cart, store.CART, id=found.cart_id)
     assert cart is not None
     seen = carts.view(db, carts.hold(db, cart.id, kind=cart.kind))
-    if amount is not None and amount != seen.total.minor:
+    if amount is not None and amount != seen.total:
         raise NotReady(f"The total has changed to {seen.total} meanwhile: start the payment again.")
     for known in sessions(db, found.id) if reference else ():
         if known.reference == reference:
@@ -121,9 +122,10 @@ def drop(db: Db, collection_id: str) -> None:
     db.run(store.DROP_SESSIONS, collection_id=collection_id, now=clock.precise())
 
 
-def let_go(db: Db, reference: str, status: str, amount: int, currency: str) -> None:
+def let_go(db: Db, reference: str, status: str, amount: Money) -> None:
     """Gives back what a provider holds, or has taken, for a cart that it does not pay for."""
-    ask(db, reference, "refund" if status == "captured" else "cancel", amount, currency, f"back_{reference}")
+    what = "refund" if status == "captured" else "cancel"
+    ask(db, reference, what, amount.minor, amount.currency, f"back_{reference}")
 
 
 def paid(db: Db, seen: carts.View, evidence: PaymentSession | None) -> PaymentSession | None:

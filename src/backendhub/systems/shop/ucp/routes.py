@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from backendhub.kit import web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Denied, HubError, Malformed, NotFound
+from backendhub.kit.money import Money
 from backendhub.kit.web.replays import replayed
 from backendhub.kit.web.replies import Sent
 from backendhub.systems.shop import gateway
@@ -113,7 +114,7 @@ class Proof(NamedTuple):
     """What stands for the payment: a session to be made, authorized already."""
 
     provider: str
-    amount: int
+    amount: Money
     reference: str | None
     status: str
 
@@ -133,10 +134,9 @@ async def complete(request: web.Request, id: str, body: CompleteIn) -> dict[str,
 
 def _let_go(db: Db, id: str, proof: Proof) -> None:
     """What was authorized goes back; the cart's next version makes the next try another payment at the gateway."""
-    cart = carts.get(db, id, kind=agents.KIND)
-    if cart.state == "open":
+    if carts.get(db, id, kind=agents.KIND).state == "open":
         carts.hold(db, id, kind=agents.KIND)
-    payments.let_go(db, proof.reference or "", proof.status, proof.amount, cart.currency)
+    payments.let_go(db, proof.reference or "", proof.status, proof.amount)
 
 
 def _owed(db: Db, id: str) -> carts.View | None:
@@ -169,7 +169,7 @@ async def _pay(request: web.Request, seen: carts.View, instrument: Mapping[str, 
     if handler == MOCK and request.hub.settings.get("shop.simulation_secret"):
         if secret.get("token") != "success_token" and secret.get("number") not in TEST_CARDS:
             raise PaymentFailed("The payment was declined.")
-        return Proof(payments.SYSTEM, total.minor, None, "authorized")
+        return Proof(payments.SYSTEM, total, None, "authorized")
     raise Malformed(f"The payment handler {handler[:80]!r} is not one of this shop's.")
 
 
