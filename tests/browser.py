@@ -58,7 +58,9 @@ class Browser:
             stderr=subprocess.DEVNULL,
         )
         port = folder / "DevToolsActivePort"
-        self.wait(port.exists, 30)
+        self.wait(
+            lambda: port.exists() and len(port.read_text().split()) == 2, 30
+        )  # it is written in two steps
         number, path = port.read_text().split()
         self._ids = itertools.count(1)
         self.events: list[dict[str, Any]] = []

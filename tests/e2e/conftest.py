@@ -54,11 +54,11 @@ class Server:
 
 @pytest.fixture
 def serve(command: list[str], tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """`serve("task")`: a running server, stopped at the end."""
+    """`serve("task")`: a running server, stopped at the end; on a free port, or the one that is named."""
     with ExitStack() as stack:
 
-        def start(*args: str) -> Server:
-            server = Server(command, ["serve", *args, "--port", "0"], dict(os.environ))
+        def start(*args: str, port: int = 0) -> Server:
+            server = Server(command, ["serve", *args, "--port", str(port)], dict(os.environ))
             stack.callback(server.stop)
             return server
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import pytest
@@ -47,13 +48,15 @@ def click(browser: Any, label: str) -> None:
         f".find(e => e.textContent.trim().startsWith({label!r})); if (e) e.click(); return !!e; }})()"
     )
     assert found, label
-    browser.wait(
-        lambda: (
-            not browser.js("window.old")
-            and browser.js("document.readyState") == "complete"
-            and bool(text(browser))
-        )
-    )
+    browser.wait(lambda: _arrived(browser))
+
+
+def _arrived(browser: Any) -> bool:
+    try:
+        there = browser.js("!window.old && document.readyState === 'complete'")
+    except AssertionError:  # asked in the moment in which the page went
+        return False
+    return bool(there and text(browser))
 
 
 def clerk(command: list[str]) -> None:
@@ -144,6 +147,69 @@ def test_a_purchase_and_its_way_through_the_back_office(
         for t in browser.troubles()
         if "409" in t or "401" in t  # what was refused above
     ]
+
+
+@pytest.mark.browser
+def test_a_purchase_on_the_payment_systems_own_page(
+    serve: Callable[..., Any],
+    browser: Any,
+    command: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One server is shop and payment provider: the buyer goes back once, has a card refused, and then pays."""
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    monkeypatch.setenv("BACKENDHUB_SHOP_STRIPE_URL", f"http://127.0.0.1:{port}/payment")
+    monkeypatch.setenv("BACKENDHUB_SHOP_STRIPE_KEY", "sk_test_shop")
+    server = serve("shop", "payment", "--demo", port=port)
+    shot = os.environ.get("BACKENDHUB_TEST_SCREENSHOTS")
+
+    def look(name: str) -> None:
+        if shot:
+            browser.screenshot(Path(shot) / f"{name}.png")
+
+    browser.look(width=1000, height=1000)
+    browser.open(f"{server.url}/shop/shop/products/oak-board")
+    click(browser, "Add to cart")
+    click(browser, "Checkout")
+    fill(browser, email="ada@mail.example", first_name="Ada", last_name="Lovelace", address_1="1 Engine Way")
+    fill(browser, city="Portland", province="OR", postal_code="97201")
+    click(browser, "Use this address")
+    click(browser, "Place the order")
+    look("pay-1-on-the-way")
+    click(browser, "Continue to payment")
+    assert "1 × Oak board" in text(browser) and "Pay $75.00" in text(browser)
+    look("pay-2-checkout")
+    click(browser, "Back to the shop")
+    assert browser.js("location.pathname") == "/shop/shop/checkout"
+    click(browser, "Place the order")
+    click(browser, "Continue to payment")
+    for number, answer in (
+        ("4000000000000002", "Your card was declined."),
+        ("4242424242424242", "Thank you."),
+    ):
+        fill(browser, number=number, expiry="12 / 34", cvc="123")
+        browser.js("(e => { if (e) e.value = 'Ada' })(document.querySelector('[name=name]'))")
+        click(browser, "Pay")
+        assert answer in text(browser)
+        look("pay-3-declined" if "declined" in answer else "pay-4-order")
+    assert "payment authorized" in text(browser)
+    order = browser.js("location.pathname").rpartition("/")[2]
+    clerk(command)
+    login = {"email": "clerk@mail.example", "password": PASSWORD}
+    staff = {"authorization": f"Bearer {server.http.post('/shop/api/login', json=login).json()['token']}"}
+    found = server.http.get(f"/shop/admin/orders/{order}", headers=staff).json()["order"]
+    payment = found["payment_collections"][0]["payments"][0]
+    captured = server.http.post(f"/shop/admin/payments/{payment['id']}/capture", json={}, headers=staff)
+    assert captured.json()["payment"]["captured_amount"] == 75
+    intent = f"/payment/v1/payment_intents/{payment['data']['id']}"
+    key = {"authorization": "Bearer sk_test_shop"}
+    browser.wait(lambda: server.http.get(intent, headers=key).json()["status"] == "succeeded")
+    for system in ("shop", "payment"):
+        assert server.http.get(f"/{system}/_check").json()["ok"] is True
+    refused = ("402", "404")  # the card, and a favicon that the provider's page has not
+    assert [t for t in browser.troubles() if not any(code in t for code in refused)] == []
 
 
 def test_pages_keep_to_themselves(serve: Callable[..., Any]) -> None:

@@ -131,6 +131,56 @@ def test_who_works_here_keeps_products_prices_and_stock(
     )
     assert http.put(path + "/stock", json={"quantity": 7}, headers=clerk).json()[0]["free"] == 7
     assert http.put(path + "/stock", json={"quantity": -7}, headers=clerk).status_code == 422
+    kept = {"inventory_item_id": "seat-1-of-another-system", "location_id": "x", "quantity": 1}
+    assert http.post("/admin/reservations", json=kept, headers=clerk).status_code == 404
     hidden = http.patch(f"/api/products/{id}", json={"published": False}, headers=clerk)
     assert hidden.json()["status"] == "draft"
     assert http.get("/api/products/brass-hook").status_code == 404
+
+
+def test_guessing_is_counted_on_every_way_in(http: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Together: an address that guesses here and there guesses once. Nothing is hashed for a try that is refused."""
+    monkeypatch.setenv("BACKENDHUB_ACCOUNTS_TRIES", "1")
+    who = {"email": "maya@mail.example", "password": "wrong"}
+    ways: dict[str, list[tuple[str, dict[str, Any]]]] = {
+        "in": [
+            ("/api/login", {"json": who}),
+            ("/auth/customer/emailpass", {"json": who}),
+            ("/auth/user/emailpass", {"json": who}),
+            ("/shop/sign-in", {"data": who}),
+        ],
+        "up": [
+            ("/api/sign-up", {"json": who | {"password": PASSWORD}}),
+            ("/auth/customer/emailpass/register", {"json": who | {"password": PASSWORD}}),
+            ("/shop/sign-in", {"data": who | {"password": PASSWORD, "what": "up"}}),
+        ],
+    }
+    for paths in ways.values():
+        answers = [http.post(path, **body) for path, body in paths]
+        assert answers[0].status_code in (201, 401)
+        assert [a.status_code for a in answers[1:]] == [429] * (len(paths) - 1)
+        assert all(int(a.headers["retry-after"]) > 0 for a in answers[1:])
+
+
+def test_a_shop_that_takes_no_sign_ups(http: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKENDHUB_ACCOUNTS_SIGNUP", "closed")
+    who = {"email": "eve@mail.example", "password": PASSWORD}
+    assert http.post("/api/sign-up", json=who).status_code == 403
+    assert http.post("/auth/customer/emailpass/register", json=who).status_code == 403
+    assert http.post("/shop/sign-in", data=who | {"what": "up"}).status_code == 403
+
+
+def test_a_cart_of_somebody_who_has_signed_out_is_nobodys(http: Any, hub: Hub, maya: dict[str, str]) -> None:
+    """On a browser that others use too: its cookie alone shows neither the cart nor the address in it."""
+    line = {"variantId": variant(http, "oak-board")["id"]}
+    http.post("/api/cart/lines?country=us", json=line, headers=maya)
+    http.patch("/api/cart", json={"address": HOME}, headers=maya)
+    cart = hub.read(lambda db: db.value("SELECT max(id) FROM shop_cart WHERE state = 'open'"))
+    cookie = {"cookie": f"shop_cart={cart}"}
+    assert "18 Juniper St" in http.get("/shop/checkout", headers=cookie | maya).text
+    for headers in (cookie, cookie | signed_up(http, "eve@mail.example")):
+        assert "18 Juniper St" not in http.get("/shop/checkout", headers=headers).text
+        assert "nothing in it yet" in http.get("/shop/cart", headers=headers).text
+    key = {"x-publishable-api-key": demo.KEY}
+    assert http.get(f"/store/carts/{cart}", headers=key).status_code == 404
+    assert http.get(f"/store/carts/{cart}", headers=key | maya).status_code == 200

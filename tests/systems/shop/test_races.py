@@ -5,14 +5,25 @@ from __future__ import annotations
 import multiprocessing
 import os
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from time import sleep
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from backendhub.kit import reservation
 from backendhub.kit.db import Db, Store, connect
-from backendhub.systems.shop.models import CartChanged, InsufficientStock, PromotionRefused
-from backendhub.systems.shop.service import carts, checkout, orders, payments, promotions
+from backendhub.kit.states import IllegalMove
+from backendhub.systems.shop.models import (
+    CartChanged,
+    CartOver,
+    InsufficientStock,
+    NotReady,
+    PromotionRefused,
+    TooMuch,
+)
+from backendhub.systems.shop.service import carts, checkout, fulfilment, orders, payments, promotions
 
 SYSTEM = "shop"
 UNITS = int(os.environ.get("BACKENDHUB_TEST_SHOP_UNITS", "60"))
@@ -139,3 +150,106 @@ def test_lines_added_in_parallel_are_all_there(store: Store, shop: Any) -> None:
 
     at_once(store, put)
     assert [i.quantity for i in store.read(carts.items, cart.id)] == [8]
+
+
+# -- what must not happen at once ------------------------------------------------------------------------------
+
+
+def capture(db: Db, of: Any) -> None:
+    payments.capture(db, of.payment)
+
+
+def refund(db: Db, of: Any) -> None:
+    payments.refund(db, of.payment)
+
+
+def cancel(db: Db, of: Any) -> None:
+    orders.cancel(db, of.order)
+
+
+def complete(db: Db, of: Any) -> None:
+    orders.complete(db, of.order)
+
+
+def pack(db: Db, of: Any) -> None:
+    fulfilment.pack(db, of.order)
+
+
+def ask_back(db: Db, of: Any) -> None:
+    made = fulfilment.ask_back(db, of.order, [{"item": of.line, "quantity": 1}])
+    fulfilment.receive(db, made.id)
+
+
+def ship(db: Db, of: Any) -> None:
+    fulfilment.ship(db, of.order, fulfilment.pack(db, of.order).id)
+
+
+def buy(db: Db, of: Any) -> None:
+    outcome = checkout.complete(db, of.cart)
+    if outcome.error is not None:
+        raise outcome.error
+
+
+def put(db: Db, of: Any) -> None:
+    carts.put(db, carts.hold(db, of.cart), of.variant, 1)
+
+
+PAIRS = [
+    (cancel, capture, TooMuch),
+    (capture, cancel, None),
+    (cancel, refund, TooMuch),
+    (refund, cancel, None),
+    (cancel, pack, IllegalMove),
+    (pack, cancel, TooMuch),
+    (cancel, complete, IllegalMove),
+    (complete, cancel, IllegalMove),
+    (refund, ask_back, None),
+    (ask_back, refund, TooMuch),
+    (ask_back, ask_back, TooMuch),
+    (buy, put, CartOver),
+    (put, buy, NotReady),
+]
+
+
+def test_whoever_comes_second_sees_what_the_first_has_done(store: Store, shop: Any, tools: Any) -> None:
+    """The second begins while the first has done its work and has not yet committed it."""
+    with ThreadPoolExecutor(2) as pool:
+        for first, second, error in PAIRS:
+            of = store.unit(_bought, shop, shipped=ask_back in (first, second))
+            raised = _one_after_the_other(pool, store, first, second, of)
+            seen = (first.__name__, second.__name__, raised)
+            assert raised is None if error is None else isinstance(raised, error), seen
+            assert store.read(tools.broken) == [], seen
+
+
+def _one_after_the_other(pool: Any, store: Store, first: Any, second: Any, of: Any) -> BaseException | None:
+    done, begun = Event(), Event()
+
+    def one(db: Db) -> None:
+        first(db, of)
+        done.set()
+        assert begun.wait(10)
+        sleep(0.03)  # the second is waiting for a lock by now
+
+    def other() -> None:
+        assert done.wait(10)
+        begun.set()
+        store.unit(second, of)
+
+    running = [pool.submit(store.unit, one), pool.submit(other)]
+    running[0].result()
+    raised: BaseException | None = running[1].exception()
+    return raised
+
+
+def _bought(db: Db, house: Any, *, shipped: bool) -> Any:
+    """An order of one piece that is captured in part (so that a cancel both refunds and leaves something to capture), and
+    a cart that could be completed."""
+    order = checkout.complete(db, house.cart(db).id).order
+    payment = payments.of_order(db, order.id)[0].id
+    payments.capture(db, payment, 1000)
+    of = SimpleNamespace(order=order.id, payment=payment, cart=house.cart(db).id, variant=house.variant)
+    of.line = orders.items(db, order.id)[0].id
+    if shipped:
+        ship(db, of)
+    return of

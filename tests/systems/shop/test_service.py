@@ -10,6 +10,7 @@ import pytest
 from backendhub.kit import clock, reservation
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, Invalid, NotFound
+from backendhub.kit.money import Money
 from backendhub.kit.states import IllegalMove
 from backendhub.systems.shop import demo
 from backendhub.systems.shop.models import (
@@ -21,6 +22,7 @@ from backendhub.systems.shop.models import (
     InsufficientStock,
     NoPrice,
     NotReady,
+    PaymentFailed,
     PromotionRefused,
     TooMuch,
 )
@@ -290,6 +292,19 @@ def test_a_code_has_its_time(db: Db, house: Any) -> None:
         house.cart(db, codes=("SOON",))
 
 
+def test_a_payment_of_as_many_of_another_currency_is_not_taken(db: Db, house: Any) -> None:
+    collection = payments.collect(db, house.cart(db, pay=False).id)
+    about = {"provider": payments.STRIPE, "reference": "pi_1", "status": "authorized"}
+    with pytest.raises(NotReady, match=r"changed to \$27.50"):
+        payments.start(db, collection.id, amount=Money(2750, "EUR"), **about)
+    made = payments.start(db, collection.id, amount=Money(2750, "USD"), **about)
+    again = payments.start(db, collection.id, amount=Money(2750, "USD"), **about)
+    assert again.id == made.id
+    payments.drop(db, collection.id)
+    with pytest.raises(PaymentFailed, match="given back"):
+        payments.start(db, collection.id, amount=Money(2750, "USD"), **about)
+
+
 # -- orders --------------------------------------------------------------------------------------------------
 
 
@@ -326,6 +341,69 @@ def test_from_parcel_to_return(db: Db, house: Any, tools: Any) -> None:
     assert orders.fulfillment_status(full.items, full.order.state) == "partially_delivered"
     with pytest.raises(TooMuch):
         payments.refund(db, payment.id, payment.amount)
+    assert tools.broken(db) == []
+
+
+def test_many_lines_cost_as_many_statements_as_one(
+    db: Db, house: Any, tools: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another region, prices that have changed, a parcel and what comes back of it."""
+    cheap = regions.add(db, name="Europe", currency_code="EUR", countries=["de"], tax_inclusive=True)
+    variants = [
+        catalogue.add_variant(
+            db, house.product.id, title=f"No. {n}", amounts=[("USD", 700 + n), ("EUR", 600 + n)]
+        )
+        for n in range(4)
+    ]
+    for each in variants:
+        stock.set_level(db, each, house.place.id, 5)
+    asked: list[str] = []
+    for name in ("fetch", "run"):
+        known = getattr(type(db), name)
+
+        def counted(self: Any, sql: str, *a: Any, known: Any = known, **b: Any) -> Any:
+            asked.append(sql)
+            return known(self, sql, *a, **b)
+
+        monkeypatch.setattr(type(db), name, counted)
+
+    def ask(what: Any, *args: Any) -> tuple[int, Any]:
+        asked.clear()
+        done = what(db, *args)
+        return len(asked), done
+
+    def purchase(some: list[Any]) -> list[int]:
+        cart = carts.add(db, cheap)
+        for each in some:
+            carts.put(db, cart, each, 2)
+        prices_now = [i.unit_price for i in carts.items(db, cart.id)]
+        moved, cart = ask(carts.set_region, cart, house.region)
+        assert [i.unit_price for i in carts.items(db, cart.id)] == [p + 100 for p in prices_now]
+        for each in some:
+            prices.put(db, each.id, currency_code="USD", amount=900)
+        seen = carts.view(db, cart)
+        accepted, cart = ask(changes.accept, seen, changes.find(db, seen))
+        assert {i.unit_price for i in carts.items(db, cart.id)} == {900}
+        cart = carts.set_email(db, cart, "maya@mail.example")
+        cart = carts.set_address(db, cart, "shipping_address", tools.address)
+        carts.set_shipping(db, cart, house.shipping.id)
+        payments.start(db, payments.collect(db, cart.id).id, provider=payments.SYSTEM)
+        order = checkout.complete(db, cart.id).order
+        assert order is not None
+        packed, parcel = ask(fulfilment.pack, order.id)
+        fulfilment.ship(db, order.id, parcel.id)
+        wanted = [{"item": i.id, "quantity": n} for i in orders.items(db, order.id) for n in (1, 1)]
+        asked_back, back = ask(fulfilment.ask_back, order.id, wanted)
+        assert back.refund == sum(i.total for i in orders.items(db, order.id))
+        with pytest.raises(TooMuch):
+            fulfilment.ask_back(db, order.id, wanted[:1])
+        kept, _ = ask(fulfilment.cancel_return, back.id)
+        assert {i.return_requested for i in orders.items(db, order.id)} == {0}
+        return [moved, accepted, packed, asked_back, kept]
+
+    for each in variants:
+        prices.put(db, each.id, currency_code="USD", amount=prices.of(db, [each.id])[each.id][1].amount + 100)
+    assert purchase(variants[:1]) == purchase(variants[1:])
     assert tools.broken(db) == []
 
 

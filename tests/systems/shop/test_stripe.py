@@ -15,11 +15,14 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from backendhub.kit.errors import Upstream
 from backendhub.kit.hub import Hub
 from backendhub.kit.jobs.declared import Modules
 from backendhub.kit.jobs.worker import Worker
-from backendhub.systems.shop import demo
-from backendhub.systems.shop.service import orders, prices
+from backendhub.kit.money import Money
+from backendhub.systems.shop import demo, gateway
+from backendhub.systems.shop.models import TooMuch
+from backendhub.systems.shop.service import catalogue, orders, payments, prices, stock
 
 KEY = {"x-publishable-api-key": demo.KEY}
 REAL = os.environ.get("BACKENDHUB_TEST_STRIPE_URL", "")
@@ -50,6 +53,8 @@ class Wire(BaseHTTPRequestHandler):
     def act(self, path: list[str], form: dict[str, str]) -> tuple[int, dict[str, Any]]:
         if path == ["refunds"]:
             intent = self.intents[form["payment_intent"]]
+            if intent["status"] != "succeeded":
+                return 400, {"error": {"message": "This PaymentIntent does not have a successful charge."}}
             intent["refunded"] += int(form["amount"])
             return 200, {"id": "re_1", "object": "refund", "amount": int(form["amount"])}
         if path == ["checkout", "sessions"]:  # somebody pays there at once
@@ -184,11 +189,11 @@ def test_authorized_ordered_captured_refunded(
     assert intent(wire, session)["status"] == "requires_capture"  # no money moves before there is an order
     order = hub.read(orders.get, done["order"]["id"])
     payment = hub.read(orders.full, order).payments[0]
-    from backendhub.systems.shop.service import payments
-
-    hub.unit(payments.capture, payment.id)
+    hub.unit(payments.capture, payment.id, 7000)
     work(hub)
     assert intent(wire, session)["status"] == "succeeded"
+    with pytest.raises(TooMuch):  # the rest of it was let go with that
+        hub.unit(payments.capture, payment.id)
     hub.unit(payments.refund, payment.id, 2500)
     hub.unit(payments.refund, payment.id, 500)
     work(hub)
@@ -254,8 +259,28 @@ def test_a_gateway_that_is_not_there(http: Any, hub: Hub, monkeypatch: pytest.Mo
     assert answer.status_code == 502
 
 
+def test_a_refund_waits_for_its_capture(
+    http: Any, hub: Hub, wire: httpx.Client, started: Callable[[], tuple[Any, Any]]
+) -> None:
+    """Both are asked for in one moment, and the gateway is asked for the refund first."""
+    cart, session = started()
+    pay(wire, session)
+    order = hub.read(orders.get, http.post(f"/store/carts/{cart['id']}/complete").json()["order"]["id"])
+    payment = hub.read(payments.of_order, order.id)[0]
+    about = Money(payment.amount, payment.currency)
+
+    async def refund() -> None:
+        await gateway.settle(hub, session["data"]["id"], "refund", about, key="early")
+
+    hub.unit(payments.capture, payment.id)
+    with pytest.raises(Upstream, match="has not been captured yet"):  # the job of it will try again
+        asyncio.run(refund())
+    work(hub)
+    asyncio.run(refund())
+
+
 @pytest.mark.skipif(bool(REAL), reason="nobody pays on the page of a real gateway here")
-def test_the_storefront_sends_buyers_to_the_providers_page(http: Any, wire: httpx.Client) -> None:
+def test_the_storefront_sends_buyers_to_the_providers_page(http: Any, hub: Hub, wire: httpx.Client) -> None:
     variant = http.get("/api/products/oak-board?country=us").json()["variants"][0]["id"]
 
     def post(path: str, cookie: str = "", **form: str) -> httpx.Response:
@@ -269,12 +294,49 @@ def test_the_storefront_sends_buyers_to_the_providers_page(http: Any, wire: http
     assert post("/shop/checkout/address", cookie, **who, city="Salem", country_code="us").status_code == 303
     page = http.get("/shop/checkout", headers={"cookie": cookie}).text
     option = page.partition('name="option_id" value="')[2].partition('"')[0]
-    wrong = post("/shop/checkout", cookie, option_id=option, pay="card", total="1")
+    wrong = post("/shop/checkout", cookie, option_id=option, pay="card", total="1 USD")
     assert "Please look at it" in wrong.text or "Please look at the new total" in wrong.text
-    sent = post("/shop/checkout", cookie, option_id=option, pay="card", total="7500")
+    sent = post("/shop/checkout", cookie, option_id=option, pay="card", total="7500 EUR")
+    assert "look at the new total" in sent.text or "Please look at it" in sent.text
+    sent = post("/shop/checkout", cookie, option_id=option, pay="card", total="7500 USD")
     assert 'href="https://pay.example/cs_1"' in sent.text
     alien = http.get("/shop/checkout/paid?session=cs_1", follow_redirects=False)
     assert alien.status_code == 409  # another browser has not this cart
+    there = wire.get("/v1/checkout/sessions/cs_1").json()["payment_intent"]
+    http.post("/shop/cart/lines", data={"variant_id": variant, "quantity": "1"}, headers={"cookie": cookie})
+    changed = http.get("/shop/checkout/paid?session=cs_1", headers={"cookie": cookie}, follow_redirects=False)
+    assert (changed.status_code, "total has changed to $144" in changed.text) == (200, True)
+    work(hub)
+    assert wire.get(f"/v1/payment_intents/{there}").json()["status"] == "canceled"
+    post("/shop/checkout", cookie, option_id=option, pay="card", total="14400 USD")
     back = http.get("/shop/checkout/paid?session=cs_1", headers={"cookie": cookie}, follow_redirects=False)
     assert back.status_code == 303 and back.headers["location"].startswith("/shop/orders/")
     assert "payment authorized" in http.get(back.headers["location"]).text
+
+
+def test_an_agents_payment_for_a_shelf_that_is_empty_by_now(http: Any, hub: Hub, wire: httpx.Client) -> None:
+    """What was authorized goes back, and the next try is another payment, whatever the agent's key."""
+    home = {"id": "home", "street_address": "18 Juniper St", "address_country": "US"}
+    line = {"item": {"id": "HARBOUR-MUG-SEA"}, "quantity": 1}
+    method = {"destinations": [home], "selected_destination_id": "home"}
+    body = {"currency": "USD", "line_items": [line], "fulfillment": {"methods": [method]}}
+    made = http.post("/checkout-sessions", json=body).json()
+    path = f"/checkout-sessions/{made['id']}"
+    option = made["fulfillment"]["methods"][0]["groups"][0]["options"][0]["id"]
+    group = {"methods": [{"groups": [{"selected_option_id": option}]}]}
+    http.put(path, json={"line_items": [line], "fulfillment": group})
+    card = {"type": "token", "token": "pm_card_visa"}
+    paid = {"payment_data": {"id": "i1", "handler_id": "stripe", "type": "card", "credential": card}}
+    key = {"idempotency-key": "one"}
+    variant = hub.read(catalogue.item, "HARBOUR-MUG-SEA")
+    assert variant is not None
+    for level in hub.read(stock.levels, [variant.id])[variant.id]:
+        hub.unit(stock.adjust, variant, level.location, -level.free)
+    refused = http.post(f"{path}/complete", json=paid, headers=key)
+    assert (refused.status_code, "Insufficient stock" in refused.text) == (400, True)
+    work(hub)
+    hub.unit(stock.adjust, variant, level.location, 1)
+    done = http.post(f"{path}/complete", json=paid, headers=key)
+    assert done.status_code == 200, done.text
+    reference = hub.read(payments.of_order, done.json()["order"]["id"])[0].reference
+    assert wire.get(f"/v1/payment_intents/{reference}").json()["status"] == "requires_capture"

@@ -25,8 +25,7 @@ class Intent(NamedTuple):
 
     id: str
     status: str
-    amount: int
-    currency: str
+    amount: Money
     data: dict[str, Any]
 
 
@@ -103,6 +102,10 @@ async def settle(hub: Hub, reference: str, what: str, amount: Money, *, key: str
         if (await retrieve(hub, reference)).status != "canceled":
             await ask(hub, "POST", f"{path}/cancel", {}, key=key)
     else:
+        if (await retrieve(hub, reference)).status == "authorized":
+            raise Upstream(
+                "What is to go back has not been captured yet."
+            )  # that job is waiting: so does this one
         form = {"payment_intent": reference, "amount": money.to_stripe(amount)}
         await ask(hub, "POST", "/v1/refunds", form, key=key)
 
@@ -115,4 +118,4 @@ def _intent(body: dict[str, Any]) -> Intent:
     except (KeyError, TypeError, ValueError):
         raise Upstream("The payment gateway's answer is no PaymentIntent.") from None
     kept = ("id", "client_secret", "status", "amount", "currency", "next_action", "payment_method")
-    return Intent(id, status, amount.minor, amount.currency, {k: body[k] for k in kept if k in body})
+    return Intent(id, status, amount, {k: body[k] for k in kept if k in body})

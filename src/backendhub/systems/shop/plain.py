@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from fastapi import Query
 
-from backendhub.kit import accounts, checks, reservation, web
+from backendhub.kit import account_routes, accounts, checks, reservation, web
 from backendhub.kit.db import Db
-from backendhub.kit.errors import NotFound, Unauthenticated
+from backendhub.kit.errors import HubError, NotFound, Unauthenticated
 from backendhub.kit.hub import Hub
 from backendhub.kit.identity import Principal
 from backendhub.kit.money import Money, minor
@@ -56,9 +56,11 @@ def check(db: Db) -> checks.Report:
 # -- who ---------------------------------------------------------------------------------------------------
 
 
-@plain.post("/sign-up", status=201, statuses=(409,), public=True)
+@plain.post("/sign-up", status=201, statuses=(403, 409, 429), public=True)
 async def sign_up(request: web.Request, body: SignUpIn) -> TokenOut:
     """Make an account and its customer."""
+    accounts.signing_up(request.hub)
+    await account_routes.tried(request, "register")
     request.hub.passwords.check(body.password, body.email)
     hash = await request.hub.passwords.ahash(body.password)
     return await request.call(_sign_up, request.hub, body, hash)
@@ -77,9 +79,10 @@ def _token(db: Db, hub: Hub, user: accounts.User) -> str:
     return accounts.sign_in(db, hub, user, lifetime_s=accounts.of(hub).sessions.lifetime_s).access_token
 
 
-@plain.post("/login", statuses=(401,), public=True)
+@plain.post("/login", statuses=(401, 429), public=True)
 async def login(request: web.Request, body: LoginIn) -> TokenOut:
     """Sign in."""
+    await account_routes.tried(request, "login", body.email)
     user = await accounts.verified(request, body.email, body.password, find=accounts.by_email)
     return await request.call(_login, request.hub, user)
 
@@ -215,7 +218,11 @@ async def pay(request: web.Request, body: PayIn, user: web.CurrentUser) -> CartO
     intent = await gateway.confirm(request.hub, intent.id, body.payment_method, key=f"{session}-confirm")
     if intent.status not in ("authorized", "captured"):
         raise PaymentFailed("The payment needs another step, which this API cannot take.")
-    return await request.call(_paid, user, collection_id, session, intent)
+    try:
+        return await request.call(_paid, user, collection_id, session, intent)
+    except HubError:  # the cart has changed, or is an order by now
+        await request.call(payments.let_go, intent.id, intent.status, intent.amount)
+        raise
 
 
 def _owed(db: Db, user: Principal) -> tuple[str, Money]:
@@ -259,7 +266,7 @@ def list_orders(db: Db, user: web.CurrentUser, limit: Limit = 20, offset: Offset
     """One's orders, the newest first, with their parcels."""
     found = customers.of_user(db, user.id)
     rows, count = orders.of_customer(db, found.id, limit=limit, offset=offset) if found else ([], 0)
-    made = [order_out(orders.full(db, o)) for o in rows]
+    made = [order_out(each) for each in orders.fulls(db, rows)]
     return web.reply(made, headers={"X-Total-Count": str(count)})
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from backendhub.kit import accounts, web
+from backendhub.kit import account_routes, accounts, web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import HubError
 from backendhub.systems.shop.medusa.store_account import visible
@@ -54,6 +54,11 @@ def sign_page(request: web.Request, said: list[str] | None = None, email: str = 
 async def sign_in(request: web.Request, body: SignForm) -> web.Reply:
     """Sign in or up; a session in a cookie."""
     same_origin(request)
+    if body.what == "up":
+        accounts.signing_up(request.hub)
+        await account_routes.tried(request, "register")
+    else:
+        await account_routes.tried(request, "login", body.email)
     try:
         if body.what == "up":
             request.hub.passwords.check(body.password, body.email)

@@ -11,7 +11,15 @@ from backendhub.kit import web
 from backendhub.kit.db import Db
 from backendhub.kit.web.guards import Guard
 from backendhub.systems.shop.models import Cart, Product, Region, Variant
-from backendhub.systems.shop.service import carts, catalogue, categories, prices, regions, stock
+from backendhub.systems.shop.service import (
+    carts,
+    catalogue,
+    categories,
+    customers,
+    prices,
+    regions,
+    stock,
+)
 from backendhub.systems.shop.wire import browsing, router
 
 from .page import CART, HTML, PLACE, STATIC, Pages, art, asset, field, link, money, options, post, sent
@@ -31,10 +39,13 @@ def static(name: str) -> web.Reply:
 
 
 def cart_of(db: Db, request: web.Request) -> Cart | None:
-    """The open cart of this browser."""
+    """The open cart of this browser; that of somebody with an account only while they are signed in."""
     id = request.cookies.get(CART)
     found = carts.peek(db, id) if id else None
-    return found if found is not None and found.kind == "store" and found.state == "open" else None
+    if found is None or found.kind != "store" or found.state != "open":
+        return None
+    mine = customers.theirs(db, found.customer_id, request.user.id if request.user else None)
+    return found if mine else None
 
 
 def region_of(db: Db, request: web.Request, cart: Cart | None) -> tuple[Region, str | None]:

@@ -13,7 +13,7 @@ from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, HubError
 from backendhub.kit.money import to_stripe
 from backendhub.systems.shop import gateway
-from backendhub.systems.shop.models import Cart
+from backendhub.systems.shop.models import Cart, NotReady
 from backendhub.systems.shop.service import carts, changes, checkout, payments, regions
 from backendhub.systems.shop.service.naming import new
 
@@ -138,7 +138,7 @@ def _pay_form(db: Db, request: web.Request, seen: carts.View) -> str:
     )
     inner = (
         f"<fieldset><legend>Shipping</legend>{ways}</fieldset><fieldset><legend>Payment</legend>{how}</fieldset>"
-        f'<input type="hidden" name="total" value="{seen.totals.total}"><button>Place the order</button>'
+        f'<input type="hidden" name="total" value="{seen.totals.total} {code}"><button>Place the order</button>'
     )
     return post(request, "/shop/checkout", inner, css="stack")
 
@@ -171,7 +171,7 @@ def _chosen(db: Db, request: web.Request, cart: Cart, body: PayForm) -> web.Repl
         return _checkout_page(db, request, carts.get(db, cart.id), [error.message])
     seen = carts.view(db, held)
     shipping_changed = body.option_id != cart.shipping_option_id
-    if str(seen.totals.total) != body.total:
+    if f"{seen.totals.total} {held.currency}" != body.total:
         said = (
             "Please look at the new total, then place the order."
             if shipping_changed
@@ -211,7 +211,7 @@ async def _to_gateway(request: web.Request, body: PayForm) -> web.Reply:
         "line_items[0][quantity]": 1,
         "line_items[0][price_data][currency]": cart.currency.lower(),
         "line_items[0][price_data][unit_amount]": to_stripe(seen.total),
-        "line_items[0][price_data][product_data][name]": request.hub.settings.get("shop.title") or "Shop",
+        "line_items[0][price_data][product_data][name]": _said(seen),
     }
     made = await gateway.ask(request.hub, "POST", "/v1/checkout/sessions", form, key=session)
     text = (
@@ -220,6 +220,15 @@ async def _to_gateway(request: web.Request, body: PayForm) -> web.Reply:
     )
     page: web.Reply = sent(request, "Payment", text)
     return page
+
+
+def _said(seen: carts.View) -> str:
+    """What the provider's page says is bought: one price for all of it, with taxes and promotions."""
+    lines = [
+        f"{i.quantity} × {seen.products[seen.variants[i.variant_id].product_id].title}" for i in seen.items
+    ]
+    text = ", ".join(lines)
+    return text if len(text) <= 250 else text[:249] + "…"
 
 
 def _owed(db: Db, request: web.Request, body: PayForm) -> Any:
@@ -247,17 +256,23 @@ def _paid(db: Db, request: web.Request, cart_id: str, intent: gateway.Intent) ->
     cart = cart_of(db, request)
     known = carts.get(db, cart_id)
     if known.order_id is not None:
+        if all(p.reference != intent.id for p in payments.of_order(db, known.order_id)):
+            payments.let_go(db, intent.id, intent.status, intent.amount)
         made: web.Reply = go(request, f"/shop/orders/{known.order_id}", [web.cookie(CART, "", max_age=0)])
         return made
     if cart is None or cart.id != cart_id or intent.status not in ("authorized", "captured"):
         raise Conflict("This payment is not one of this cart.")
     collection = payments.collect(db, cart.id)
-    session = payments.start(
-        db,
-        collection.id,
-        provider=payments.STRIPE,
-        reference=intent.id,
-        amount=intent.amount,
-        status=intent.status,
-    )
+    try:
+        session = payments.start(
+            db,
+            collection.id,
+            provider=payments.STRIPE,
+            reference=intent.id,
+            amount=intent.amount,
+            status=intent.status,
+        )
+    except NotReady as error:  # the cart has changed while its buyer was there
+        payments.let_go(db, intent.id, intent.status, intent.amount)
+        return _checkout_page(db, request, carts.get(db, cart.id), [error.message])
     return _done(db, request, cart, checkout.complete(db, cart.id, evidence=session))

@@ -9,8 +9,8 @@ from backendhub.kit import web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid, NotFound
 from backendhub.kit.money import currency
+from backendhub.systems.shop.models import Price, Promotion, Variant
 from backendhub.systems.shop.models import PriceList as Listed
-from backendhub.systems.shop.models import Promotion, Variant
 from backendhub.systems.shop.service import catalogue, categories, prices, promotions
 from backendhub.systems.shop.wire import admin
 
@@ -307,10 +307,8 @@ def create_promotion(db: Db, body: PromotionIn) -> dict[str, Any]:
 @admin.get("/promotions", open_query=True)
 def list_promotions(db: Db, limit: Limit = 50, offset: Offset = 0) -> dict[str, Any]:
     """Every promotion, and how often it was used."""
-    found = promotions.find(db)
-    return page(
-        "promotions", [_promotion(p) for p in found[offset : offset + limit]], len(found), limit, offset
-    )
+    found, count = promotions.find(db, limit=limit, offset=offset)
+    return page("promotions", [_promotion(p) for p in found], count, limit, offset)
 
 
 @admin.post("/promotions/{id}", statuses=(404,), open_query=True)
@@ -331,7 +329,7 @@ def delete_promotion(db: Db, id: str) -> dict[str, Any]:
     return {"id": id, "object": "promotion", "deleted": True}
 
 
-def _list(db: Db, found: Listed) -> dict[str, Any]:
+def _list(found: Listed, within: Sequence[Price]) -> dict[str, Any]:
     return {
         "id": found.id,
         "title": found.title,
@@ -340,7 +338,7 @@ def _list(db: Db, found: Listed) -> dict[str, Any]:
         "status": found.status,
         "starts_at": stamp(found.starts_at),
         "ends_at": stamp(found.ends_at),
-        "prices": [shapes.price(p) for p in prices.prices_of_list(db, found.id)],
+        "prices": [shapes.price(p) for p in within],
         "created_at": stamp(found.created_at),
         "updated_at": stamp(found.updated_at),
     }
@@ -361,14 +359,16 @@ def create_price_list(db: Db, body: PriceListIn) -> dict[str, Any]:
     for each, row in zip(body.prices, _amounts(body.prices), strict=True):
         variant = catalogue.variant(db, each.variant_id)
         prices.put(db, variant.id, price_list_id=made.id, **row)
-    return {"price_list": _list(db, made)}
+    return {"price_list": _list(made, prices.prices_of_lists(db, [made.id])[made.id])}
 
 
 @admin.get("/price-lists", open_query=True)
 def list_price_lists(db: Db, limit: Limit = 50, offset: Offset = 0) -> dict[str, Any]:
     """Every price list."""
     found = list(prices.lists(db).values())
-    rows = [_list(db, each) for each in found[offset : offset + limit]]
+    shown = found[offset : offset + limit]
+    within = prices.prices_of_lists(db, [each.id for each in shown])
+    rows = [_list(each, within[each.id]) for each in shown]
     return page("price_lists", rows, len(found), limit, offset)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from backendhub.kit import reservation
 from backendhub.kit.db import Db
 from backendhub.kit.errors import NotFound
-from backendhub.kit.reservation import Units
+from backendhub.kit.reservation import Stock, Units
 from backendhub.systems.shop.models import Location, Variant
 from backendhub.systems.shop.service import (
     catalogue,
@@ -46,7 +47,7 @@ def _order(db: Db, id: str) -> dict[str, Any]:
 def list_orders(db: Db, limit: Limit = 50, offset: Offset = 0) -> dict[str, Any]:
     """Every order, the newest first."""
     found, count = orders.find(db, limit=limit, offset=offset)
-    rows = [shapes.order(orders.full(db, o)) for o in found]
+    rows = [shapes.order(each) for each in orders.fulls(db, found)]
     return page("orders", rows, count, limit, offset)
 
 
@@ -117,7 +118,7 @@ def unpack(db: Db, id: str, fulfillment_id: str) -> dict[str, Any]:
 
 def _payment(db: Db, id: str) -> dict[str, Any]:
     found = payments.payment(db, id)
-    return {"payment": shapes.payment(found, payments.refunds(db, found.order_id))}
+    return {"payment": shapes.payment(found, payments.refunds_of(db, [id])[id])}
 
 
 @admin.get("/payments/{id}", open_query=True)
@@ -189,9 +190,13 @@ def list_customers(db: Db, limit: Limit = 50, offset: Offset = 0) -> dict[str, A
 # -- stock -------------------------------------------------------------------------------------------------
 
 
-def _item(db: Db, variant: Variant) -> dict[str, Any]:
+def _items(db: Db, variants: Sequence[Variant]) -> list[dict[str, Any]]:
+    known = stock.levels(db, (v.id for v in variants))
+    return [_item(v, known[v.id]) for v in variants]
+
+
+def _item(variant: Variant, levels: Sequence[Stock]) -> dict[str, Any]:
     """A variant as an inventory item; its levels are those of its stock."""
-    levels = stock.levels(db, [variant.id])[variant.id]
     return {
         "id": variant.id,
         "sku": variant.sku,
@@ -220,13 +225,13 @@ def _item(db: Db, variant: Variant) -> dict[str, Any]:
 def list_items(db: Db, limit: Limit = 50, offset: Offset = 0) -> dict[str, Any]:
     """What is in stock: an item for each variant, called as it is."""
     found, count = catalogue.every_variant(db, limit=limit, offset=offset)
-    return page("inventory_items", [_item(db, v) for v in found], count, limit, offset)
+    return page("inventory_items", _items(db, found), count, limit, offset)
 
 
 @admin.get("/inventory-items/{id}", open_query=True)
 def get_item(db: Db, id: str) -> dict[str, Any]:
     """One item with its levels."""
-    return {"inventory_item": _item(db, catalogue.variant(db, id))}
+    return {"inventory_item": _items(db, [catalogue.variant(db, id)])[0]}
 
 
 @admin.post("/inventory-items/{id}/location-levels", statuses=(404, 409), open_query=True)
@@ -234,7 +239,7 @@ def create_level(db: Db, id: str, body: LevelIn) -> dict[str, Any]:
     """Say how many are at a place."""
     variant = catalogue.variant(db, id)
     stock.set_level(db, variant, body.location_id, body.stocked_quantity)
-    return {"inventory_item": _item(db, variant)}
+    return {"inventory_item": _items(db, [variant])[0]}
 
 
 @admin.post("/inventory-items/{id}/location-levels/{location_id}", statuses=(404, 409), open_query=True)
@@ -242,7 +247,7 @@ def update_level(db: Db, id: str, location_id: str, body: LevelPatch) -> dict[st
     """Say how many are at a place; never fewer than are sold."""
     variant = catalogue.variant(db, id)
     stock.set_level(db, variant, location_id, body.stocked_quantity)
-    return {"inventory_item": _item(db, variant)}
+    return {"inventory_item": _items(db, [variant])[0]}
 
 
 def _reserved(found: reservation.Hold) -> dict[str, Any]:
@@ -261,7 +266,7 @@ def _reserved(found: reservation.Hold) -> dict[str, Any]:
 @admin.post("/reservations", statuses=(404, 409), open_query=True)
 def reserve(db: Db, body: ReservationIn) -> dict[str, Any]:
     """Keep pieces for somebody, for a time or until they are given back."""
-    unit = Units(body.inventory_item_id, body.quantity, body.location_id)
+    unit = Units(catalogue.variant(db, body.inventory_item_id).id, body.quantity, body.location_id)
     ttl = None if body.expires_in is None else timedelta(seconds=body.expires_in)
     return {"reservation": _reserved(reservation.hold(db, [unit], ttl=ttl, owner="admin"))}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backendhub.kit import accounts, web
+from backendhub.kit import account_routes, accounts, web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Denied, Invalid, NotFound, Unauthenticated
 from backendhub.kit.hub import Hub
@@ -30,7 +30,7 @@ def _token(db: Db, hub: Hub, user: accounts.User) -> dict[str, str]:
     return {"token": accounts.sign_in(db, hub, user, lifetime_s=lifetime).access_token}
 
 
-@auth.post("/{actor}/{method}/register", statuses=(401, 404, 409))
+@auth.post("/{actor}/{method}/register", statuses=(401, 403, 404, 409, 429))
 async def register(request: web.Request, actor: str, method: str, body: Credentials) -> dict[str, str]:
     """Make an account. Its token makes the customer with `POST /store/customers`."""
     _actor(actor, method)
@@ -38,6 +38,8 @@ async def register(request: web.Request, actor: str, method: str, body: Credenti
         raise Denied(
             "Who works here is made one by an administrator.", hint="backendhub user add --role admin"
         )
+    accounts.signing_up(request.hub)
+    await account_routes.tried(request, "register")
     request.hub.passwords.check(body.password, body.email)
     hash = await request.hub.passwords.ahash(body.password)
     return await request.call(_register, request.hub, body, hash)
@@ -49,10 +51,11 @@ def _register(db: Db, hub: Hub, body: Credentials, hash: str) -> dict[str, str]:
     return _token(db, hub, accounts.add(db, email=body.email, password_hash=hash))
 
 
-@auth.post("/{actor}/{method}", statuses=(401, 404))
+@auth.post("/{actor}/{method}", statuses=(401, 404, 429))
 async def login(request: web.Request, actor: str, method: str, body: Credentials) -> dict[str, str]:
     """Sign in; `user` is for those who work here."""
     _actor(actor, method)
+    await account_routes.tried(request, "login", body.email)
     try:
         user = await accounts.verified(request, body.email, body.password, find=accounts.by_email)
     except accounts.NotSignedIn as error:
@@ -179,7 +182,7 @@ def list_orders(db: Db, user: web.CurrentUser, limit: Limit = 50, offset: Offset
     """One's orders, the newest first."""
     me = customers.mine(db, user.id)
     found, count = orders.of_customer(db, me.id, limit=limit, offset=offset)
-    rows = [shapes.order(orders.full(db, o)) for o in found]
+    rows = [shapes.order(each) for each in orders.fulls(db, found)]
     return page("orders", rows, count, limit, offset)
 
 
@@ -192,8 +195,6 @@ def get_order(db: Db, id: str, user: web.MaybeUser) -> dict[str, Any]:
 def visible(db: Db, id: str, user: web.MaybeUser) -> Order:
     """An order that this user may see. Raises NotFound."""
     found = orders.get(db, id)
-    if found.customer_id is not None:
-        owner = customers.get(db, found.customer_id).user_id
-        if owner is not None and (user is None or user.id != owner):
-            raise NotFound(f"Order with id: {id[:80]} was not found")
+    if not customers.theirs(db, found.customer_id, user.id if user else None):
+        raise NotFound(f"Order with id: {id[:80]} was not found")
     return found

@@ -35,10 +35,8 @@ from .common import listed, one
 
 def own(db: Db, cart: Cart, user: Principal | None) -> Cart:
     """A cart of somebody with an account is theirs alone. Raises NotFound for anybody else."""
-    if cart.customer_id is not None:
-        owner = customers.get(db, cart.customer_id).user_id
-        if owner is not None and (user is None or user.id != owner):
-            raise NotFound(f"Cart id not found: {cart.id[:80]}")
+    if not customers.theirs(db, cart.customer_id, user.id if user else None):
+        raise NotFound(f"Cart id not found: {cart.id[:80]}")
     return cart
 
 
@@ -290,7 +288,7 @@ def _pending(db: Db, id: str, user: Principal | None) -> PaymentSession | None:
 async def proven(request: web.Request, session: PaymentSession) -> PaymentSession:
     """What the gateway says of a session. Raises PaymentFailed for another amount than the shop asked for."""
     intent = await gateway.retrieve(request.hub, session.reference or "")
-    if (intent.amount, intent.currency) != (session.amount, session.currency):
+    if intent.amount != Money(session.amount, session.currency):
         raise PaymentFailed("The payment is of another amount than the cart.")
     return replace(session, status=intent.status)
 

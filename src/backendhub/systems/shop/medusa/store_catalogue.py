@@ -39,7 +39,7 @@ def list_products(db: Db, request: web.Request, limit: Limit = 50, offset: Offse
     names = ("id", "handle", "collection_id", "category_id")
     conditions: dict[str, list[str]] = {n: query[n] for n in names if n in query}
     if "tag_id" in query:
-        conditions["tag"] = [query["tag_id"][0].removeprefix("ptag_")]
+        conditions["tag"] = [tag.removeprefix("ptag_") for tag in query["tag_id"]]
     order = one(query, "order") or ""
     found = catalogue.find(
         db, q=one(query, "q"), conditions=conditions, order=order, limit=limit, offset=offset

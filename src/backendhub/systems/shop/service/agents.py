@@ -141,8 +141,8 @@ def reports(db: Db, order_id: str) -> list[Report]:
 
 def report(db: Db, order: Order, kind: str, told: Sequence[dict[str, Any]]) -> None:
     """Notes what an agent tells of an order: events or adjustments. They move neither goods nor money."""
-    for each in told:
-        db.run(store.PUT_REPORT, id=each["id"], order_id=order.id, kind=kind, data=each, now=clock.precise())
+    about = {"order_id": order.id, "kind": kind, "now": clock.precise()}
+    db.run_many(store.PUT_REPORT, [{**about, "id": each["id"], "data": each} for each in told])
 
 
 def tell(db: Db, order: Order, event: dict[str, Any]) -> None:

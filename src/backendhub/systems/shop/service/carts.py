@@ -150,8 +150,8 @@ def set_region(db: Db, cart: Cart, region: Region) -> Cart:
         shipping_seen=None,
         shipping_address=address,
     )
-    for item in items(db, cart.id):
-        reprice(db, moved, item, catalogue.variant(db, item.variant_id))
+    lines = items(db, cart.id)
+    reprice_all(db, moved, lines, catalogue.variants(db, (i.variant_id for i in lines)))
     return moved
 
 
@@ -298,6 +298,20 @@ def reprice(db: Db, cart: Cart, found: CartItem, variant: Variant, quantity: int
     )
     assert made is not None
     return made
+
+
+def reprice_all(db: Db, cart: Cart, lines: Sequence[CartItem], variants: Mapping[str, Variant]) -> None:
+    """Gives lines the prices of now, in one statement. Raises NoPrice."""
+    known, lists = prices.of(db, variants), prices.lists(db)
+    rows = []
+    for each in lines:
+        variant = variants[each.variant_id]
+        now = prices.fitting(
+            known[variant.id], lists, variant, cart.currency, cart.region_id, quantity=each.quantity
+        )
+        rows.append((each.id, now.amount, now.original if now.original > now.amount else None))
+    if rows:
+        db.run(store.REPRICE[db.dialect], cart_id=cart.id, prices=rows, now=clock.precise())
 
 
 # -- a cart as a whole -------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from backendhub.systems.shop import store
 from backendhub.systems.shop.models import Price, Product, Variant
 
 from . import categories, prices
-from .naming import handle, metadata, new, stamps
+from .naming import handle, metadata, new, stamps, total
 
 STATUSES = ("draft", "proposed", "published", "rejected")
 
@@ -77,6 +77,7 @@ def add(
         **stamps(),
     )
     categories.assign(db, made.id, category_ids)
+    db.run_many(store.ADD_TAG, [{"tag": tag, "product_id": made.id} for tag in made.tags])
     _document(db, made.id)
     return made
 
@@ -165,14 +166,11 @@ def find(
         wanted["status"] = ["published"]
     if "category_id" in wanted:
         wanted["category_id"] = categories.below(db, wanted["category_id"])
-    if "tag" in wanted:
-        from backendhub.kit.db.base import contains
-
-        wanted["tag"] = contains(f'"{wanted["tag"][0]}"')
     rows, count, params = store.products(db, wanted, order, search=q)
-    found = db.all(Product, rows, **params, limit=limit, offset=offset)
-    total = len(found) if len(found) < limit and not offset else int(db.value(count, **params))
-    return Found(found, total)
+    ids = [row[0] for row in db.fetch(rows, {**params, "limit": limit, "offset": offset})]
+    known = products(db, ids)
+    many = total(len(ids), limit, offset)
+    return Found([known[id] for id in ids], int(db.value(count, **params)) if many is None else many)
 
 
 def full(db: Db, products: Sequence[Product]) -> list[Full]:
@@ -289,8 +287,9 @@ def products(db: Db, ids: Iterable[str]) -> dict[str, Product]:
 
 def every_variant(db: Db, *, limit: int, offset: int) -> tuple[list[Variant], int]:
     """A page of all variants, and how many there are."""
-    found = db.all(Variant, store.ALL_VARIANTS, limit=limit, offset=offset)
-    return found, int(db.value(store.COUNT_VARIANTS))
+    ids = [row[0] for row in db.fetch(store.ALL_VARIANTS, {"limit": limit, "offset": offset})]
+    known, many = variants(db, ids), total(len(ids), limit, offset)
+    return [known[id] for id in ids], int(db.value(store.COUNT_VARIANTS)) if many is None else many
 
 
 def edit_variant(db: Db, product_id: str, id: str, changes: dict[str, Any]) -> Variant:

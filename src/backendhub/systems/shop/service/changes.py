@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from backendhub.kit.db import Db
 from backendhub.kit.money import Money
+from backendhub.systems.shop import store
 from backendhub.systems.shop.models import Cart
 
 from . import carts, prices, promotions
@@ -74,16 +75,14 @@ def _promotion_changes(db: Db, seen: carts.View) -> list[Change]:
 def accept(db: Db, seen: carts.View, found: Sequence[Change]) -> Cart:
     """Puts what has changed into the cart, so that the buyer sees it. A line that is not sold any more is taken out."""
     cart = seen.cart
-    lines = {i.id: i for i in seen.items}
+    gone = [each.item for each in found if each.kind == "unavailable" and each.item]
+    dear = {each.item for each in found if each.kind == "price"}
+    if gone:
+        db.run(store.delete_cart_items(db), cart_id=cart.id, ids=gone)
+    carts.reprice_all(db, cart, [i for i in seen.items if i.id in dear], seen.variants)
     for each in found:
-        if each.kind == "unavailable" and each.item:
-            carts.remove(db, cart, each.item)
-        elif each.kind == "price" and each.item:
-            line = lines[each.item]
-            carts.reprice(db, cart, line, seen.variants[line.variant_id])
-        elif each.kind == "shipping":
+        if each.kind == "shipping":
             option = cart.shipping_option_id if each.now is not None else None
             cart = carts.change(db, cart, shipping_option_id=option, shipping_seen=each.now)
-        elif each.kind == "promotion":
-            cart = carts.change(db, cart, codes=[c for c in cart.codes if c != each.item])
-    return cart
+    over = {each.item for each in found if each.kind == "promotion"}
+    return carts.change(db, cart, codes=[c for c in cart.codes if c not in over]) if over else cart

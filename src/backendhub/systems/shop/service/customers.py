@@ -12,7 +12,7 @@ from backendhub.kit.errors import Conflict, NotFound, Unauthenticated
 from backendhub.systems.shop import store
 from backendhub.systems.shop.models import Address, Customer
 
-from .naming import country, metadata, new, stamps
+from .naming import country, metadata, new, stamps, total
 
 FIELDS = (
     "first_name",
@@ -85,6 +85,13 @@ def by_email(db: Db, email: str) -> Customer | None:
     return db.one(Customer, store.CUSTOMER_BY_EMAIL, email_key=users.folded(email.strip()))
 
 
+def theirs(db: Db, customer_id: str | None, user_id: str | None) -> bool:
+    """Whether what is this customer's may be seen by somebody: a guest's by whoever knows its id, that of somebody with an
+    account by them alone."""
+    owner = get(db, customer_id).user_id if customer_id is not None else None
+    return owner is None or owner == user_id
+
+
 def edit(db: Db, id: str, changes: Mapping[str, Any]) -> Customer:
     """Changes names, phone, company or metadata. Raises NotFound."""
     get(db, id)
@@ -95,8 +102,10 @@ def edit(db: Db, id: str, changes: Mapping[str, Any]) -> Customer:
 
 def find(db: Db, *, limit: int, offset: int) -> tuple[list[Customer], int]:
     """A page of customers, the newest first, and how many there are."""
-    found = db.all(Customer, store.CUSTOMERS, limit=limit, offset=offset)
-    return found, int(db.value(store.COUNT_CUSTOMERS))
+    ids = [row[0] for row in db.fetch(store.CUSTOMERS, {"limit": limit, "offset": offset})]
+    known = {c.id: c for c in db.all(Customer, store.customers_by_id(db), ids=ids)} if ids else {}
+    many = total(len(ids), limit, offset)
+    return [known[id] for id in ids], int(db.value(store.COUNT_CUSTOMERS)) if many is None else many
 
 
 # -- addresses ---------------------------------------------------------------------------------------------

@@ -27,8 +27,7 @@ def pack(db: Db, order_id: str, quantities: Mapping[str, int] | None = None) -> 
         wanted = {i.id: i.quantity - i.fulfilled for i in lines.values() if i.quantity > i.fulfilled}
     if not wanted:
         raise TooMuch("Everything is packed already.")
-    for id, n in sorted(wanted.items()):
-        _count(db, store.PACK, order.id, _line(lines, id), n, "packed")
+    _count(db, store.PACK, order.id, lines, wanted, "packed")
     return db.insert(
         Fulfillment,
         "shop_fulfillment",
@@ -58,10 +57,10 @@ def ship(db: Db, order_id: str, id: str, labels: Sequence[Mapping[str, Any]] = (
     parcel = get(db, order_id, id)
     FULFILLMENT.move(db, id, "ship", shipped_at=clock.precise(), labels=[dict(each) for each in labels])
     lines = {i.id: i for i in orders.items(db, order_id)}
-    for each in sorted(parcel.items, key=lambda e: lines[e["item"]].variant_id):
-        line = lines[each["item"]]
-        _count(db, store.SHIP, order_id, line, each["quantity"], "shipped")
-        stock.send(db, line, each["quantity"])
+    pieces = _pieces(parcel.items)
+    _count(db, store.SHIP, order_id, lines, pieces, "shipped")
+    for line in sorted((lines[item] for item in pieces), key=lambda i: i.variant_id):
+        stock.send(db, line, pieces[line.id])
     outbox.publish(db, "shop.order_shipped", {"order": order_id, "fulfillment": id}, key=order_id)
     return get(db, order_id, id)
 
@@ -72,8 +71,7 @@ def deliver(db: Db, order_id: str, id: str) -> Fulfillment:
     parcel = get(db, order_id, id)
     FULFILLMENT.move(db, id, "deliver", delivered_at=clock.precise())
     lines = {i.id: i for i in orders.items(db, order_id)}
-    for each in parcel.items:
-        _count(db, store.DELIVER, order_id, lines[each["item"]], each["quantity"], "delivered")
+    _count(db, store.DELIVER, order_id, lines, _pieces(parcel.items), "delivered")
     outbox.publish(db, "shop.order_delivered", {"order": order_id, "fulfillment": id}, key=order_id)
     return get(db, order_id, id)
 
@@ -83,8 +81,8 @@ def cancel(db: Db, order_id: str, id: str) -> Fulfillment:
     orders.hold(db, order_id)
     parcel = get(db, order_id, id)
     FULFILLMENT.move(db, id, "cancel", canceled_at=clock.precise())
-    for each in parcel.items:
-        db.run(store.UNPACK, id=each["item"], order_id=order_id, quantity=-each["quantity"])
+    lines = {i.id: i for i in orders.items(db, order_id)}
+    _count(db, store.UNPACK, order_id, lines, _pieces(parcel.items), "unpacked")
     return get(db, order_id, id)
 
 
@@ -110,12 +108,10 @@ def ask_back(
     given = [dict(each) for each in items]
     if not given:
         raise Invalid("A return is of something.", field="items")
-    refund = 0
-    for each in given:
-        line = _line(lines, each["item"])
-        refund += worth(line, line.return_requested + line.returned, each["quantity"])
-        _count(db, store.ASK_BACK, order_id, line, each["quantity"], "returned")
-        lines = {i.id: i for i in orders.items(db, order_id)}
+    pieces = _pieces(given)
+    _count(db, store.ASK_BACK, order_id, lines, pieces, "returned")
+    before = {id: lines[id].return_requested + lines[id].returned for id in pieces}
+    refund = sum(worth(lines[id], before[id], n) for id, n in pieces.items())
     return db.insert(
         Return,
         "shop_return",
@@ -154,10 +150,9 @@ def receive(db: Db, id: str, *, refund: bool = True) -> Return:
     found = get_return(db, id)
     RETURN.move(db, id, "receive", received_at=clock.precise())
     lines = {i.id: i for i in orders.items(db, order.id)}
-    for each in sorted(found.items, key=lambda e: lines[e["item"]].variant_id):
-        line = lines[each["item"]]
-        _count(db, store.TAKE_BACK, order.id, line, each["quantity"], "taken back")
-        stock.put_back(db, line, each["quantity"], found.location_id)
+    pieces = _pieces(found.items)
+    _count(db, store.TAKE_BACK, order.id, lines, pieces, "taken back")
+    stock.put_back(db, [(lines[id], n) for id, n in pieces.items()], found.location_id)
     if refund:
         _refund(db, order, found)
     outbox.publish(db, "shop.return_received", {"order": order.id, "return": id}, key=order.id)
@@ -169,8 +164,8 @@ def cancel_return(db: Db, id: str) -> Return:
     order = orders.hold(db, get_return(db, id).order_id)
     found = get_return(db, id)
     RETURN.move(db, id, "cancel", canceled_at=clock.precise())
-    for each in found.items:
-        db.run(store.NOT_BACK, id=each["item"], order_id=order.id, quantity=-each["quantity"])
+    lines = {i.id: i for i in orders.items(db, order.id)}
+    _count(db, store.NOT_BACK, order.id, lines, _pieces(found.items), "kept")
     return get_return(db, id)
 
 
@@ -179,7 +174,7 @@ def _refund(db: Db, order: Order, found: Return) -> None:
     for payment in payments.of_order(db, order.id):
         part = min(left, payment.captured - payment.refunded)
         if part > 0:
-            payments.refund(db, payment.id, part, note=f"return {found.id}")
+            payments.give(db, payment, part, f"return {found.id}")
             left -= part
 
 
@@ -190,16 +185,32 @@ def _open(db: Db, order_id: str) -> Order:
     return order
 
 
-def _line(lines: Mapping[str, OrderItem], id: str) -> OrderItem:
-    found = lines.get(id)
-    if found is None:
-        raise NotFound(f"The order has no item {id[:80]}.")
-    return found
+def _pieces(items: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """How many of each line there are in a parcel or a return. Raises Invalid."""
+    pieces: dict[str, int] = {}
+    for each in items:
+        if each["quantity"] < 1:
+            raise Invalid("A quantity is at least 1.", field="quantity")
+        pieces[each["item"]] = pieces.get(each["item"], 0) + each["quantity"]
+    return pieces
 
 
-def _count(db: Db, statement: str, order_id: str, line: OrderItem, quantity: int, done: str) -> None:
-    """One guarded step of a line's count. Raises TooMuch, Invalid."""
-    if quantity < 1:
-        raise Invalid("A quantity is at least 1.", field="quantity")
-    if not db.run(statement, id=line.id, order_id=order_id, quantity=quantity):
-        raise TooMuch(f"{quantity} of {line.title} cannot be {done}: there are not so many.", item=line.id)
+def _count(
+    db: Db,
+    statement: Mapping[str, str],
+    order_id: str,
+    lines: Mapping[str, OrderItem],
+    pieces: Mapping[str, int],
+    done: str,
+) -> None:
+    """One guarded step of the counts of lines, of all of them or of none. Raises TooMuch, Invalid, NotFound."""
+    for id, n in pieces.items():
+        if id not in lines:
+            raise NotFound(f"The order has no item {id[:80]}.")
+        if n < 1:
+            raise Invalid("A quantity is at least 1.", field="quantity")
+    wanted = sorted(pieces.items())
+    changed = {row[0] for row in db.fetch(statement[db.dialect], {"order_id": order_id, "wanted": wanted})}
+    for id, n in wanted:
+        if id not in changed:
+            raise TooMuch(f"{n} of {lines[id].title} cannot be {done}: there are not so many.", item=id)

@@ -49,3 +49,8 @@ def country(code: str | None) -> str | None:
     if not re.fullmatch(r"[A-Za-z]{2}", code):
         raise Invalid(f"{code[:20]!r} is no country.", hint="write two letters: de", field="country_code")
     return code.lower()
+
+
+def total(found: int, limit: int, offset: int) -> int | None:
+    """How many rows there are altogether, where a page tells: it is not full, and not past the end. Else they are counted."""
+    return offset + found if found < limit and (found or not offset) else None

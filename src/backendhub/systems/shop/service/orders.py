@@ -21,6 +21,7 @@ from backendhub.systems.shop.models import (
 )
 
 from . import payments, promotions, stock
+from .naming import total
 
 
 class Full(NamedTuple):
@@ -60,39 +61,65 @@ def hold(db: Db, id: str) -> Order:
 
 def items(db: Db, order_id: str) -> list[OrderItem]:
     """The lines of an order."""
-    return db.all(OrderItem, store.ORDER_ITEMS, order_id=order_id)
+    return db.all(OrderItem, store.items_by_order(db), ids=[order_id])
 
 
 def full(db: Db, order: Order) -> Full:
     """An order with all that belongs to it."""
-    return Full(
-        order,
-        items(db, order.id),
-        payments.of_order(db, order.id),
-        payments.refunds(db, order.id),
-        db.all(Fulfillment, store.FULFILLMENTS, order_id=order.id),
-        db.all(Return, store.RETURNS, order_id=order.id),
-    )
+    return fulls(db, [order])[0]
+
+
+def fulls(db: Db, found: Sequence[Order]) -> list[Full]:
+    """Orders with all that belongs to them: five statements for any number of them."""
+    ids = [o.id for o in found]
+    if not ids:
+        return []
+    lines = items_of(db, found)
+    paid = payments.of_orders(db, ids)
+    back = payments.refunds_of(db, [p.id for each in paid.values() for p in each])
+    parcels: dict[str, list[Fulfillment]] = {id: [] for id in ids}
+    returns: dict[str, list[Return]] = {id: [] for id in ids}
+    for parcel in db.all(Fulfillment, store.fulfillments_by_order(db), ids=ids):
+        parcels[parcel.order_id].append(parcel)
+    for one in db.all(Return, store.returns_by_order(db), ids=ids):
+        returns[one.order_id].append(one)
+    return [
+        Full(
+            o,
+            lines[o.id],
+            paid[o.id],
+            [r for p in paid[o.id] for r in back.get(p.id, ())],
+            parcels[o.id],
+            returns[o.id],
+        )
+        for o in found
+    ]
 
 
 def of_customer(db: Db, customer_id: str, *, limit: int = 20, offset: int = 0) -> tuple[list[Order], int]:
     """A page of a customer's orders, the newest first, and how many there are."""
-    found = db.all(Order, store.ORDERS_OF, customer_id=customer_id, limit=limit, offset=offset)
-    return found, int(db.value(store.COUNT_ORDERS_OF, customer_id=customer_id))
+    rows = db.fetch(store.ORDERS_OF, {"customer_id": customer_id, "limit": limit, "offset": offset})
+    numbers = [row[0] for row in rows]
+    known = db.all(Order, store.orders_by_number(db), ids=numbers) if numbers else []
+    count = total(len(known), limit, offset)
+    if count is None:
+        count = int(db.value(store.COUNT_ORDERS_OF, customer_id=customer_id))
+    return sorted(known, key=lambda o: -o.no), count
 
 
 def find(db: Db, *, limit: int = 20, offset: int = 0) -> tuple[list[Order], int]:
     """A page of all orders, the newest first, and how many there are."""
-    found = db.all(Order, store.ALL_ORDERS, limit=limit, offset=offset)
-    return found, int(db.value(store.COUNT_ORDERS))
+    ids = [row[0] for row in db.fetch(store.ALL_ORDERS, {"limit": limit, "offset": offset})]
+    known = {o.id: o for o in db.all(Order, store.orders_by_id(db), ids=ids)} if ids else {}
+    count = total(len(ids), limit, offset)
+    return [known[id] for id in ids], int(db.value(store.COUNT_ORDERS)) if count is None else count
 
 
 def items_of(db: Db, found: Sequence[Order]) -> dict[str, list[OrderItem]]:
     """The lines of several orders."""
-    ids = [o.id for o in found]
-    lines: dict[str, list[OrderItem]] = {id: [] for id in ids}
-    if ids:
-        for item in db.all(OrderItem, store.items_by_order(db), ids=ids):
+    lines: dict[str, list[OrderItem]] = {o.id: [] for o in found}
+    if lines:
+        for item in db.all(OrderItem, store.items_by_order(db), ids=list(lines)):
             lines[item.order_id].append(item)
     return lines
 

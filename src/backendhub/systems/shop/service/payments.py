@@ -7,11 +7,13 @@ makes asking twice asking once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from backendhub.kit import clock, jobs
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid, NotFound
+from backendhub.kit.money import Money
 from backendhub.systems.shop import store
 from backendhub.systems.shop.models import (
     Cart,
@@ -76,20 +78,26 @@ def start(
     provider: str,
     reference: str | None = None,
     data: dict[str, Any] | None = None,
-    amount: int | None = None,
+    amount: Money | None = None,
     id: str | None = None,
     status: str = "pending",
 ) -> PaymentSession:
     """Starts to pay what the cart costs now, in place of what was started before. Raises NotFound, CartOver, NotReady.
 
-    `amount` is what the provider was asked for, where it was asked.
+    `amount` is what the provider was asked for, where it was asked. Raises PaymentFailed for a `reference` that was given
+    up before: what is held for it is on its way back.
     """
     found = get(db, collection_id)
     cart = db.one(Cart, store.CART, id=found.cart_id)
     assert cart is not None
     seen = carts.view(db, carts.hold(db, cart.id, kind=cart.kind))
-    if amount is not None and amount != seen.total.minor:
+    if amount is not None and amount != seen.total:
         raise NotReady(f"The total has changed to {seen.total} meanwhile: start the payment again.")
+    for known in sessions(db, found.id) if reference else ():
+        if known.reference == reference:
+            if known.status in ("canceled", "error"):
+                raise PaymentFailed("This payment was given back: start another.")
+            return known
     drop(db, found.id)
     return db.insert(
         PaymentSession,
@@ -112,6 +120,12 @@ def drop(db: Db, collection_id: str) -> None:
         if each.status in ("pending", "authorized") and each.provider == STRIPE and each.reference:
             ask(db, each.reference, "cancel", each.amount, each.currency, f"back_{each.id}")
     db.run(store.DROP_SESSIONS, collection_id=collection_id, now=clock.precise())
+
+
+def let_go(db: Db, reference: str, status: str, amount: Money) -> None:
+    """Gives back what a provider holds, or has taken, for a cart that it does not pay for."""
+    what = "refund" if status == "captured" else "cancel"
+    ask(db, reference, what, amount.minor, amount.currency, f"back_{reference}")
 
 
 def paid(db: Db, seen: carts.View, evidence: PaymentSession | None) -> PaymentSession | None:
@@ -167,7 +181,15 @@ def record(db: Db, order: Order, session: PaymentSession) -> Payment:
 
 def of_order(db: Db, order_id: str) -> list[Payment]:
     """The payments of an order."""
-    return db.all(Payment, store.PAYMENTS_OF, order_id=order_id)
+    return of_orders(db, [order_id])[order_id]
+
+
+def of_orders(db: Db, order_ids: Sequence[str]) -> dict[str, list[Payment]]:
+    """The payments of each of some orders."""
+    found: dict[str, list[Payment]] = {id: [] for id in order_ids}
+    for each in db.all(Payment, store.payments_by_order(db), ids=list(order_ids)):
+        found[each.order_id].append(each)
+    return found
 
 
 def payment(db: Db, id: str) -> Payment:
@@ -178,17 +200,22 @@ def payment(db: Db, id: str) -> Payment:
     return found
 
 
-def refunds(db: Db, order_id: str) -> list[Refund]:
-    """The refunds of an order, the oldest first."""
-    return db.all(Refund, store.REFUNDS_OF, order_id=order_id)
+def refunds_of(db: Db, payment_ids: Sequence[str]) -> dict[str, list[Refund]]:
+    """The refunds of each of some payments, the oldest first."""
+    found: dict[str, list[Refund]] = {id: [] for id in payment_ids}
+    for each in db.all(Refund, store.refunds_by_payment(db), ids=list(payment_ids)) if found else ():
+        found[each.payment_id].append(each)
+    return found
 
 
 def capture(db: Db, id: str, amount: int | None = None) -> Payment:
     """Takes the money, all that is authorized or a part. Raises NotFound, TooMuch, Invalid."""
-    found = payment(db, id)
+    found = _held(db, id)
     part = found.amount - found.captured if amount is None else amount
     if part <= 0:
         raise TooMuch("There is nothing left to capture.")
+    if found.provider == STRIPE and found.captured:
+        raise TooMuch("The provider captures a payment once: what was not captured then was let go.")
     if not db.run(store.CAPTURE, id=id, amount=part, now=clock.precise()):
         raise TooMuch(
             "You cannot capture more than the authorized amount substracted by what is already captured."
@@ -199,45 +226,49 @@ def capture(db: Db, id: str, amount: int | None = None) -> Payment:
 
 def refund(db: Db, id: str, amount: int | None = None, note: str = "") -> Payment:
     """Gives money back, all that is captured or a part. Raises NotFound, TooMuch, Invalid."""
-    found = payment(db, id)
+    found = _held(db, id)
     part = found.captured - found.refunded if amount is None else amount
     if amount is not None and amount <= 0:
         raise Invalid("A refund is above zero.", field="amount")
     if part <= 0:
         raise TooMuch("There is nothing to refund.")
-    if not db.run(store.REFUND, id=id, amount=part):
+    give(db, found, part, note)
+    return payment(db, id)
+
+
+def _held(db: Db, id: str) -> Payment:
+    """The payment, with its order held: whoever cancels that, or takes goods back, does so before or afterwards. A guard in
+    the statement would not do: PostgreSQL looks at other tables as they were before it waited for the row. Raises NotFound."""
+    db.fetch(store.LOCK_ORDER, {"id": payment(db, id).order_id, "now": clock.precise()})
+    return payment(db, id)
+
+
+# For those who hold the order.
+
+
+def give(db: Db, found: Payment, part: int, note: str) -> None:
+    """Gives a part of what was captured back. Raises TooMuch."""
+    if not db.run(store.REFUND, id=found.id, amount=part):
         raise TooMuch("You cannot refund more than what is captured on the payment.")
     made = db.insert(
         Refund,
         "shop_refund",
         id=new("ref"),
-        payment_id=id,
+        payment_id=found.id,
         amount=part,
         note=note,
         created_at=clock.precise(),
     )
     _ask(db, found, "refund", part, made.id)
-    return payment(db, id)
-
-
-def void(db: Db, id: str) -> Payment:
-    """Lets go of an authorization. Raises NotFound, TooMuch where something is captured."""
-    if not db.run(store.VOID, id=id, now=clock.precise()):
-        found = payment(db, id)
-        if found.canceled_at is None:
-            raise TooMuch("A payment that is captured is refunded, not cancelled.")
-        return found
-    _ask(db, payment(db, id), "cancel", 0, f"void_{id}")
-    return payment(db, id)
 
 
 def settle(db: Db, order_id: str) -> None:
     """An order is off: authorizations are let go, what is captured goes back."""
     for each in of_order(db, order_id):
         if each.captured > each.refunded:
-            refund(db, each.id, note="order canceled")
-        elif not each.captured:
-            void(db, each.id)
+            give(db, each, each.captured - each.refunded, "order canceled")
+        elif not each.captured and db.run(store.VOID, id=each.id, now=clock.precise()):
+            _ask(db, each, "cancel", 0, f"void_{each.id}")
 
 
 def _ask(db: Db, found: Payment, what: str, amount: int, key: str) -> None:

@@ -105,13 +105,19 @@ def pick(
 
 def price(db: Db, variant: Variant, *, currency: str, region_id: str | None, quantity: int = 1) -> Priced:
     """What a variant costs now. Raises NoPrice."""
-    found = pick(
-        of(db, [variant.id])[variant.id],
-        lists(db),
-        currency=currency,
-        region_id=region_id,
-        quantity=quantity,
-    )
+    return fitting(of(db, [variant.id])[variant.id], lists(db), variant, currency, region_id, quantity)
+
+
+def fitting(
+    prices: Sequence[Price],
+    known: dict[str, PriceList],
+    variant: Variant,
+    currency: str,
+    region_id: str | None,
+    quantity: int,
+) -> Priced:
+    """The price that counts. Raises NoPrice where there is none."""
+    found = pick(prices, known, currency=currency, region_id=region_id, quantity=quantity)
     if found is None:
         raise NoPrice(f"{variant.title} is not sold in {currency}.", variant=variant.id)
     return found
@@ -170,6 +176,9 @@ def remove_list(db: Db, id: str) -> None:
     db.run(store.DELETE_PRICE_LIST, id=id)
 
 
-def prices_of_list(db: Db, id: str) -> list[Price]:
-    """The prices in a list."""
-    return db.all(Price, store.PRICES_OF_LIST, id=id)
+def prices_of_lists(db: Db, ids: Sequence[str]) -> dict[str, list[Price]]:
+    """The prices in each of some lists."""
+    found: dict[str, list[Price]] = {id: [] for id in ids}
+    for each in db.all(Price, store.prices_by_list(db), ids=list(ids)) if found else ():
+        found[each.price_list_id or ""].append(each)
+    return found

@@ -13,7 +13,7 @@ from backendhub.kit.money import LIMIT, currency, ratio
 from backendhub.systems.shop import store
 from backendhub.systems.shop.models import Promotion, PromotionRefused
 
-from .naming import new, stamps
+from .naming import new, stamps, total
 
 MAX_CODES = 10
 
@@ -79,9 +79,11 @@ def get(db: Db, id: str) -> Promotion:
     return found
 
 
-def find(db: Db) -> list[Promotion]:
-    """Every promotion."""
-    return db.all(Promotion, store.PROMOTIONS)
+def find(db: Db, *, limit: int, offset: int) -> tuple[list[Promotion], int]:
+    """A page of promotions, the oldest first, and how many there are."""
+    found = db.all(Promotion, store.PROMOTIONS, limit=limit, offset=offset)
+    many = total(len(found), limit, offset)
+    return found, int(db.value(store.COUNT_PROMOTIONS)) if many is None else many
 
 
 def edit(db: Db, id: str, changes: dict[str, Any]) -> Promotion:

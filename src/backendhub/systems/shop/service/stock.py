@@ -154,7 +154,9 @@ def send(db: Db, item: OrderItem, quantity: int) -> None:
         raise Conflict("The line has not so many pieces left to ship.")
 
 
-def put_back(db: Db, item: OrderItem, quantity: int, location_id: str | None) -> None:
-    """So many of a line are back in the house."""
-    if item.managed:
-        reservation.restock(db, item.variant_id, quantity, location_id or _first(db))
+def put_back(db: Db, items: Iterable[tuple[OrderItem, int]], location_id: str | None) -> None:
+    """So many of some lines are back in the house."""
+    back = sorted(((i.variant_id, n) for i, n in items if i.managed))
+    place = location_id or (_first(db) if back else "")
+    for variant_id, quantity in back:
+        reservation.restock(db, variant_id, quantity, place)

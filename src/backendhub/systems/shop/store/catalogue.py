@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backendhub.kit.db import Db, columns
@@ -55,6 +56,7 @@ CATEGORY = f"SELECT {columns(Category)} FROM shop_category WHERE id = :id"
 DELETE_CATEGORY = "DELETE FROM shop_category WHERE id = :id"
 DELETE_COLLECTION = "DELETE FROM shop_collection WHERE id = :id"
 CLEAR_CATEGORIES = "DELETE FROM shop_product_category WHERE product_id = :product_id"
+ADD_TAG = "INSERT INTO shop_product_tag (tag, product_id) VALUES (:tag, :product_id)"
 ADD_CATEGORY = (
     "INSERT INTO shop_product_category (product_id, category_id) VALUES (:product_id, :category_id)"
 )
@@ -67,7 +69,7 @@ VARIANT = f"SELECT {columns(Variant)} FROM shop_variant WHERE id = :id AND delet
 VARIANT_BY_SKU = f"SELECT {columns(Variant)} FROM shop_variant WHERE sku = :sku AND deleted_at IS NULL"
 VARIANTS_OF = f"SELECT {columns(Variant)} FROM shop_variant WHERE product_id = :id AND deleted_at IS NULL ORDER BY rank, id"
 FIRST_VARIANT = f"{VARIANTS_OF} LIMIT 1"
-ALL_VARIANTS = f"SELECT {columns(Variant)} FROM shop_variant WHERE deleted_at IS NULL ORDER BY id LIMIT :limit OFFSET :offset"
+ALL_VARIANTS = "SELECT id FROM shop_variant WHERE deleted_at IS NULL ORDER BY id LIMIT :limit OFFSET :offset"
 COUNT_VARIANTS = "SELECT count(*) FROM shop_variant WHERE deleted_at IS NULL"
 RETIRE_VARIANT = "UPDATE shop_variant SET deleted_at = :now, sku = NULL, updated_at = :now WHERE id = :id AND deleted_at IS NULL"
 PUT_DOCUMENT = """
@@ -84,9 +86,9 @@ ON CONFLICT (variant_id, currency, coalesce(price_list_id, ''), coalesce(region_
 DO UPDATE SET amount = excluded.amount RETURNING {columns(Price)}"""
 CLEAR_PRICES = "DELETE FROM shop_price WHERE variant_id = :variant_id AND price_list_id IS NULL"
 CLEAR_LIST = "DELETE FROM shop_price WHERE price_list_id = :id"
-PRICES_OF_LIST = f"SELECT {columns(Price)} FROM shop_price WHERE price_list_id = :id ORDER BY id"
 
-PROMOTIONS = f"SELECT {columns(Promotion)} FROM shop_promotion ORDER BY id"
+PROMOTIONS = f"SELECT {columns(Promotion)} FROM shop_promotion ORDER BY id LIMIT :limit OFFSET :offset"
+COUNT_PROMOTIONS = "SELECT count(*) FROM shop_promotion"
 AUTOMATIC = (
     f"SELECT {columns(Promotion)} FROM shop_promotion WHERE automatic AND status = 'active' ORDER BY id"
 )
@@ -144,6 +146,13 @@ def prices_by_variant(db: Db) -> str:
     return f"SELECT {columns(Price)} FROM shop_price WHERE variant_id {db.among('ids', 'text')} ORDER BY id"
 
 
+def prices_by_list(db: Db) -> str:
+    """Prices in the lists in `:ids`."""
+    return (
+        f"SELECT {columns(Price)} FROM shop_price WHERE price_list_id {db.among('ids', 'text')} ORDER BY id"
+    )
+
+
 def categories_by_product(db: Db) -> str:
     """Which categories the products in `:ids` are in."""
     return f"SELECT product_id, category_id FROM shop_product_category WHERE product_id {db.among('ids', 'text')}"
@@ -173,22 +182,28 @@ ORDERS = {
 }
 
 
+_WITHIN = {
+    "category_id": "SELECT product_id FROM shop_product_category WHERE category_id",
+    "tag": "SELECT product_id FROM shop_product_tag WHERE tag",
+}
+
+
 def products(
-    db: Db, conditions: dict[str, Any], order: str, *, search: str | None
+    db: Db, conditions: Mapping[str, Sequence[str]], order: str, *, search: str | None
 ) -> tuple[str, str, dict[str, Any]]:
-    """The statement of a page of products, that of their number, and the parameters."""
-    where, params = ["TRUE"], {}
-    for name, value in conditions.items():
-        if name in ("id", "collection_id", "handle", "status"):
-            where.append(f"p.{name} {db.among(name, 'text')}")
-        elif name == "category_id":
-            where.append(
-                "EXISTS (SELECT 1 FROM shop_product_category c WHERE c.product_id = p.id AND "
-                f"c.category_id {db.among(name, 'text')})"
-            )
-        elif name == "tag":
-            where.append("p.tags LIKE :tag ESCAPE '\\'")
-        params[name] = value
+    """The statement of the ids in a page of products, that of their number, and the parameters."""
+    narrow, where, params = bool(conditions.keys() - {"status"}) or search is not None, ["TRUE"], {}
+    for name, values in conditions.items():
+        one = len(values) == 1
+        params[name] = values[0] if one else list(values)
+        fits = f"= :{name}" if one else db.among(name, "text")
+        if name in _WITHIN:
+            where.append(f"p.id IN ({_WITHIN[name]} {fits})")
+        elif name in ("id", "collection_id", "handle"):
+            where.append(f"p.{name} {fits}")
+        elif name == "status":
+            # Most products are published: where anything else narrows, SQLite is not to walk all of these (`+`).
+            where.append(f"{'+' if narrow and db.dialect == 'sqlite' else ''}p.status {fits}")
     hit = ""
     if search is not None:
         params["search"] = SEARCH.query(db, search)
@@ -196,5 +211,4 @@ def products(
     body = f"FROM shop_product p{hit} WHERE {' AND '.join(where)}"
     # Only what stands in the table: the order comes from whoever asks.
     by = ORDERS.get(order) or ("p.id DESC" if search is None else "hit.score, p.id")
-    rows = f"SELECT {columns(Product, 'p')} {body} ORDER BY {by} LIMIT :limit OFFSET :offset"
-    return rows, f"SELECT count(*) {body}", params
+    return f"SELECT p.id {body} ORDER BY {by} LIMIT :limit OFFSET :offset", f"SELECT count(*) {body}", params

@@ -54,6 +54,12 @@ CHECKS = (
         "coalesce((SELECT sum(amount) FROM shop_refund r WHERE r.payment_id = p.id), 0)",
     ),
     Check(
+        "a cancelled order keeps no money",
+        "What was captured for an order that is cancelled has all gone back",
+        "SELECT p.id FROM shop_payment p JOIN shop_order o ON o.id = p.order_id "
+        "WHERE o.state = 'canceled' AND p.captured <> p.refunded",
+    ),
+    Check(
         "an order was paid for",
         "An order has a payment of its total, unless it costs nothing",
         "SELECT o.id FROM shop_order o WHERE o.total > 0 AND o.cart_id IS NOT NULL AND o.total <> "

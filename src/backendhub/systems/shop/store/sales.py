@@ -30,7 +30,7 @@ GUEST_BY_EMAIL = (
     f"SELECT {columns(Customer)} FROM shop_customer WHERE email_key = :email_key AND user_id IS NULL "
     "ORDER BY id LIMIT 1"
 )
-CUSTOMERS = f"SELECT {columns(Customer)} FROM shop_customer ORDER BY id DESC LIMIT :limit OFFSET :offset"
+CUSTOMERS = "SELECT id FROM shop_customer ORDER BY id DESC LIMIT :limit OFFSET :offset"
 COUNT_CUSTOMERS = "SELECT count(*) FROM shop_customer"
 ADDRESSES = f"SELECT {columns(Address)} FROM shop_address WHERE customer_id = :customer_id ORDER BY id"
 ADDRESS = f"SELECT {columns(Address)} FROM shop_address WHERE id = :id AND customer_id = :customer_id"
@@ -70,28 +70,59 @@ LOCK_ORDER = (
     "UPDATE shop_order SET version = version + 1, updated_at = :now WHERE id = :id "
     f"RETURNING {columns(Order)}"
 )
+# Of a page first its keys, which an index has: the rows that are passed over are not read.
 ORDERS_OF = (
-    f"SELECT {columns(Order)} FROM shop_order WHERE customer_id = :customer_id ORDER BY no DESC "
-    "LIMIT :limit OFFSET :offset"
+    "SELECT no FROM shop_order WHERE customer_id = :customer_id ORDER BY no DESC LIMIT :limit OFFSET :offset"
 )
 COUNT_ORDERS_OF = "SELECT count(*) FROM shop_order WHERE customer_id = :customer_id"
-ALL_ORDERS = f"SELECT {columns(Order)} FROM shop_order ORDER BY no DESC LIMIT :limit OFFSET :offset"
+ALL_ORDERS = "SELECT id FROM shop_order ORDER BY id DESC LIMIT :limit OFFSET :offset"
 COUNT_ORDERS = "SELECT count(*) FROM shop_order"
-ORDER_ITEMS = f"SELECT {columns(OrderItem)} FROM shop_order_item WHERE order_id = :order_id ORDER BY id"
 
-_COUNT = "UPDATE shop_order_item SET {name} = {name} + :quantity WHERE id = :id AND order_id = :order_id AND {guard}"
-PACK = _COUNT.format(name="fulfilled", guard="fulfilled + :quantity <= quantity")
-UNPACK = _COUNT.format(name="fulfilled", guard="fulfilled + :quantity >= shipped")
-SHIP = _COUNT.format(name="shipped", guard="shipped + :quantity <= fulfilled")
-DELIVER = _COUNT.format(name="delivered", guard="delivered + :quantity <= shipped")
-ASK_BACK = _COUNT.format(
-    name="return_requested", guard="return_requested + returned + :quantity <= shipped AND :quantity > 0"
+# Rows of [id, pieces], or of [id, price, price before].
+_PIECES = {
+    "sqlite": "(SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS pieces FROM json_each(:wanted))",
+    "postgres": (
+        "(SELECT value->>0 AS id, CAST(value->>1 AS BIGINT) AS pieces FROM json_array_elements(CAST(:wanted AS json)))"
+    ),
+}
+_PRICES = {
+    "sqlite": (
+        "(SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS price, "
+        "json_extract(value, '$[2]') AS before FROM json_each(:prices))"
+    ),
+    "postgres": (
+        "(SELECT value->>0 AS id, CAST(value->>1 AS BIGINT) AS price, CAST(value->>2 AS BIGINT) AS before "
+        "FROM json_array_elements(CAST(:prices AS json)))"
+    ),
+}
+
+
+def _count(change: str, guard: str) -> dict[str, str]:
+    """Changes a count of several lines of an order at once, of those whose guard lets it; gives their ids."""
+    return {
+        dialect: f"UPDATE shop_order_item SET {change} FROM {pieces} AS w WHERE shop_order_item.id = w.id "
+        f"AND shop_order_item.order_id = :order_id AND w.pieces > 0 AND {guard} RETURNING shop_order_item.id"
+        for dialect, pieces in _PIECES.items()
+    }
+
+
+PACK = _count("fulfilled = fulfilled + w.pieces", "fulfilled + w.pieces <= quantity")
+UNPACK = _count("fulfilled = fulfilled - w.pieces", "fulfilled - w.pieces >= shipped")
+SHIP = _count("shipped = shipped + w.pieces", "shipped + w.pieces <= fulfilled")
+DELIVER = _count("delivered = delivered + w.pieces", "delivered + w.pieces <= shipped")
+ASK_BACK = _count(
+    "return_requested = return_requested + w.pieces", "return_requested + returned + w.pieces <= shipped"
 )
-NOT_BACK = _COUNT.format(name="return_requested", guard="return_requested + :quantity >= 0")
-TAKE_BACK = (
-    "UPDATE shop_order_item SET returned = returned + :quantity, return_requested = return_requested - :quantity "
-    "WHERE id = :id AND order_id = :order_id AND return_requested >= :quantity"
+NOT_BACK = _count("return_requested = return_requested - w.pieces", "return_requested >= w.pieces")
+TAKE_BACK = _count(
+    "returned = returned + w.pieces, return_requested = return_requested - w.pieces",
+    "return_requested >= w.pieces",
 )
+REPRICE = {
+    dialect: "UPDATE shop_cart_item SET unit_price = n.price, compare_at = n.before, updated_at = :now "
+    f"FROM {prices} AS n WHERE shop_cart_item.id = n.id AND shop_cart_item.cart_id = :cart_id"
+    for dialect, prices in _PRICES.items()
+}
 
 COLLECTION_OF_PAYMENTS = f"SELECT {columns(PaymentCollection)} FROM shop_payment_collection WHERE id = :id"
 COLLECTION_OF_CART = (
@@ -111,12 +142,7 @@ DROP_SESSIONS = (
     "UPDATE shop_payment_session SET status = 'canceled', updated_at = :now "
     "WHERE collection_id = :collection_id AND status IN ('pending', 'authorized')"
 )
-PAYMENTS_OF = f"SELECT {columns(Payment)} FROM shop_payment WHERE order_id = :order_id ORDER BY id"
 PAYMENT = f"SELECT {columns(Payment)} FROM shop_payment WHERE id = :id"
-REFUNDS_OF = (
-    f"SELECT {columns(Refund, 'f')} FROM shop_refund f JOIN shop_payment p ON p.id = f.payment_id "
-    "WHERE p.order_id = :order_id ORDER BY f.id"
-)
 CAPTURE = (
     "UPDATE shop_payment SET captured = captured + :amount, captured_at = :now "
     "WHERE id = :id AND canceled_at IS NULL AND captured + :amount <= amount AND NOT EXISTS "
@@ -128,11 +154,9 @@ REFUND = (
 )
 VOID = "UPDATE shop_payment SET canceled_at = :now WHERE id = :id AND canceled_at IS NULL AND captured = 0"
 
-FULFILLMENTS = f"SELECT {columns(Fulfillment)} FROM shop_fulfillment WHERE order_id = :order_id ORDER BY id"
 FULFILLMENT_BY_ID = (
     f"SELECT {columns(Fulfillment)} FROM shop_fulfillment WHERE id = :id AND order_id = :order_id"
 )
-RETURNS = f"SELECT {columns(Return)} FROM shop_return WHERE order_id = :order_id ORDER BY id"
 RETURN_BY_ID = f"SELECT {columns(Return)} FROM shop_return WHERE id = :id"
 REPORTS = f"SELECT {columns(Report)} FROM shop_report WHERE order_id = :order_id ORDER BY created_at, id"
 PUT_REPORT = (
@@ -141,6 +165,46 @@ PUT_REPORT = (
 )
 
 
+def customers_by_id(db: Db) -> str:
+    """Customers whose ids are in `:ids`."""
+    return f"SELECT {columns(Customer)} FROM shop_customer WHERE id {db.among('ids', 'text')}"
+
+
+def orders_by_id(db: Db) -> str:
+    """Orders whose ids are in `:ids`."""
+    return f"SELECT {columns(Order)} FROM shop_order WHERE id {db.among('ids', 'text')}"
+
+
+def orders_by_number(db: Db) -> str:
+    """Orders whose numbers are in `:ids`."""
+    return f"SELECT {columns(Order)} FROM shop_order WHERE no {db.among('ids')}"
+
+
 def items_by_order(db: Db) -> str:
     """Lines of the orders in `:ids`."""
     return f"SELECT {columns(OrderItem)} FROM shop_order_item WHERE order_id {db.among('ids', 'text')} ORDER BY order_id, id"
+
+
+def payments_by_order(db: Db) -> str:
+    """Payments of the orders in `:ids`."""
+    return f"SELECT {columns(Payment)} FROM shop_payment WHERE order_id {db.among('ids', 'text')} ORDER BY id"
+
+
+def refunds_by_payment(db: Db) -> str:
+    """Refunds of the payments in `:ids`, the oldest first."""
+    return f"SELECT {columns(Refund)} FROM shop_refund WHERE payment_id {db.among('ids', 'text')} ORDER BY id"
+
+
+def fulfillments_by_order(db: Db) -> str:
+    """Parcels of the orders in `:ids`."""
+    return f"SELECT {columns(Fulfillment)} FROM shop_fulfillment WHERE order_id {db.among('ids', 'text')} ORDER BY id"
+
+
+def returns_by_order(db: Db) -> str:
+    """Returns of the orders in `:ids`."""
+    return f"SELECT {columns(Return)} FROM shop_return WHERE order_id {db.among('ids', 'text')} ORDER BY id"
+
+
+def delete_cart_items(db: Db) -> str:
+    """Takes the lines in `:ids` out of a cart."""
+    return f"DELETE FROM shop_cart_item WHERE cart_id = :cart_id AND id {db.among('ids', 'text')}"

@@ -114,7 +114,7 @@ class Proof(NamedTuple):
     """What stands for the payment: a session to be made, authorized already."""
 
     provider: str
-    amount: int
+    amount: Money
     reference: str | None
     status: str
 
@@ -123,33 +123,35 @@ class Proof(NamedTuple):
 async def complete(request: web.Request, id: str, body: CompleteIn) -> dict[str, Any]:
     """Pay and make the order. `Idempotency-Key` makes it safe to repeat."""
     owed = await request.read(_owed, id)
-    proof = await _pay(request, id, owed, body.payment_data) if owed is not None else None
+    proof = await _pay(request, owed, body.payment_data) if owed is not None else None
     try:
         return await request.call(_complete, request, id, proof)
     except HubError:
-        if proof is not None and proof.reference is not None and owed is not None:
-            await request.call(_give_back, proof, owed)  # what was authorized for it goes back
+        if proof is not None and proof.reference is not None:
+            await request.call(_let_go, id, proof)
         raise
 
 
-def _give_back(db: Db, proof: Proof, owed: Money) -> None:
-    what = "refund" if proof.status == "captured" else "cancel"
-    assert proof.reference is not None
-    payments.ask(db, proof.reference, what, proof.amount, owed.currency, f"ucp_{proof.reference}")
+def _let_go(db: Db, id: str, proof: Proof) -> None:
+    """What was authorized goes back; the cart's next version makes the next try another payment at the gateway."""
+    if carts.get(db, id, kind=agents.KIND).state == "open":
+        carts.hold(db, id, kind=agents.KIND)
+    payments.let_go(db, proof.reference or "", proof.status, proof.amount)
 
 
-def _owed(db: Db, id: str) -> Money | None:
-    """What is to be paid; None for a checkout that is over. Raises NotFound, NotReady."""
+def _owed(db: Db, id: str) -> carts.View | None:
+    """The checkout that is to be paid; None for one that is over. Raises NotFound, NotReady."""
     cart = carts.get(db, id, kind=agents.KIND)
     if cart.state != "open":
         return None
     seen = carts.view(db, cart)
     agents.ready(seen)
-    return seen.total
+    return seen
 
 
-async def _pay(request: web.Request, id: str, total: Money, instrument: Mapping[str, Any]) -> Proof:
+async def _pay(request: web.Request, seen: carts.View, instrument: Mapping[str, Any]) -> Proof:
     """Has the handler of an instrument authorize. Raises PaymentFailed, Malformed."""
+    cart, total = seen.cart, seen.total
     handler = str(instrument.get("handler_id") or "")
     credential = instrument.get("credential")
     secret = credential if isinstance(credential, dict) else {}
@@ -157,9 +159,9 @@ async def _pay(request: web.Request, id: str, total: Money, instrument: Mapping[
         token = str(secret.get("token") or "")
         if not token:
             raise Malformed("The instrument has no token.")
-        mark = f"{id}-{request.header('idempotency-key') or new('try')}-{token}"
+        mark = f"{cart.id}-{cart.version}-{request.header('idempotency-key') or new('try')}-{token}"
         key = sha256(mark.encode()).hexdigest()[:40]
-        intent = await gateway.create(request.hub, total, key=key, about={"checkout": id})
+        intent = await gateway.create(request.hub, total, key=key, about={"checkout": cart.id})
         intent = await gateway.confirm(request.hub, intent.id, token, key=f"{key}-confirm")
         if intent.status not in ("authorized", "captured"):
             raise PaymentFailed("The payment needs the buyer.", decline="requires_3ds")
@@ -167,7 +169,7 @@ async def _pay(request: web.Request, id: str, total: Money, instrument: Mapping[
     if handler == MOCK and request.hub.settings.get("shop.simulation_secret"):
         if secret.get("token") != "success_token" and secret.get("number") not in TEST_CARDS:
             raise PaymentFailed("The payment was declined.")
-        return Proof(payments.SYSTEM, total.minor, None, "authorized")
+        return Proof(payments.SYSTEM, total, None, "authorized")
     raise Malformed(f"The payment handler {handler[:80]!r} is not one of this shop's.")
 
 
