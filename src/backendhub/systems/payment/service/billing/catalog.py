@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 from backendhub.kit.db import Db
 from backendhub.systems.payment import events, objects, resources
@@ -124,7 +123,7 @@ def create_price(db: Db, params: Json) -> Json:
     if params.get("billing_scheme") == "tiered" and not params.get("tiers"):
         raise ApiError("You must provide `tiers` when `billing_scheme` is `tiered`.", param="tiers")
     made = objects.make(db, "price", price)
-    options = {c: _amounts(each, params.get("tiers_mode")) for c, each in _currencies(params).items()}
+    options = _options_of(params, params["currency"], params.get("tiers_mode"))
     objects.make(db, "price.details", {"tiers": amounts["tiers"], "options": options}, id=made["id"])
     events.emit(db, "price.created", made)
     return made
@@ -140,7 +139,7 @@ def edit_price(db: Db, id: str, params: Json) -> Json:
         _free_key(db, params)
     if params.get("currency_options"):
         details = objects.get(db, "price.details", id, lock=True)
-        more = {c: _amounts(each, old["tiers_mode"]) for c, each in _currencies(params).items()}
+        more = _options_of(params, old["currency"], old["tiers_mode"])
         objects.save(db, details | {"options": details["options"] | more})
     fresh = objects.save(db, objects.changed(old, given))
     events.updated(db, "price.updated", old, fresh)
@@ -268,11 +267,15 @@ def _tiers(given: list[Json]) -> list[Json]:
     return found
 
 
-def _currencies(params: Json) -> dict[str, Json]:
-    given: Any = params.get("currency_options") or {}
-    if not isinstance(given, dict):
-        raise ApiError("Invalid object", param="currency_options")
-    return {code.lower(): each for code, each in given.items()}
+def _options_of(params: Json, own: str, mode: str | None) -> dict[str, Json]:
+    """Amounts in other currencies than a price's own. Raises ApiError."""
+    given: dict[str, Json] = params.get("currency_options") or {}
+    if own in given:
+        raise ApiError(
+            f"The currency of the price ({own}) does not belong into `currency_options`.",
+            param=f"currency_options[{own}]",
+        )
+    return {code: _amounts(each, mode) for code, each in given.items()}
 
 
 def _free_key(db: Db, params: Json) -> str | None:

@@ -11,6 +11,7 @@ from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import money
 
 from . import catalog, coupons, pricing, taxes
+from .pricing import bounded
 from .times import living
 
 ITEM = resources.declare(
@@ -91,6 +92,7 @@ def put(
     """An item as it is stored, and told of."""
     now = objects.now()
     id = objects.new_id("ii")
+    bounded(amount)
     made = objects.make(
         db,
         "invoiceitem",

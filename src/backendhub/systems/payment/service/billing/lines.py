@@ -11,6 +11,7 @@ from backendhub.systems.payment.errors import ApiError
 from backendhub.systems.payment.models import Json
 
 from . import coupons, totals
+from .pricing import bounded
 
 LINE = resources.declare(
     resources.Resource(
@@ -126,7 +127,7 @@ def worked_out(db: Db, invoice: Json, found: Sequence[Json]) -> Json:
     offs = coupons.offs(db, invoice["discounts"], currency)
     told = [
         totals.Line(
-            each["amount"],
+            bounded(each["amount"]),
             product_of(each),
             each["discountable"],
             tuple(coupons.offs(db, each["discounts"], currency)) if each["discounts"] else (),

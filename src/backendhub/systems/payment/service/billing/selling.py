@@ -9,7 +9,7 @@ from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import money
 
 from . import catalog, coupons, lines, taxes, totals
-from .pricing import exact, whole
+from .pricing import bounded, exact, whole
 
 
 def read(db: Db, params: Json) -> tuple[str | None, list[Json]]:
@@ -44,7 +44,7 @@ def read(db: Db, params: Json) -> tuple[str | None, list[Json]]:
                 "price": catalog.kept(price),
                 "quantity": None if metered else each["quantity"],
                 "rates": taxes.rates(db, each.get("tax_rates"), param=f"{param}[tax_rates]"),
-                "amount": 0 if metered else whole(exact(price, each["quantity"])),
+                "amount": 0 if metered else bounded(whole(exact(price, each["quantity"])), param=param),
                 "name": objects.get(db, "product", price["product"])["name"],
             }
         )

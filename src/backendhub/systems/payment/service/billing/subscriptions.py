@@ -12,6 +12,7 @@ from backendhub.systems.payment.models import Json, call
 from backendhub.systems.payment.service import methods
 
 from . import catalog, invoices, paying, taxes
+from .pricing import bounded, exact, whole
 from .times import living
 
 SUBSCRIPTION = resources.declare(
@@ -155,6 +156,8 @@ def item(db: Db, given: Json, *, param: str, currency: str | None = None, old: J
     if metered and given.get("quantity") is not None:
         raise ApiError("Quantity cannot be given for a metered price.", param=f"{param}[quantity]")
     count: Any = None if metered else given.get("quantity", (old or {}).get("quantity") or 1)
+    if count is not None:
+        bounded(whole(exact(catalog.priced(db, price), count)), param=f"{param}[quantity]")
     shown = catalog.kept(price)
     fresh: Json = (
         old or {"id": objects.new_id("si", 14), "object": "subscription_item", "created": objects.now()}
