@@ -16,6 +16,8 @@ from .errors import ApiError, missing
 from .models import Json, Row, call
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+FEW = 500
+"""Of so many objects a page is sorted by itself; where more have a value, the newest are looked at until it is full."""
 VALUE = 500
 """Characters of a value that are looked at."""
 Sample = Callable[[Db, str], Json]
@@ -189,23 +191,47 @@ def select(
     limit: int = 10,
 ) -> list[Json]:
     """Objects for which fields hold (`(field, op, value)`; `-` before an op denies it), the newest first."""
-    conditions, params = [], {"kind": kind, "limit": limit}
+    params: Json = {"kind": kind, "limit": limit}
     for n, (name, op, value) in enumerate(asked):
-        negated, op = op.startswith("-"), op.removeprefix("-")
-        if name == "created":
-            conditions.append(("NOT " if negated else "") + store.created(n, "=" if op == ":" else op))
-        else:
-            conditions.append(store.condition(n, op, negated=negated))
+        if name != "created":
             params[f"field{n}"] = name
-        if op == "in":
-            conditions[-1] = conditions[-1].format(among=db.among(f"value{n}", "text"))
-        if op != "?":
+        if op.lstrip("-") != "?":
             params[f"value{n}"] = value
+    start = _rarest(db, asked, params) if joined == "AND" else None
+    conditions = [_condition(db, n, name, op, n == start) for n, (name, op, _) in enumerate(asked)]
     if edge := after or before:
         params |= {"edge_created": edge.created, "edge_id": edge.id}
-    sql = store.page(conditions, joined=joined, after=after is not None, before=before is not None)
+    sql = store.page(
+        conditions,
+        joined=joined,
+        after=after is not None,
+        before=before is not None,
+        begun=start is not None,
+    )
     rows = db.all(Row, sql, **params)
     return [_whole(row) for row in (reversed(rows) if before is not None else rows)]
+
+
+def _condition(db: Db, n: int, name: str, op: str, first: bool) -> str:
+    negated, op = op.startswith("-"), op.removeprefix("-")
+    if name == "created":
+        return ("NOT " if negated else "") + store.created(n, "=" if op == ":" else op)
+    sql = store.first(n, op) if first else store.condition(n, op, db.dialect, negated=negated)
+    return sql.replace("{among}", db.among(f"value{n}", "text")) if op == "in" else sql
+
+
+def _rarest(db: Db, asked: Sequence[tuple[str, str, Any]], params: Json) -> int | None:
+    """Where SQLite should begin: at a value that few objects have. PostgreSQL finds that by itself."""
+    if db.dialect != "sqlite":
+        return None
+    for n, (name, op, _) in enumerate(asked):
+        if op not in (":", "in") or name == "created":
+            continue
+        sql = store.few(n, op).replace("{among}", db.among(f"value{n}", "text"))
+        given = {key: params[key] for key in ("kind", f"field{n}", f"value{n}")}
+        if db.value(sql, **given, most=FEW) < FEW:
+            return n
+    return None
 
 
 def merged(old: Mapping[str, str], new: Any) -> dict[str, str]:
