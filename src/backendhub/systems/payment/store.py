@@ -18,6 +18,11 @@ INSERT = (
 SELECT = f"SELECT {ROW} FROM payment_object WHERE kind = :kind AND name = :name"
 SELECT_LOCKED = {"sqlite": SELECT, "postgres": SELECT + " FOR NO KEY UPDATE"}
 SELECT_MANY = f"SELECT {ROW} FROM payment_object WHERE kind = :kind AND name {{among}}"
+SELECT_MANY_LOCKED = {
+    "sqlite": SELECT_MANY,
+    "postgres": SELECT_MANY + " ORDER BY id FOR NO KEY UPDATE",
+}
+LOCK_POSTGRES = "SELECT pg_advisory_xact_lock(7364874, hashtext(current_schema() || :name))"
 UPDATE = "UPDATE payment_object SET data = :data, created = :created WHERE id = :id"
 DELETE = "UPDATE payment_object SET deleted = TRUE WHERE id = :id AND NOT deleted"
 ERASE = "DELETE FROM payment_object WHERE id = :id"

@@ -6,7 +6,7 @@ from typing import Any
 
 from backendhub.kit.db import Db
 from backendhub.systems.payment.models import Json
-from backendhub.systems.payment.service.billing import catalog, coupons, taxes
+from backendhub.systems.payment.service.billing import catalog, codes, coupons, taxes
 from backendhub.systems.payment.wire import lists
 from backendhub.systems.payment.wire.operations import listing, operation, retrieving, searching
 from backendhub.systems.payment.wire.parameters import parameters
@@ -162,7 +162,7 @@ CODES = "/v1/promotion_codes"
 operation(
     "POST",
     CODES,
-    coupons.create_code,
+    codes.create,
     parameters(
         "active bool\ncode str 500\ncustomer str\nexpires_at time\nmax_redemptions int 1..\nmetadata metadata\n"
         "promotion! hash\n  coupon! str\n  type! enum coupon\nrestrictions hash\n  first_time_transaction bool"
@@ -172,7 +172,7 @@ aliased(
     "promotion_code", CODES, "active bool\ncode str\ncoupon str\ncustomer str", {"coupon": "promotion.coupon"}
 )
 retrieving("promotion_code", CODES + "/{id}")
-operation("POST", CODES + "/{id}", coupons.edit_code, parameters("active bool\nmetadata metadata"))
+operation("POST", CODES + "/{id}", codes.edit, parameters("active bool\nmetadata metadata"))
 
 # -- tax rates ---------------------------------------------------------------------------------------------
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 from backendhub.kit.db import Db
 from backendhub.systems.payment import events, objects, resources
@@ -150,7 +152,7 @@ def priced(db: Db, price: Json, currency: str | None = None) -> Json:
     """A price with its tiers, in a currency that it has. Raises ApiError."""
     details = _details(db, price)
     if currency is None or currency == price["currency"]:
-        return price | {"tiers": details["tiers"]}
+        return price | {"tiers": _tiers_of(details, price)}
     if currency not in details["options"]:
         raise ApiError(
             f"The price specified only supports `{price['currency']}`. This doesn't match the expected currency: `{currency}`.",
@@ -158,6 +160,23 @@ def priced(db: Db, price: Json, currency: str | None = None) -> Json:
         )
     told: Json = details["options"][currency]
     return price | told | {"currency": currency}
+
+
+def sold(db: Db, prices: Sequence[Json]) -> dict[str, tuple[Json, str]]:
+    """Prices by id with their tiers, and what their products are called, all read at once."""
+    details = objects.many(db, "price.details", [price["id"] for price in prices])
+    products = objects.many(db, "product", [price["product"] for price in prices])
+    told: dict[str, tuple[Json, str]] = {}
+    for price in prices:
+        tiers = _tiers_of(details[price["id"]], price) if price["id"] in details else None
+        name = products.get(price["product"], {}).get("name", price["product"])
+        told[price["id"]] = price | {"tiers": tiers}, str(name)
+    return told
+
+
+def _tiers_of(details: Json, price: Json) -> Any:
+    """The tiers of a price in the currency that it is shown in."""
+    return (details["options"].get(price["currency"]) or details)["tiers"]
 
 
 def usable(db: Db, id: str, *, param: str, currency: str | None = None) -> Json:

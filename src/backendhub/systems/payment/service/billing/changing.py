@@ -8,7 +8,18 @@ from backendhub.systems.payment.errors import ApiError, CardError, missing
 from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import intents
 
-from . import coupons, cycles, finalizing, invoices, lines, paying, periods, starting, subscriptions, taxes
+from . import (
+    cycles,
+    discounting,
+    finalizing,
+    invoicing,
+    lines,
+    paying,
+    periods,
+    starting,
+    subscriptions,
+    taxes,
+)
 from .times import later, living
 
 PLAIN = ("cancellation_details", "metadata", "description")
@@ -40,16 +51,14 @@ def _changed(db: Db, customer: Json, old: Json, params: Json) -> Json:
     restarts = _restarts(old, found, params)
     changes = _differences(old, found, restarts is not None)
     if prorates:
-        for item in changes[0]:
-            cycles.prorate(db, customer, fresh, item, at, sign=-1)
+        cycles.prorate(db, customer, fresh, changes[0], at, sign=-1)
     fresh = objects.save(db, subscriptions.with_items(fresh, found))
     if restarts is not None:
         fresh = _restarted(db, customer, fresh, restarts, params)
     elif prorates:
         start, end = subscriptions.period(old)
-        for item in changes[1]:
-            bounds = {"current_period_start": start, "current_period_end": end}
-            cycles.prorate(db, customer, fresh, item | bounds, at, sign=1)
+        bounds = {"current_period_start": start, "current_period_end": end}
+        cycles.prorate(db, customer, fresh, [item | bounds for item in changes[1]], at, sign=1)
     _told(db, old, fresh, params)
     if params.get("proration_behavior") == "always_invoice" and restarts is None and any(changes):
         _invoiced(db, customer, fresh, params)
@@ -66,7 +75,7 @@ def _plainly(db: Db, old: Json, params: Json) -> Json:
     if "default_tax_rates" in params:
         given["default_tax_rates"] = taxes.rates(db, params["default_tax_rates"], param="default_tax_rates")
     if "discounts" in params:
-        given["discounts"] = coupons.redeem(
+        given["discounts"] = discounting.redeem(
             db, params["discounts"], customer=old["customer"], subscription=old["id"]
         )
     now = objects.now()
@@ -113,7 +122,7 @@ def _items(db: Db, owner: Json, given: list[Json] | None, customer: Json) -> lis
         if id is None:
             fresh |= {"current_period_start": start, "current_period_end": end}
         if "discounts" in each:
-            fresh["discounts"] = coupons.redeem(
+            fresh["discounts"] = discounting.redeem(
                 db, each["discounts"], customer=customer["id"], subscription_item=fresh["id"]
             )
         found[fresh["id"]] = fresh
@@ -221,7 +230,7 @@ def _pay(db: Db, owner: Json, invoice: Json, params: Json) -> None:
         return
     behaviour = params.get("payment_behavior") or "allow_incomplete"
     if behaviour == "default_incomplete":
-        intent, method = invoices.intent_of(db, invoice), subscriptions.method_of(db, owner)
+        intent, method = invoicing.intent_of(db, invoice), subscriptions.method_of(db, owner)
         if intent is not None and method is not None:
             intents.with_method(db, intent, {"payment_method": method})
         return

@@ -8,7 +8,7 @@ from backendhub.systems.payment.errors import ApiError
 from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import money
 
-from . import catalog, coupons, lines, taxes, totals
+from . import catalog, discounting, lines, taxes, totals
 from .pricing import bounded, exact, whole
 
 
@@ -77,7 +77,7 @@ def priced(db: Db, session: Json, found: list[Json]) -> tuple[Json, list[Json]]:
     offs = [
         off
         for n, each in enumerate(session["discounts"] or ())
-        if (off := coupons.off_of(str(n), _coupon(db, each), session["currency"] or "")) is not None
+        if (off := discounting.off_of(str(n), _coupon(db, each), session["currency"] or "")) is not None
     ]
     told = [
         totals.Line(each["amount"], each["price"]["product"], rates=tuple(each["rates"])) for each in found

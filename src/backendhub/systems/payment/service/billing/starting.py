@@ -8,7 +8,17 @@ from backendhub.systems.payment.errors import ApiError
 from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import intents, methods, setups
 
-from . import coupons, cycles, finalizing, invoices, items, paying, periods, subscriptions, taxes
+from . import (
+    cycles,
+    discounting,
+    finalizing,
+    invoicing,
+    items,
+    paying,
+    periods,
+    subscriptions,
+    taxes,
+)
 from .catalog import inline, priced, usable
 from .pricing import exact, whole
 from .times import later
@@ -23,7 +33,9 @@ def begin(db: Db, customer: Json, params: Json) -> Json:
     anchor, end = _first_period(params, found, now, trial)
     made = _made(db, customer, params, found, currency, anchor, trial)
     made = subscriptions.in_period(made, now, end)
-    discounts = coupons.redeem(db, params.get("discounts"), customer=customer["id"], subscription=made["id"])
+    discounts = discounting.redeem(
+        db, params.get("discounts"), customer=customer["id"], subscription=made["id"]
+    )
     made = objects.save(db, made | {"discounts": discounts})
     extra(db, customer, made, params.get("add_invoice_items"))
     if trial is not None:
@@ -60,7 +72,7 @@ def _collect(db: Db, made: Json, invoice: Json, params: Json) -> None:
     behaviour = params.get("payment_behavior") or "allow_incomplete"
     method = subscriptions.method_of(db, made)
     if behaviour == "default_incomplete":
-        intent = invoices.intent_of(db, invoice)
+        intent = invoicing.intent_of(db, invoice)
         if intent is not None and method is not None:
             intents.with_method(db, intent, {"payment_method": method})
         return
@@ -90,7 +102,7 @@ def items_from(db: Db, params: Json, customer: Json) -> list[Json]:
     subscriptions.agree(found)
     for n, each in enumerate(given):
         if each.get("discounts"):
-            found[n]["discounts"] = coupons.redeem(
+            found[n]["discounts"] = discounting.redeem(
                 db, each["discounts"], customer=customer["id"], subscription_item=found[n]["id"]
             )
     return found

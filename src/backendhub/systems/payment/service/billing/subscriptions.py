@@ -11,7 +11,7 @@ from backendhub.systems.payment.errors import ApiError, missing
 from backendhub.systems.payment.models import Json, call
 from backendhub.systems.payment.service import methods
 
-from . import catalog, invoices, paying, taxes
+from . import catalog, invoicing, paying, taxes
 from .pricing import bounded, exact, whole
 from .times import living
 
@@ -310,7 +310,7 @@ def method_of(db: Db, subscription: Json) -> str | None:
 
 
 def _owner(db: Db, invoice: Json) -> Json | None:
-    id = invoices.subscription_of(invoice)
+    id = invoicing.subscription_of(invoice)
     return objects.find(db, "subscription", id, lock=True) if id else None
 
 
@@ -320,7 +320,7 @@ def _paid(db: Db, invoice: Json) -> None:
     if owner is None:
         return
     if owner["payment_settings"]["save_default_payment_method"] == "on_subscription":
-        intent = invoices.intent_of(db, invoice)
+        intent = invoicing.intent_of(db, invoice)
         if intent is not None and intent["payment_method"] and not owner["default_payment_method"]:
             owner = objects.save(db, owner | {"default_payment_method": intent["payment_method"]})
     if owner["status"] == "incomplete" and invoice["billing_reason"] == "subscription_create":
