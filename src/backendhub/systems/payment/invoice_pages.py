@@ -15,7 +15,7 @@ from . import page_parts as parts
 from .errors import ApiError
 from .models import Json
 from .service import methods, money
-from .service.billing import paying, periods
+from .service.billing import invoicing, paying, periods
 from .service.billing.times import living
 from .wire.operations import calling, router
 

@@ -159,20 +159,27 @@ operation("POST", CP + "/{id}", coupons.edit, parameters("metadata metadata\nnam
 operation("DELETE", CP + "/{id}", coupons.delete)
 
 CODES = "/v1/promotion_codes"
+LEAST = "currency_options by currency\n    minimum_amount! amount 1..\n"
 operation(
     "POST",
     CODES,
     codes.create,
     parameters(
         "active bool\ncode str 500\ncustomer str\nexpires_at time\nmax_redemptions int 1..\nmetadata metadata\n"
-        "promotion! hash\n  coupon! str\n  type! enum coupon\nrestrictions hash\n  first_time_transaction bool"
+        "promotion! hash\n  coupon! str\n  type! enum coupon\nrestrictions hash\n"
+        f"  {LEAST}  first_time_transaction bool\n  minimum_amount amount 1..\n  minimum_amount_currency currency"
     ),
 )
 aliased(
     "promotion_code", CODES, "active bool\ncode str\ncoupon str\ncustomer str", {"coupon": "promotion.coupon"}
 )
 retrieving("promotion_code", CODES + "/{id}")
-operation("POST", CODES + "/{id}", codes.edit, parameters("active bool\nmetadata metadata"))
+operation(
+    "POST",
+    CODES + "/{id}",
+    codes.edit,
+    parameters(f"active bool\nmetadata metadata\nrestrictions hash\n  {LEAST}"),
+)
 
 # -- tax rates ---------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from backendhub.kit.db import Db
 from backendhub.systems.payment import objects
 from backendhub.systems.payment.models import Json
-from backendhub.systems.payment.service.billing import subscriptions
+from backendhub.systems.payment.service.billing import invoicing, subscriptions
 from backendhub.systems.payment.wire.versions import change
 
 BASIL = "2025-03-31"

@@ -43,6 +43,12 @@ def _changed(db: Db, customer: Json, old: Json, params: Json) -> Json:
     fresh = objects.save(db, _plainly(db, old, params))
     starting.extra(db, customer, fresh, params.get("add_invoice_items"))
     found = _items(db, fresh, params.get("items"), customer)
+    if "discounts" in params:
+        worth = subscriptions.worth(db, found)
+        kept = discounting.redeem(
+            db, params["discounts"], worth=worth, customer=old["customer"], subscription=old["id"]
+        )
+        fresh = objects.save(db, fresh | {"discounts": kept})
     at = _when(fresh, params)
     prorates = params.get("proration_behavior", "create_prorations") != "none" and old["status"] in (
         "active",
@@ -51,7 +57,9 @@ def _changed(db: Db, customer: Json, old: Json, params: Json) -> Json:
     restarts = _restarts(old, found, params)
     changes = _differences(old, found, restarts is not None)
     if prorates:
-        cycles.prorate(db, customer, fresh, changes[0], at, sign=-1)
+        # What is given back was billed with the discounts of before.
+        before = fresh | {"discounts": old["discounts"]}
+        cycles.prorate(db, customer, before, changes[0], at, sign=-1)
     fresh = objects.save(db, subscriptions.with_items(fresh, found))
     if restarts is not None:
         fresh = _restarted(db, customer, fresh, restarts, params)
@@ -74,10 +82,6 @@ def _plainly(db: Db, old: Json, params: Json) -> Json:
             given[name] = old[name] | (params[name] or {})
     if "default_tax_rates" in params:
         given["default_tax_rates"] = taxes.rates(db, params["default_tax_rates"], param="default_tax_rates")
-    if "discounts" in params:
-        given["discounts"] = discounting.redeem(
-            db, params["discounts"], customer=old["customer"], subscription=old["id"]
-        )
     now = objects.now()
     if "cancel_at_period_end" in params or "cancel_at" in params:
         leaves = params.get("cancel_at_period_end") or params.get("cancel_at")
@@ -123,7 +127,11 @@ def _items(db: Db, owner: Json, given: list[Json] | None, customer: Json) -> lis
             fresh |= {"current_period_start": start, "current_period_end": end}
         if "discounts" in each:
             fresh["discounts"] = discounting.redeem(
-                db, each["discounts"], customer=customer["id"], subscription_item=fresh["id"]
+                db,
+                each["discounts"],
+                worth=subscriptions.worth(db, [fresh]),
+                customer=customer["id"],
+                subscription_item=fresh["id"],
             )
         found[fresh["id"]] = fresh
     told = list(found.values())

@@ -8,7 +8,8 @@ from backendhub.systems.payment.errors import ApiError
 from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import customers, intents, money
 
-from . import invoices, invoicing
+from . import discounting, invoices, invoicing
+from .codes import Worth
 from .times import later, living
 
 
@@ -33,6 +34,8 @@ def finalize(db: Db, id: str, params: Json) -> Json:
 def finalized(db: Db, invoice: Json) -> Json:
     """A draft that becomes open, or paid at once where nothing is due."""
     now = objects.now()
+    if invoice["billing_reason"] == "manual" and invoice["discounts"]:
+        discounting.reached(db, invoice["discounts"], Worth(invoice["subtotal"], invoice["currency"]))
     customer = objects.get(db, "customer", invoice["customer"], lock=True)
     due, ending = _balanced(invoice, customer)
     number = invoice["number"] or f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
@@ -65,6 +68,13 @@ def finalized(db: Db, invoice: Json) -> Json:
     if not due:
         fresh = settled(db, fresh, 0)
     return fresh
+
+
+def refused(db: Db, invoice: Json, error: ApiError) -> None:
+    """A draft that could not be finalised by itself: it stays one, says why, and is not tried again."""
+    told = error.body()["error"]
+    fresh = objects.save(db, invoice | {"auto_advance": False, "last_finalization_error": told})
+    events.emit(db, "invoice.finalization_failed", fresh)
 
 
 def _balanced(invoice: Json, customer: Json) -> tuple[int, int]:

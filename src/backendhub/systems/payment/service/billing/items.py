@@ -11,6 +11,7 @@ from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import money
 
 from . import catalog, discounting, pricing, taxes
+from .codes import Worth
 from .pricing import bounded
 from .times import living
 
@@ -105,7 +106,12 @@ def put(
             "description": description,
             "discountable": discountable,
             "discounts": discounting.redeem(
-                db, discounts, customer=customer["id"], invoice_item=id, invoice=invoice or ""
+                db,
+                discounts,
+                worth=Worth(amount, currency),
+                customer=customer["id"],
+                invoice_item=id,
+                invoice=invoice or "",
             )
             if discounts
             else [],
@@ -146,6 +152,7 @@ def edit(db: Db, id: str, params: Json) -> Json:
             given["discounts"] = discounting.redeem(
                 db,
                 params["discounts"],
+                worth=Worth(int(given.get("amount", old["amount"])), old["currency"]),
                 customer=old["customer"],
                 invoice_item=id,
                 invoice=old["invoice"] or "",

@@ -193,7 +193,13 @@ def finalizes(db: Db, id: str) -> None:
             and invoice["automatically_finalizes_at"] > objects.now()
         ):
             return
-        collect(db, finalizing.finalized(db, invoice))
+        try:
+            with db.savepoint():
+                invoice = finalizing.finalized(db, invoice)
+        except ApiError as error:
+            finalizing.refused(db, invoice, error)
+        else:
+            collect(db, invoice)
 
 
 def collects(db: Db, id: str) -> None:

@@ -33,11 +33,15 @@ def begin(db: Db, customer: Json, params: Json) -> Json:
     anchor, end = _first_period(params, found, now, trial)
     made = _made(db, customer, params, found, currency, anchor, trial)
     made = subscriptions.in_period(made, now, end)
+    more = extra(db, customer, made, params.get("add_invoice_items"))
     discounts = discounting.redeem(
-        db, params.get("discounts"), customer=customer["id"], subscription=made["id"]
+        db,
+        params.get("discounts"),
+        worth=subscriptions.worth(db, found, more),
+        customer=customer["id"],
+        subscription=made["id"],
     )
     made = objects.save(db, made | {"discounts": discounts})
-    extra(db, customer, made, params.get("add_invoice_items"))
     if trial is not None:
         made = subscriptions.moved(db, made, "try")
     elif made["collection_method"] == "send_invoice":
@@ -103,7 +107,11 @@ def items_from(db: Db, params: Json, customer: Json) -> list[Json]:
     for n, each in enumerate(given):
         if each.get("discounts"):
             found[n]["discounts"] = discounting.redeem(
-                db, each["discounts"], customer=customer["id"], subscription_item=found[n]["id"]
+                db,
+                each["discounts"],
+                worth=subscriptions.worth(db, [found[n]]),
+                customer=customer["id"],
+                subscription_item=found[n]["id"],
             )
     return found
 
@@ -211,8 +219,9 @@ def check(db: Db, owner: Json, params: Json) -> None:
         )
 
 
-def extra(db: Db, customer: Json, owner: Json, given: list[Json] | None) -> None:
-    """Adds what is charged once along with the next invoice (`add_invoice_items`)."""
+def extra(db: Db, customer: Json, owner: Json, given: list[Json] | None) -> int:
+    """Adds what is charged once along with the next invoice (`add_invoice_items`), and gives what it comes to."""
+    total = 0
     for n, each in enumerate(given or ()):
         param = f"add_invoice_items[{n}]"
         if each.get("price_data"):
@@ -228,10 +237,12 @@ def extra(db: Db, customer: Json, owner: Json, given: list[Json] | None) -> None
         if price["type"] != "one_time":
             raise ApiError("`add_invoice_items` takes prices with `type=one_time`.", param=f"{param}[price]")
         count = each.get("quantity", 1)
+        amount = whole(exact(price, count))
+        total += amount
         items.put(
             db,
             customer,
-            amount=whole(exact(price, count)),
+            amount=amount,
             currency=owner["currency"],
             quantity=count,
             pricing={
@@ -243,6 +254,7 @@ def extra(db: Db, customer: Json, owner: Json, given: list[Json] | None) -> None
             rates=taxes.rates(db, each.get("tax_rates")),
             description=objects.get(db, "product", price["product"])["name"],
         )
+    return total
 
 
 def scheduled(db: Db, made: Json, trial: int | None) -> None:

@@ -12,6 +12,7 @@ from backendhub.systems.payment.models import Json, call
 from backendhub.systems.payment.service import methods
 
 from . import catalog, invoicing, paying, taxes
+from .codes import Worth
 from .pricing import bounded, exact, whole
 from .times import living
 
@@ -178,6 +179,17 @@ def item(db: Db, given: Json, *, param: str, currency: str | None = None, old: J
     if "tax_rates" in given or "tax_rates" not in fresh:
         fresh["tax_rates"] = taxes.rates(db, given.get("tax_rates"), param=f"{param}[tax_rates]")
     return fresh
+
+
+def worth(db: Db, found: list[Json], more: int = 0) -> Worth:
+    """What items cost in a whole period, before discounts, and what is charged along with them."""
+    sold = catalog.sold(db, [each["price"] for each in found])
+    amounts = [
+        whole(exact(sold[each["price"]["id"]][0], each["quantity"]))
+        for each in found
+        if each["quantity"] is not None
+    ]
+    return Worth(sum(amounts) + more, found[0]["price"]["currency"])
 
 
 def agree(found: list[Json]) -> None:
