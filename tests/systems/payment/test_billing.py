@@ -20,10 +20,13 @@ from backendhub.systems.payment.service import confirming, customers, methods, m
 from backendhub.systems.payment.service.billing import (
     catalog,
     changing,
+    codes,
     coupons,
+    discounting,
     ending,
     finalizing,
     invoices,
+    invoicing,
     items,
     paying,
     periods,
@@ -41,7 +44,7 @@ from backendhub.systems.payment.service.billing import (
 DAY = 86_400
 START = int(datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp())
 assert jobs  # declares what is due on clocks
-MACHINES = [invoices.INVOICES, subscriptions.SUBSCRIPTIONS, sessions.SESSIONS, usage.METERS]
+MACHINES = [invoicing.INVOICES, subscriptions.SUBSCRIPTIONS, sessions.SESSIONS, usage.METERS]
 
 
 def sound(db: Db) -> None:
@@ -207,7 +210,7 @@ def test_prices(db: Db) -> None:
 
 def test_coupons_are_redeemed_so_many_times(db: Db) -> None:
     coupon = coupons.create(db, {"percent_off": "50", "duration": "once", "max_redemptions": 1, "id": "HALF"})
-    code = coupons.create_code(db, {"promotion": {"type": "coupon", "coupon": "HALF"}, "code": "NOW"})
+    code = codes.create(db, {"promotion": {"type": "coupon", "coupon": "HALF"}, "code": "NOW"})
     who = somebody(db)
     items.create(db, {"customer": who["id"], "amount": 1000, "currency": "usd"})
     about = {"customer": who["id"], "pending_invoice_items_behavior": "include"}
@@ -217,7 +220,7 @@ def test_coupons_are_redeemed_so_many_times(db: Db) -> None:
     with pytest.raises(ApiError, match="Coupon expired") as caught:
         invoices.create(db, about | {"discounts": [{"coupon": "HALF"}]})
     assert caught.value.wire_code == "coupon_expired"
-    coupons.give_back(db, made["discounts"])
+    discounting.give_back(db, made["discounts"])
     assert objects.get(db, "coupon", coupon["id"])["valid"] is True
     sound(db)
 
@@ -262,7 +265,7 @@ def test_an_invoice_from_draft_to_paid(db: Db) -> None:
         items.create(db, {"invoice": made["id"], "amount": 5})
     paid = paying.pay(db, made["id"], {})
     assert (paid["status"], paid["amount_paid"], paid["amount_remaining"]) == ("paid", 3570, 0)
-    (payment,) = invoices.payments(db, paid)["data"]
+    (payment,) = invoicing.payments(db, paid)["data"]
     intent = objects.get(db, "payment_intent", payment["payment"]["payment_intent"])
     assert (payment["status"], intent["status"], intent["amount_received"]) == ("paid", "succeeded", 3570)
     with pytest.raises(ApiError, match="already paid"):
@@ -297,7 +300,7 @@ def test_a_client_pays_an_invoice_by_its_intent(db: Db) -> None:
     made = finalizing.finalize(db, draft(db, somebody(db, None))["id"], {})
     with pytest.raises(ApiError, match="default_payment_method"):
         paying.pay(db, made["id"], {})
-    intent = invoices.intent_of(db, made)
+    intent = invoicing.intent_of(db, made)
     assert intent is not None
     confirming.confirm(db, intent["id"], {"payment_method": "pm_card_authenticationRequired"})
     assert "invoice.payment_action_required" in told(db)
@@ -309,7 +312,7 @@ def test_a_client_pays_an_invoice_by_its_intent(db: Db) -> None:
 def test_void_and_uncollectible(db: Db) -> None:
     who = somebody(db)
     made = finalizing.finalize(db, draft(db, who)["id"], {})
-    intent = invoices.intent_of(db, made)
+    intent = invoicing.intent_of(db, made)
     assert finalizing.void(db, made["id"], {})["status"] == "void"
     assert intent is not None and objects.get(db, "payment_intent", intent["id"])["status"] == "canceled"
     with pytest.raises(ApiError, match="voided"):
@@ -503,8 +506,8 @@ def test_how_a_first_payment_can_end(db: Db) -> None:
         subscribe(db, somebody(db, None), wanted)
     late = subscribe(db, somebody(db, None), wanted, payment_behavior="default_incomplete")
     invoice = objects.get(db, "invoice", late["latest_invoice"])
-    secret = invoices.INVOICE.include["confirmation_secret"](db, invoice)
-    intent = invoices.intent_of(db, invoice)
+    secret = invoicing.INVOICE.include["confirmation_secret"](db, invoice)
+    intent = invoicing.intent_of(db, invoice)
     assert intent is not None and secret["client_secret"] == intent["client_secret"]
     confirming.confirm(db, intent["id"], {"payment_method": "pm_card_visa"})
     assert objects.get(db, "subscription", late["id"])["status"] == "active"

@@ -26,6 +26,7 @@ from backendhub.systems.payment.service.billing import (
     coupons,
     finalizing,
     invoices,
+    invoicing,
     items,
     paying,
     periods,
@@ -98,7 +99,7 @@ def test_finalised_once_and_paid_once(shop: Store) -> None:
 def test_paid_or_void_but_not_both(shop: Store) -> None:
     id = shop.unit(opened)
     shop.unit(finalizing.finalize, id, {})
-    intent = shop.read(invoices.intent_of, shop.read(objects.get, "invoice", id))
+    intent = shop.read(invoicing.intent_of, shop.read(objects.get, "invoice", id))
     assert intent is not None
 
     def either(db: Db, n: int) -> Any:

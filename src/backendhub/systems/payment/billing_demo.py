@@ -5,7 +5,7 @@ from __future__ import annotations
 from backendhub.kit.db import Db
 
 from .models import Json
-from .service.billing import catalog, coupons, finalizing, invoices, items, links, subscriptions
+from .service.billing import catalog, codes, coupons, finalizing, invoices, items, links, subscriptions
 
 
 def load(db: Db, subscriber: Json, buyer: Json) -> None:
@@ -15,7 +15,7 @@ def load(db: Db, subscriber: Json, buyer: Json) -> None:
     yearly: Json = {"currency": "eur", "unit_amount": 19000, "recurring": {"interval": "year"}}
     catalog.create_price(db, yearly | {"product": club["id"], "lookup_key": "club-yearly"})
     coupon = coupons.create(db, {"id": "WELCOME", "percent_off": "20", "duration": "once", "name": "Welcome"})
-    coupons.create_code(db, {"code": "WELCOME", "promotion": {"type": "coupon", "coupon": coupon["id"]}})
+    codes.create(db, {"code": "WELCOME", "promotion": {"type": "coupon", "coupon": coupon["id"]}})
     about: Json = {"customer": subscriber["id"], "items": [{"price": club["default_price"]}]}
     subscriptions.create(db, about | {"trial_period_days": 14})
     items.create(

@@ -15,7 +15,7 @@ from . import page_parts as parts
 from .errors import ApiError
 from .models import Json
 from .service import methods, money
-from .service.billing import invoices, paying, periods
+from .service.billing import invoicing, paying, periods
 from .service.billing.times import living
 from .wire.operations import calling, router
 
@@ -52,7 +52,7 @@ def pay_invoice(db: Db, request: web.Request, id: str, key: str) -> web.Reply:
     fresh = objects.get(db, "invoice", id)
     if failed is not None:
         return _invoice_page(fresh, failed.message)
-    intent = invoices.intent_of(db, fresh)
+    intent = invoicing.intent_of(db, fresh)
     action = ((intent or {}).get("next_action") or {}).get("redirect_to_url") or {}
     return parts.to(action.get("url") or f"{request.base_url}{here}")
 

@@ -16,6 +16,8 @@ from .errors import ApiError, missing
 from .models import Json, Row, call
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+FEW = 500
+"""Of so many objects a page is sorted by itself; where more have a value, the newest are looked at until it is full."""
 VALUE = 500
 """Characters of a value that are looked at."""
 Sample = Callable[[Db, str], Json]
@@ -147,6 +149,18 @@ def save(db: Db, data: Json) -> Json:
     return whole
 
 
+def save_many(db: Db, kind: str, changed: Sequence[Json]) -> None:
+    """Stores several objects of a kind as they are now, with a statement for all of them."""
+    known = {row.name: row for row in rows(db, kind, [each["id"] for each in changed])}
+    told = [(known[each["id"]], each) for each in changed]
+    db.run_many(
+        store.UPDATE,
+        [{"id": row.id, "data": _kept(data, row.status), "created": row.created} for row, data in told],
+    )
+    db.run_many(store.DELETE_FIELDS, [{"id": row.id} for row, _ in told])
+    _index_many(db, resources.of(kind), [(row.id, _whole(row, data)) for row, data in told])
+
+
 def delete(db: Db, kind: str, id: str) -> Json:
     """Deletes an object; what is left says so. Raises ApiError."""
     get(db, kind, id, lock=True)
@@ -163,13 +177,27 @@ def erase(db: Db, kind: str, id: str) -> None:
         db.run(store.ERASE, id=row.id)
 
 
-def many(db: Db, kind: str, ids: Iterable[str]) -> dict[str, Json]:
-    """Objects by id, those that exist."""
+def many(db: Db, kind: str, ids: Iterable[str], *, lock: bool = False) -> dict[str, Json]:
+    """Objects by id, those that exist; deleted ones as their stubs. Rows are locked in one order, so that nobody waits for each
+    other."""
+    return {row.name: _whole(row) for row in rows(db, kind, ids, lock=lock)}
+
+
+def rows(db: Db, kind: str, ids: Iterable[str], *, lock: bool = False) -> list[Row]:
+    """The rows of objects by id."""
     wanted = list(dict.fromkeys(ids))
     if not wanted:
-        return {}
-    rows = db.all(Row, store.SELECT_MANY.format(among=db.among("names", "text")), kind=kind, names=wanted)
-    return {row.name: _whole(row) for row in rows}
+        return []
+    sql = (store.SELECT_MANY_LOCKED[db.dialect] if lock else store.SELECT_MANY).format(
+        among=db.among("names", "text")
+    )
+    return db.all(Row, sql, kind=kind, names=wanted)
+
+
+def alone(db: Db, what: str) -> None:
+    """Lets nobody else decide on something of this name until this transaction ends: whether it is still free, say."""
+    if db.dialect == "postgres":  # SQLite has one writer at a time
+        db.value(store.LOCK_POSTGRES, name=what)
 
 
 def where(db: Db, kind: str, *, limit: int = 100, **fields: Any) -> list[Json]:
@@ -189,23 +217,47 @@ def select(
     limit: int = 10,
 ) -> list[Json]:
     """Objects for which fields hold (`(field, op, value)`; `-` before an op denies it), the newest first."""
-    conditions, params = [], {"kind": kind, "limit": limit}
+    params: Json = {"kind": kind, "limit": limit}
     for n, (name, op, value) in enumerate(asked):
-        negated, op = op.startswith("-"), op.removeprefix("-")
-        if name == "created":
-            conditions.append(("NOT " if negated else "") + store.created(n, "=" if op == ":" else op))
-        else:
-            conditions.append(store.condition(n, op, negated=negated))
+        if name != "created":
             params[f"field{n}"] = name
-        if op == "in":
-            conditions[-1] = conditions[-1].format(among=db.among(f"value{n}", "text"))
-        if op != "?":
+        if op.lstrip("-") != "?":
             params[f"value{n}"] = value
+    start = _rarest(db, asked, params) if joined == "AND" else None
+    conditions = [_condition(db, n, name, op, n == start) for n, (name, op, _) in enumerate(asked)]
     if edge := after or before:
         params |= {"edge_created": edge.created, "edge_id": edge.id}
-    sql = store.page(conditions, joined=joined, after=after is not None, before=before is not None)
+    sql = store.page(
+        conditions,
+        joined=joined,
+        after=after is not None,
+        before=before is not None,
+        begun=start is not None,
+    )
     rows = db.all(Row, sql, **params)
     return [_whole(row) for row in (reversed(rows) if before is not None else rows)]
+
+
+def _condition(db: Db, n: int, name: str, op: str, first: bool) -> str:
+    negated, op = op.startswith("-"), op.removeprefix("-")
+    if name == "created":
+        return ("NOT " if negated else "") + store.created(n, "=" if op == ":" else op)
+    sql = store.first(n, op) if first else store.condition(n, op, db.dialect, negated=negated)
+    return sql.replace("{among}", db.among(f"value{n}", "text")) if op == "in" else sql
+
+
+def _rarest(db: Db, asked: Sequence[tuple[str, str, Any]], params: Json) -> int | None:
+    """Where SQLite should begin: at a value that few objects have. PostgreSQL finds that by itself."""
+    if db.dialect != "sqlite":
+        return None
+    for n, (name, op, _) in enumerate(asked):
+        if op not in (":", "in") or name == "created":
+            continue
+        sql = store.few(n, op).replace("{among}", db.among(f"value{n}", "text"))
+        given = {key: params[key] for key in ("kind", f"field{n}", f"value{n}")}
+        if db.value(sql, **given, most=FEW) < FEW:
+            return n
+    return None
 
 
 def merged(old: Mapping[str, str], new: Any) -> dict[str, str]:
@@ -264,24 +316,32 @@ def _stub(row: Row) -> Json:
 
 
 def _index(db: Db, resource: resources.Resource, id: int, data: Json) -> None:
+    _index_many(db, resource, [(id, data)])
+
+
+def _index_many(db: Db, resource: resources.Resource, many: Sequence[tuple[int, Json]]) -> None:
+    found = [field for id, data in many for field in _fields(resource, id, data)]
+    if found:
+        db.run_many(store.INSERT_FIELD, found)
+
+
+def _fields(resource: resources.Resource, id: int, data: Json) -> list[Json]:
+    """What is noted of an object for lists and searches."""
     names = dict.fromkeys((*resource.index, *resource.search))
     found = [(name, value) for name in names for value in _values(data, name.split("."))]
     found += (
         [(f"metadata.{k}", v) for k, v in (data.get("metadata") or {}).items()] if resource.metadata else []
     )
-    db.run_many(
-        store.INSERT_FIELD,
-        [
-            {
-                "object_id": id,
-                "kind": resource.kind,
-                "field": name,
-                "value": text(value),
-                "number": value if isinstance(value, int) and not isinstance(value, bool) else None,
-            }
-            for name, value in found
-        ],
-    )
+    return [
+        {
+            "object_id": id,
+            "kind": resource.kind,
+            "field": name,
+            "value": text(value),
+            "number": value if isinstance(value, int) and not isinstance(value, bool) else None,
+        }
+        for name, value in found
+    ]
 
 
 def _values(data: Any, path: Sequence[str]) -> list[Any]:

@@ -18,6 +18,11 @@ INSERT = (
 SELECT = f"SELECT {ROW} FROM payment_object WHERE kind = :kind AND name = :name"
 SELECT_LOCKED = {"sqlite": SELECT, "postgres": SELECT + " FOR NO KEY UPDATE"}
 SELECT_MANY = f"SELECT {ROW} FROM payment_object WHERE kind = :kind AND name {{among}}"
+SELECT_MANY_LOCKED = {
+    "sqlite": SELECT_MANY,
+    "postgres": SELECT_MANY + " ORDER BY id FOR NO KEY UPDATE",
+}
+LOCK_POSTGRES = "SELECT pg_advisory_xact_lock(7364874, hashtext(current_schema() || :name))"
 UPDATE = "UPDATE payment_object SET data = :data, created = :created WHERE id = :id"
 DELETE = "UPDATE payment_object SET deleted = TRUE WHERE id = :id AND NOT deleted"
 ERASE = "DELETE FROM payment_object WHERE id = :id"
@@ -28,29 +33,38 @@ INSERT_FIELD = (
 )
 DELETE_FIELDS = "DELETE FROM payment_field WHERE object_id = :id"
 
-_EQUAL = (
-    "EXISTS (SELECT 1 FROM payment_field f WHERE f.object_id = o.id AND f.kind = :kind "
-    "AND f.field = :field{n} AND f.value = :value{n})"
-)
-_LIKE = (
-    "EXISTS (SELECT 1 FROM payment_field f WHERE f.object_id = o.id AND f.kind = :kind "
-    "AND f.field = :field{n} AND lower(f.value) LIKE :value{n} ESCAPE '\\')"
-)
-_HAS = "EXISTS (SELECT 1 FROM payment_field f WHERE f.object_id = o.id AND f.kind = :kind AND f.field = :field{n})"
-_IN = (
-    "EXISTS (SELECT 1 FROM payment_field f WHERE f.object_id = o.id AND f.kind = :kind "
-    "AND f.field = :field{n} AND f.value {among})"
-)
-_NUMBER = (
-    "EXISTS (SELECT 1 FROM payment_field f WHERE f.object_id = o.id AND f.kind = :kind "
-    "AND f.field = :field{n} AND f.number {op} :value{n})"
-)
+_FIELD = "EXISTS (SELECT 1 FROM payment_field f WHERE f.object_id = o.id{kind} AND f.field = :field{n}"
+_ASKED = {
+    ":": f"{_FIELD} AND f.value = :value{{n}})",
+    "~": f"{_FIELD} AND lower(f.value) LIKE :value{{n}} ESCAPE '\\')",
+    "?": f"{_FIELD})",
+    "in": f"{_FIELD} AND f.value {{among}})",
+}
+_NUMBER = f"{_FIELD} AND f.number {{op}} :value{{n}})"
+_WITH = "FROM payment_field f WHERE f.kind = :kind AND f.field = :field{n} AND f.value {is}"
+# PostgreSQL knows how many rows have a value and may begin with them. SQLite does not: what it is told of the kind would send it
+# through all values of a field for each object, and where few objects have a value, it has to be told to begin with those.
+_KIND = {"sqlite": "", "postgres": " AND f.kind = :kind"}
 
 
-def condition(n: int, op: str, *, negated: bool = False) -> str:
+def condition(n: int, op: str, dialect: str, *, negated: bool = False) -> str:
     """What a field is asked: `:` equals, `~` contains, `?` is there, `in` is one of several, or a comparison of numbers."""
-    words = {":": _EQUAL, "~": _LIKE, "?": _HAS, "in": _IN}.get(op, _NUMBER)
+    words = _ASKED.get(op, _NUMBER).replace("{kind}", _KIND[dialect])
     return ("NOT " if negated else "") + words.replace("{n}", str(n)).replace("{op}", op)
+
+
+def few(n: int, op: str) -> str:
+    """How many objects have a value, counted up to `:most`."""
+    return f"SELECT count(*) FROM (SELECT 1 {_with(n, op)} LIMIT :most) x"
+
+
+def first(n: int, op: str) -> str:
+    """A condition to begin with: few objects have the value."""
+    return f"o.id IN (SELECT f.object_id {_with(n, op)})"
+
+
+def _with(n: int, op: str) -> str:
+    return _WITH.replace("{is}", "{among}" if op == "in" else "= :value{n}").replace("{n}", str(n))
 
 
 def created(n: int, op: str) -> str:
@@ -58,9 +72,18 @@ def created(n: int, op: str) -> str:
     return f"o.created {op} :value{n}"
 
 
-def page(conditions: Sequence[str], *, joined: str = "AND", after: bool = False, before: bool = False) -> str:
-    """A page of a kind, the newest first; `before` reads backwards from a row."""
+def page(
+    conditions: Sequence[str],
+    *,
+    joined: str = "AND",
+    after: bool = False,
+    before: bool = False,
+    begun: bool = False,
+) -> str:
+    """A page of a kind, the newest first; `before` reads backwards from a row. `begun`: one of the conditions is a `first`,
+    which says of which kind the objects are."""
     asked = f" AND ({f' {joined} '.join(conditions)})" if conditions else ""
+    kind = "" if begun else "o.kind = :kind AND "
     edge = ""
     if after:
         edge = " AND (o.created, o.id) < (:edge_created, :edge_id)"
@@ -68,7 +91,7 @@ def page(conditions: Sequence[str], *, joined: str = "AND", after: bool = False,
         edge = " AND (o.created, o.id) > (:edge_created, :edge_id)"
     order = "o.created, o.id" if before else "o.created DESC, o.id DESC"
     return (
-        f"SELECT {columns(Row, 'o')} FROM payment_object o WHERE o.kind = :kind AND NOT o.deleted{asked}{edge} "
+        f"SELECT {columns(Row, 'o')} FROM payment_object o WHERE {kind}NOT o.deleted{asked}{edge} "
         f"ORDER BY {order} LIMIT :limit"
     )
 
@@ -107,10 +130,10 @@ CHECK_CHARGED = (
 # A refund's amount stands in its indexed fields.
 CHECK_REFUNDS = """
 SELECT c.charge, c.refunded FROM payment_charged c WHERE c.refunded <> coalesce((
-  SELECT sum(a.number) FROM payment_object r
-  JOIN payment_field f ON f.object_id = r.id AND f.field = 'charge' AND f.value = c.charge
+  SELECT sum(a.number) FROM payment_field f
+  JOIN payment_object r ON r.id = f.object_id AND r.status NOT IN ('failed', 'canceled')
   JOIN payment_field a ON a.object_id = r.id AND a.field = 'amount'
-  WHERE r.kind = 'refund' AND r.status NOT IN ('failed', 'canceled')), 0)"""
+  WHERE f.kind = 'refund' AND f.field = 'charge' AND f.value = c.charge), 0)"""
 CHECK_CAPTURES = """
 SELECT c.charge, c.captured FROM payment_charged c WHERE (c.captured > 0) <> EXISTS (
   SELECT 1 FROM ledger_transfer t WHERE t.id = 'payment:' || c.charge || ':capture')"""
@@ -129,9 +152,9 @@ SELECT o.name FROM payment_object o WHERE o.kind = 'payment_intent' AND o.status
   JOIN payment_charged c ON c.charge = h.name
   WHERE f.kind = 'charge' AND f.field = 'payment_intent' AND f.value = o.name AND c.captured > 0)"""
 CHECK_EVENTS = """
-SELECT e.name FROM payment_object e WHERE e.kind = 'event' AND NOT EXISTS (
+SELECT e.name FROM payment_object e WHERE e.kind = 'event' AND NOT e.deleted AND NOT EXISTS (
   SELECT 1 FROM outbox_event x WHERE x.uid = e.name)
-AND e.created > (SELECT coalesce(max(created), 0) - 2000000 FROM payment_object WHERE kind = 'event')"""
+AND e.created > (SELECT coalesce(max(created), 0) - 2000000 FROM payment_object WHERE kind = 'event' AND NOT deleted)"""
 
 # -- billing -----------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from backendhub.kit.db import Db
 from backendhub.systems.payment.models import Json
-from backendhub.systems.payment.service.billing import catalog, coupons, taxes
+from backendhub.systems.payment.service.billing import catalog, codes, coupons, taxes
 from backendhub.systems.payment.wire import lists
 from backendhub.systems.payment.wire.operations import listing, operation, retrieving, searching
 from backendhub.systems.payment.wire.parameters import parameters
@@ -21,12 +21,23 @@ interval_count int 1..
 """
 CUSTOM = """
 enabled! bool
-maximum int
-minimum int
-preset int
+maximum amount
+minimum amount
+preset amount
 """
+TIERS = (
+    "tiers list hash\n  flat_amount amount\n  flat_amount_decimal decimal\n  unit_amount amount\n  unit_amount_decimal decimal\n"
+    "  up_to! enum inf | amount 1..\n"
+)
+CURRENCIES = tables.nested(
+    "currency_options",
+    tables.nested("custom_unit_amount", CUSTOM)
+    + f"tax_behavior {BEHAVIOUR}\n{TIERS}unit_amount amount\nunit_amount_decimal decimal",
+    types="by currency",
+)
+"""What a price is in other currencies."""
 PRICE_DATA = (
-    f"currency! currency\nproduct str\ntax_behavior {BEHAVIOUR}\nunit_amount int 0..\nunit_amount_decimal decimal\n"
+    f"currency! currency\nproduct str\ntax_behavior {BEHAVIOUR}\nunit_amount amount\nunit_amount_decimal decimal\n"
     + tables.nested("recurring", RECURRING)
 )
 """A price that is described where it is used."""
@@ -72,7 +83,7 @@ operation(
         + "id str\nname! str\ntype enum good service\n"
         + tables.nested(
             "default_price_data",
-            f"currency! currency\ncurrency_options any\nmetadata metadata\ntax_behavior {BEHAVIOUR}\nunit_amount int 0..\n"
+            f"currency! currency\n{CURRENCIES}metadata metadata\ntax_behavior {BEHAVIOUR}\nunit_amount amount\n"
             + "unit_amount_decimal decimal\n"
             + tables.nested("custom_unit_amount", CUSTOM)
             + tables.nested("recurring", RECURRING),
@@ -93,7 +104,8 @@ operation(
     PC,
     catalog.create_price,
     parameters(
-        "active bool\nbilling_scheme enum per_unit tiered\ncurrency! currency\ncurrency_options any\n"
+        "active bool\nbilling_scheme enum per_unit tiered\ncurrency! currency\n"
+        + CURRENCIES
         + tables.nested("custom_unit_amount", CUSTOM)
         + "lookup_key str 200\nmetadata metadata\nnickname str\nproduct str\n"
         + tables.nested(
@@ -104,10 +116,9 @@ operation(
             "recurring",
             RECURRING + "meter str\ntrial_period_days int 1..730\nusage_type enum licensed metered",
         )
-        + f"tax_behavior {BEHAVIOUR}\n"
-        + "tiers list hash\n  flat_amount int 0..\n  flat_amount_decimal decimal\n  unit_amount int 0..\n  unit_amount_decimal decimal\n"
-        + "  up_to! enum inf | int 1..\ntiers_mode enum graduated volume\ntransfer_lookup_key bool\n"
-        + "transform_quantity hash\n  divide_by! int 1..\n  round! enum down up\nunit_amount int 0..\nunit_amount_decimal decimal"
+        + f"tax_behavior {BEHAVIOUR}\n{TIERS}"
+        + "tiers_mode enum graduated volume\ntransfer_lookup_key bool\n"
+        + "transform_quantity hash\n  divide_by! amount 1..\n  round! enum down up\nunit_amount amount\nunit_amount_decimal decimal"
     ),
 )
 aliased(
@@ -124,7 +135,7 @@ operation(
     PC + "/{id}",
     catalog.edit_price,
     parameters(
-        f"active bool\ncurrency_options any\nlookup_key str 200\nmetadata metadata\nnickname str\ntax_behavior {BEHAVIOUR}\n"
+        f"active bool\n{CURRENCIES}lookup_key str 200\nmetadata metadata\nnickname str\ntax_behavior {BEHAVIOUR}\n"
         "transfer_lookup_key bool"
     ),
 )
@@ -137,8 +148,8 @@ operation(
     CP,
     coupons.create,
     parameters(
-        "amount_off int 1..\napplies_to hash\n  products list str\ncurrency currency\nduration enum forever once repeating\n"
-        "duration_in_months int 1..\nid str 200\nmax_redemptions int 1..\nmetadata metadata\nname str 40\npercent_off decimal\n"
+        "amount_off amount 1..\napplies_to hash\n  products list str\ncurrency currency\nduration enum forever once repeating\n"
+        "duration_in_months int 1..1200\nid str 200\nmax_redemptions int 1..\nmetadata metadata\nname str 40\npercent_off decimal\n"
         "redeem_by time"
     ),
 )
@@ -148,20 +159,27 @@ operation("POST", CP + "/{id}", coupons.edit, parameters("metadata metadata\nnam
 operation("DELETE", CP + "/{id}", coupons.delete)
 
 CODES = "/v1/promotion_codes"
+LEAST = "currency_options by currency\n    minimum_amount! amount 1..\n"
 operation(
     "POST",
     CODES,
-    coupons.create_code,
+    codes.create,
     parameters(
         "active bool\ncode str 500\ncustomer str\nexpires_at time\nmax_redemptions int 1..\nmetadata metadata\n"
-        "promotion! hash\n  coupon! str\n  type! enum coupon\nrestrictions hash\n  first_time_transaction bool"
+        "promotion! hash\n  coupon! str\n  type! enum coupon\nrestrictions hash\n"
+        f"  {LEAST}  first_time_transaction bool\n  minimum_amount amount 1..\n  minimum_amount_currency currency"
     ),
 )
 aliased(
     "promotion_code", CODES, "active bool\ncode str\ncoupon str\ncustomer str", {"coupon": "promotion.coupon"}
 )
 retrieving("promotion_code", CODES + "/{id}")
-operation("POST", CODES + "/{id}", coupons.edit_code, parameters("active bool\nmetadata metadata"))
+operation(
+    "POST",
+    CODES + "/{id}",
+    codes.edit,
+    parameters(f"active bool\nmetadata metadata\nrestrictions hash\n  {LEAST}"),
+)
 
 # -- tax rates ---------------------------------------------------------------------------------------------
 

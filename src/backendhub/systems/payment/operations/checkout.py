@@ -46,7 +46,7 @@ operation(
             "line_items",
             "price str\n"
             + tables.nested("price_data", PRICE_DATA + tables.nested("product_data", PRODUCT_DATA))
-            + "quantity int 1..\ntax_rates list str",
+            + "quantity amount 1..\ntax_rates list str",
             types="list hash",
         )
         + "locale str\nmode! enum payment setup subscription\nsetup_intent_data hash\n  description str 1000\n  metadata metadata\n"
@@ -73,7 +73,7 @@ operation(
     "POST",
     PL,
     links.create,
-    parameters(PAGE + AFTER + "line_items! list hash\n  price! str\n  quantity int 1..\n"),
+    parameters(PAGE + AFTER + "line_items! list hash\n  price! str\n  quantity amount 1..\n"),
 )
 listing("payment_link", PL, "active bool")
 retrieving("payment_link", PL + "/{id}")

@@ -8,7 +8,7 @@ from backendhub.systems.payment.wire.parameters import parameters
 
 SHARED = parameters("""
 address address | empty
-balance int
+balance amount -999999999999..
 cash_balance hash
   settings hash
     reconciliation_mode enum automatic manual merchant_default
@@ -50,7 +50,7 @@ tax_id_data list hash
 """)
 EDIT = SHARED | parameters("default_source str")
 MOVE = parameters("""
-amount! int
+amount! amount -999999999999..
 currency! currency
 description str 350
 metadata metadata

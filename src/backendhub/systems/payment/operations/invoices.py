@@ -14,17 +14,17 @@ from .catalogue import BEHAVIOUR, aliased
 
 DISCOUNTS = "discounts list hash | empty\n  coupon str\n  discount str\n  promotion_code str\n"
 PERIOD = "period hash\n  end! time\n  start! time\n"
-PLAIN_PRICE = f"currency! currency\nproduct! str\ntax_behavior {BEHAVIOUR}\nunit_amount int\nunit_amount_decimal decimal"
+PLAIN_PRICE = f"currency! currency\nproduct! str\ntax_behavior {BEHAVIOUR}\nunit_amount amount -999999999999..\nunit_amount_decimal decimal"
 
 # -- items -------------------------------------------------------------------------------------------------
 
 ITEM = (
-    "amount int\ndescription str\ndiscountable bool\n"
+    "amount amount -999999999999..\ndescription str\ndiscountable bool\n"
     + DISCOUNTS
     + "metadata metadata\n"
     + PERIOD
     + tables.nested("price_data", PLAIN_PRICE)
-    + "pricing hash\n  price str\nquantity int 0..\ntax_rates list str | empty\nunit_amount_decimal decimal\n"
+    + "pricing hash\n  price str\nquantity amount\ntax_rates list str | empty\nunit_amount_decimal decimal\n"
 )
 II = "/v1/invoiceitems"
 operation(
@@ -58,7 +58,7 @@ operation("DELETE", II + "/{id}", items.delete)
 INVOICE = (
     "account_tax_ids list str | empty\nauto_advance bool\nautomatic_tax hash\n  enabled! bool\n  liability any\n"
     + "automatically_finalizes_at time\ncollection_method enum charge_automatically send_invoice\n"
-    + "custom_fields list hash | empty\n  name! str 40\n  value! str 140\ndays_until_due int 0..\ndefault_payment_method str\n"
+    + "custom_fields list hash | empty\n  name! str 40\n  value! str 140\ndays_until_due days\ndefault_payment_method str\n"
     + "default_tax_rates list str | empty\ndescription str 1500\n"
     + DISCOUNTS
     + "due_date time\neffective_at time\nfooter str\nmetadata metadata\nnumber str 26\non_behalf_of str\n"

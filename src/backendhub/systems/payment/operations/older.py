@@ -5,7 +5,7 @@ from __future__ import annotations
 from backendhub.kit.db import Db
 from backendhub.systems.payment import objects
 from backendhub.systems.payment.models import Json
-from backendhub.systems.payment.service.billing import invoices, subscriptions
+from backendhub.systems.payment.service.billing import invoicing, subscriptions
 from backendhub.systems.payment.wire.versions import change
 
 BASIL = "2025-03-31"
@@ -19,14 +19,14 @@ BASIL = "2025-03-31"
 def _invoice(db: Db, invoice: Json) -> None:
     if invoice.get("deleted"):
         return
-    intent = invoices.intent_of(db, invoice)
+    intent = invoicing.intent_of(db, invoice)
     taxes = [each["amount"] for each in invoice["total_taxes"]]
     invoice |= {
         "charge": intent["latest_charge"] if intent else None,
         "paid": invoice["status"] == "paid",
         "payment_intent": invoice.get("payment_intent") or (intent["id"] if intent else None),
         "quote": None,
-        "subscription": invoice.get("subscription") or invoices.subscription_of(invoice),
+        "subscription": invoice.get("subscription") or invoicing.subscription_of(invoice),
         "tax": sum(taxes) if taxes else None,
         "total_tax_amounts": [_tax(each) for each in invoice["total_taxes"]],
     }

@@ -20,7 +20,7 @@ from . import tables
 from .catalogue import BEHAVIOUR, RECURRING
 from .invoices import DISCOUNTS, ITEM
 
-PRICE_DATA = f"currency! currency\nproduct! str\ntax_behavior {BEHAVIOUR}\nunit_amount int 0..\nunit_amount_decimal decimal\n"
+PRICE_DATA = f"currency! currency\nproduct! str\ntax_behavior {BEHAVIOUR}\nunit_amount amount\nunit_amount_decimal decimal\n"
 RECURRING_DATA = PRICE_DATA + tables.nested("recurring!", RECURRING)
 PRORATION = "enum always_invoice create_prorations none"
 BEHAVE = "enum allow_incomplete default_incomplete error_if_incomplete"
@@ -28,11 +28,11 @@ ONE = (
     DISCOUNTS
     + "metadata metadata\nplan str\nprice str\n"
     + tables.nested("price_data", RECURRING_DATA)
-    + "quantity int 0..\ntax_rates list str | empty\n"
+    + "quantity amount\ntax_rates list str | empty\n"
 )
 EXTRA = tables.nested(
     "add_invoice_items",
-    "price str\n" + tables.nested("price_data", PRICE_DATA) + "quantity int 0..\ntax_rates list str | empty",
+    "price str\n" + tables.nested("price_data", PRICE_DATA) + "quantity amount\ntax_rates list str | empty",
     types="list hash",
 )
 DETAILS = (
@@ -42,7 +42,7 @@ DETAILS = (
 SHARED = (
     EXTRA
     + "automatic_tax hash\n  enabled! bool\n  liability any\n"
-    + "cancel_at_period_end bool\ncollection_method enum charge_automatically send_invoice\ndays_until_due int 0..\n"
+    + "cancel_at_period_end bool\ncollection_method enum charge_automatically send_invoice\ndays_until_due days\n"
     + "default_payment_method str\ndefault_tax_rates list str | empty\ndescription str 500 | empty\n"
     + DISCOUNTS
     + "invoice_settings hash\n  account_tax_ids list str | empty\n  custom_fields list any | empty\n  description str\n  footer str\n"
@@ -141,7 +141,7 @@ operation(
         + tables.nested(
             "invoice_items",
             ITEM.replace("pricing hash\n  price str\n", "price str\n")
-            + "currency currency\ninvoiceitem str\nunit_amount int\n",
+            + "currency currency\ninvoiceitem str\nunit_amount amount -999999999999..\n",
             types="list hash",
         )
         + "subscription str\n"

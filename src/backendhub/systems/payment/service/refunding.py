@@ -183,6 +183,11 @@ def settled(db: Db, id: str) -> None:
         events.emit(db, "refund.updated", fresh, previous={"status": "pending"})
 
 
+def fails(db: Db, id: str) -> None:
+    """Lets a refund fail whose card wants that."""
+    fail(db, id)
+
+
 def fail(db: Db, id: str, *, reason: str = "unknown") -> Json:
     """A refund that the bank sends back: the money is ours again."""
     refund = objects.get(db, "refund", id, lock=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,6 +44,11 @@ router = web.Router(
 )
 v1 = router.family("/v1", dialect=DIALECT, auth=AUTHENTICATOR, guard=web.require())
 _tables: dict[tuple[str, str], tuple[Parameters, str]] = {}
+
+
+def tables() -> Mapping[tuple[str, str], tuple[Parameters, str]]:
+    """The parameters of every operation, by method and path."""
+    return _tables
 
 
 def operation(
@@ -214,19 +219,29 @@ def _of_json(body: bytes) -> Json:
         raise Malformed("The body is not JSON.") from None
     if not isinstance(value, dict):
         raise ApiError("The body is no object.")
-    return {name: _as_form(each) for name, each in value.items()}
+    return {name: _as_form(each, _text(name, name[:100])) for name, each in value.items()}
 
 
-def _as_form(value: Any) -> Any:
+def _as_form(value: Any, param: str) -> Any:
     """A value of JSON as forms have it; numbers and booleans stay what they are, so that a text is not taken for one."""
     if isinstance(value, dict):
-        return {str(k): _as_form(v) for k, v in value.items()}
+        return {_text(k, param): _as_form(v, param) for k, v in value.items()}
     if isinstance(value, list):
-        return [_as_form(each) for each in value]
-    if isinstance(value, str) and "\0" in value:
-        raise ApiError("Invalid string: it holds a NUL character")
+        return [_as_form(each, param) for each in value]
+    if isinstance(value, str):
+        return _text(value, param)
     if value is None or isinstance(value, float):
-        raise ApiError(f"Invalid value: {json.dumps(value)} (an empty string unsets a parameter)")
+        raise ApiError(
+            f"Invalid value: {json.dumps(value)} (an empty string unsets a parameter)", param=param
+        )
+    return value
+
+
+def _text(value: str, param: str) -> str:
+    """A text, or the name of a field, that a database can hold: JSON can write some that none can."""
+    if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
+        shown = None if value == param else param
+        raise ApiError("Invalid string: it holds a NUL character or half of a surrogate pair", param=shown)
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -124,7 +125,7 @@ def create_price(db: Db, params: Json) -> Json:
     if params.get("billing_scheme") == "tiered" and not params.get("tiers"):
         raise ApiError("You must provide `tiers` when `billing_scheme` is `tiered`.", param="tiers")
     made = objects.make(db, "price", price)
-    options = {c: _amounts(each, params.get("tiers_mode")) for c, each in _currencies(params).items()}
+    options = _options_of(params, params["currency"], params.get("tiers_mode"))
     objects.make(db, "price.details", {"tiers": amounts["tiers"], "options": options}, id=made["id"])
     events.emit(db, "price.created", made)
     return made
@@ -140,7 +141,7 @@ def edit_price(db: Db, id: str, params: Json) -> Json:
         _free_key(db, params)
     if params.get("currency_options"):
         details = objects.get(db, "price.details", id, lock=True)
-        more = {c: _amounts(each, old["tiers_mode"]) for c, each in _currencies(params).items()}
+        more = _options_of(params, old["currency"], old["tiers_mode"])
         objects.save(db, details | {"options": details["options"] | more})
     fresh = objects.save(db, objects.changed(old, given))
     events.updated(db, "price.updated", old, fresh)
@@ -151,7 +152,7 @@ def priced(db: Db, price: Json, currency: str | None = None) -> Json:
     """A price with its tiers, in a currency that it has. Raises ApiError."""
     details = _details(db, price)
     if currency is None or currency == price["currency"]:
-        return price | {"tiers": details["tiers"]}
+        return price | {"tiers": _tiers_of(details, price)}
     if currency not in details["options"]:
         raise ApiError(
             f"The price specified only supports `{price['currency']}`. This doesn't match the expected currency: `{currency}`.",
@@ -159,6 +160,23 @@ def priced(db: Db, price: Json, currency: str | None = None) -> Json:
         )
     told: Json = details["options"][currency]
     return price | told | {"currency": currency}
+
+
+def sold(db: Db, prices: Sequence[Json]) -> dict[str, tuple[Json, str]]:
+    """Prices by id with their tiers, and what their products are called, all read at once."""
+    details = objects.many(db, "price.details", [price["id"] for price in prices])
+    products = objects.many(db, "product", [price["product"] for price in prices])
+    told: dict[str, tuple[Json, str]] = {}
+    for price in prices:
+        tiers = _tiers_of(details[price["id"]], price) if price["id"] in details else None
+        name = products.get(price["product"], {}).get("name", price["product"])
+        told[price["id"]] = price | {"tiers": tiers}, str(name)
+    return told
+
+
+def _tiers_of(details: Json, price: Json) -> Any:
+    """The tiers of a price in the currency that it is shown in."""
+    return (details["options"].get(price["currency"]) or details)["tiers"]
 
 
 def usable(db: Db, id: str, *, param: str, currency: str | None = None) -> Json:
@@ -268,11 +286,15 @@ def _tiers(given: list[Json]) -> list[Json]:
     return found
 
 
-def _currencies(params: Json) -> dict[str, Json]:
-    given: Any = params.get("currency_options") or {}
-    if not isinstance(given, dict):
-        raise ApiError("Invalid object", param="currency_options")
-    return {code.lower(): each for code, each in given.items()}
+def _options_of(params: Json, own: str, mode: str | None) -> dict[str, Json]:
+    """Amounts in other currencies than a price's own. Raises ApiError."""
+    given: dict[str, Json] = params.get("currency_options") or {}
+    if own in given:
+        raise ApiError(
+            f"The currency of the price ({own}) does not belong into `currency_options`.",
+            param=f"currency_options[{own}]",
+        )
+    return {code: _amounts(each, mode) for code, each in given.items()}
 
 
 def _free_key(db: Db, params: Json) -> str | None:

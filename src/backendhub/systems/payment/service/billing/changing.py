@@ -8,7 +8,18 @@ from backendhub.systems.payment.errors import ApiError, CardError, missing
 from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import intents
 
-from . import coupons, cycles, finalizing, invoices, lines, paying, periods, starting, subscriptions, taxes
+from . import (
+    cycles,
+    discounting,
+    finalizing,
+    invoicing,
+    lines,
+    paying,
+    periods,
+    starting,
+    subscriptions,
+    taxes,
+)
 from .times import later, living
 
 PLAIN = ("cancellation_details", "metadata", "description")
@@ -32,6 +43,12 @@ def _changed(db: Db, customer: Json, old: Json, params: Json) -> Json:
     fresh = objects.save(db, _plainly(db, old, params))
     starting.extra(db, customer, fresh, params.get("add_invoice_items"))
     found = _items(db, fresh, params.get("items"), customer)
+    if "discounts" in params:
+        worth = subscriptions.worth(db, found)
+        kept = discounting.redeem(
+            db, params["discounts"], worth=worth, customer=old["customer"], subscription=old["id"]
+        )
+        fresh = objects.save(db, fresh | {"discounts": kept})
     at = _when(fresh, params)
     prorates = params.get("proration_behavior", "create_prorations") != "none" and old["status"] in (
         "active",
@@ -40,16 +57,16 @@ def _changed(db: Db, customer: Json, old: Json, params: Json) -> Json:
     restarts = _restarts(old, found, params)
     changes = _differences(old, found, restarts is not None)
     if prorates:
-        for item in changes[0]:
-            cycles.prorate(db, customer, fresh, item, at, sign=-1)
+        # What is given back was billed with the discounts of before.
+        before = fresh | {"discounts": old["discounts"]}
+        cycles.prorate(db, customer, before, changes[0], at, sign=-1)
     fresh = objects.save(db, subscriptions.with_items(fresh, found))
     if restarts is not None:
         fresh = _restarted(db, customer, fresh, restarts, params)
     elif prorates:
         start, end = subscriptions.period(old)
-        for item in changes[1]:
-            bounds = {"current_period_start": start, "current_period_end": end}
-            cycles.prorate(db, customer, fresh, item | bounds, at, sign=1)
+        bounds = {"current_period_start": start, "current_period_end": end}
+        cycles.prorate(db, customer, fresh, [item | bounds for item in changes[1]], at, sign=1)
     _told(db, old, fresh, params)
     if params.get("proration_behavior") == "always_invoice" and restarts is None and any(changes):
         _invoiced(db, customer, fresh, params)
@@ -65,10 +82,6 @@ def _plainly(db: Db, old: Json, params: Json) -> Json:
             given[name] = old[name] | (params[name] or {})
     if "default_tax_rates" in params:
         given["default_tax_rates"] = taxes.rates(db, params["default_tax_rates"], param="default_tax_rates")
-    if "discounts" in params:
-        given["discounts"] = coupons.redeem(
-            db, params["discounts"], customer=old["customer"], subscription=old["id"]
-        )
     now = objects.now()
     if "cancel_at_period_end" in params or "cancel_at" in params:
         leaves = params.get("cancel_at_period_end") or params.get("cancel_at")
@@ -113,8 +126,12 @@ def _items(db: Db, owner: Json, given: list[Json] | None, customer: Json) -> lis
         if id is None:
             fresh |= {"current_period_start": start, "current_period_end": end}
         if "discounts" in each:
-            fresh["discounts"] = coupons.redeem(
-                db, each["discounts"], customer=customer["id"], subscription_item=fresh["id"]
+            fresh["discounts"] = discounting.redeem(
+                db,
+                each["discounts"],
+                worth=subscriptions.worth(db, [fresh]),
+                customer=customer["id"],
+                subscription_item=fresh["id"],
             )
         found[fresh["id"]] = fresh
     told = list(found.values())
@@ -221,7 +238,7 @@ def _pay(db: Db, owner: Json, invoice: Json, params: Json) -> None:
         return
     behaviour = params.get("payment_behavior") or "allow_incomplete"
     if behaviour == "default_incomplete":
-        intent, method = invoices.intent_of(db, invoice), subscriptions.method_of(db, owner)
+        intent, method = invoicing.intent_of(db, invoice), subscriptions.method_of(db, owner)
         if intent is not None and method is not None:
             intents.with_method(db, intent, {"payment_method": method})
         return

@@ -10,7 +10,7 @@ from backendhub.systems.payment.errors import ApiError, CardError
 from backendhub.systems.payment.models import Json, call
 from backendhub.systems.payment.service import confirming, customers, intents, methods, setups
 
-from . import coupons, ending, invoices, selling, sessions, starting, subscriptions
+from . import codes, discounting, ending, invoicing, selling, sessions, starting, subscriptions
 from .times import living
 
 INTENT_DATA = (
@@ -42,7 +42,7 @@ def code_typed(db: Db, id: str, code: str) -> Json:
             raise ApiError("This session takes no code.", param="promotion_code")
         told: list[Json] = []
         if code:
-            found = coupons.typed(db, code, session["customer"])
+            found = codes.typed(db, code, session["customer"], _worth(session))
             told = [{"coupon": None, "promotion_code": found["id"]}]
         fresh, lines = selling.priced(db, session | {"discounts": told}, details["lines"])
         objects.save(db, details | {"lines": lines})
@@ -93,7 +93,7 @@ def _asking(db: Db, session: Json, details: Json) -> Json | None:
         return objects.get(db, "payment_intent", details["payment_intent"])
     if details["subscription"]:
         owner = objects.get(db, "subscription", details["subscription"])
-        return invoices.intent_of(db, objects.get(db, "invoice", owner["latest_invoice"]))
+        return invoicing.intent_of(db, objects.get(db, "invoice", owner["latest_invoice"]))
     return objects.get(db, "setup_intent", details["setup_intent"]) if details["setup_intent"] else None
 
 
@@ -131,13 +131,19 @@ def _customer(db: Db, session: Json, details: Json) -> str:
     return str(made["id"])
 
 
+def _worth(session: Json) -> codes.Worth:
+    return codes.Worth(session["amount_subtotal"] or 0, session["currency"] or "usd")
+
+
 def _redeemed(db: Db, session: Json, details: Json, customer: str | None) -> list[str]:
     """The discounts of a session, counted when somebody pays; once."""
     if details["redeemed"] or not session["discounts"]:
         found: list[str] = details["redeemed"]
         return found
     wanted = [{k: v for k, v in each.items() if v} for each in session["discounts"]]
-    made = coupons.redeem(db, wanted, customer=customer, checkout_session=session["id"])
+    made = discounting.redeem(
+        db, wanted, worth=_worth(session), customer=customer, checkout_session=session["id"]
+    )
     fresh = objects.get(db, "checkout.details", session["id"])
     objects.save(db, fresh | {"redeemed": made})
     return made
@@ -254,7 +260,7 @@ def _subscribed(db: Db, id: str, customer: str, method: Json | None) -> None:
     owner = objects.get(db, "customer", customer, lock=True)
     made = starting.begin(db, owner, given)
     invoice = objects.get(db, "invoice", made["latest_invoice"])
-    intent = invoices.intent_of(db, invoice)
+    intent = invoicing.intent_of(db, invoice)
     if intent is not None and intent["status"] == "requires_payment_method":
         raise _refused(intent)
     fresh = objects.get(db, "checkout.details", id)
@@ -312,7 +318,7 @@ def _intent_failed(db: Db, intent: Json) -> None:
 
 
 def _invoice_paid(db: Db, invoice: Json) -> None:
-    owner = invoices.subscription_of(invoice)
+    owner = invoicing.subscription_of(invoice)
     details = _of(db, subscription=owner) if owner else None
     if details is not None and invoice["billing_reason"] == "subscription_create":
         _completed(db, details["id"], "paid", subscription=owner, invoice=invoice["id"])

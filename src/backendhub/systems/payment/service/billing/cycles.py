@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from backendhub.kit.db import Db
@@ -9,8 +10,9 @@ from backendhub.systems.payment import events, objects, store
 from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import money
 
-from . import catalog, coupons, invoices, items, lines, periods, subscriptions, usage
+from . import catalog, discounting, invoices, items, lines, periods, subscriptions, usage
 from .pricing import exact, whole
+from .totals import Off
 
 
 def bill(
@@ -30,10 +32,12 @@ def bill(
     id = id or objects.new_id("in")
     if not db.run(store.INSERT_PERIOD, subscription=owner["id"], starts=start, ends=end, invoice=id):
         return None
+    found = subscriptions.items_of(owner)
+    sold = catalog.sold(db, [item["price"] for item in found])
     own = [
         line
-        for item in subscriptions.items_of(owner)
-        if (line := _line(db, owner, item, start, end, free)) is not None
+        for item in found
+        if (line := _line(owner, item, *sold[item["price"]["id"]], start, end, free)) is not None
     ]
     if used is not None:
         own += metered(db, owner, *used)
@@ -81,21 +85,17 @@ def draft(
     )
 
 
-def _line(db: Db, owner: Json, item: Json, start: int, end: int, free: bool) -> Json | None:
+def _line(owner: Json, item: Json, price: Json, name: str, start: int, end: int, free: bool) -> Json | None:
     """What an item costs in a period; a first one that is shorter than others costs its share."""
-    price = catalog.priced(db, item["price"], None)
     if price["recurring"]["usage_type"] == "metered":
         return None
     share = _share(owner, item, start, end)
-    name = objects.find(db, "product", price["product"]) or {}
     amount = 0 if free else whole(exact(price, item["quantity"]) * share)
-    shown = f"{item['quantity']} × {name.get('name', price['product'])} (at {rate(price)})"
+    shown = f"{item['quantity']} × {name} (at {rate(price)})"
     return lines.line(
         amount=amount,
         currency=owner["currency"],
-        description=f"Trial period for {name.get('name', price['product'])}"
-        if owner["status"] == "trialing" and free
-        else shown,
+        description=f"Trial period for {name}" if owner["status"] == "trialing" and free else shown,
         period={"start": start, "end": end},
         parent=parent(owner, item),
         price=price,
@@ -119,12 +119,15 @@ def _share(owner: Json, item: Json, start: int, end: int) -> Fraction:
 def metered(db: Db, owner: Json, start: int, end: int) -> list[Json]:
     """What was used of metered prices in a period."""
     found: list[Json] = []
-    for item in subscriptions.items_of(owner):
-        price = catalog.priced(db, item["price"], None)
-        if price["recurring"]["usage_type"] != "metered":
-            continue
+    counted = [
+        each
+        for each in subscriptions.items_of(owner)
+        if each["price"]["recurring"]["usage_type"] == "metered"
+    ]
+    sold = catalog.sold(db, [item["price"] for item in counted])
+    for item in counted:
+        price, name = sold[item["price"]["id"]]
         count = usage.used(db, price["recurring"]["meter"], owner["customer"], start, end)
-        name = (objects.find(db, "product", price["product"]) or {}).get("name", price["product"])
         found.append(
             lines.line(
                 amount=whole(exact(price, count)),
@@ -173,31 +176,50 @@ def rate(price: Json) -> str:
     return f"{shown.rsplit(' ', 1)[0]} / {each}"
 
 
-def factor(db: Db, owner: Json, item: Json) -> Fraction:
+def _factor(owner: Json, item: Json, offs: Mapping[str, Off]) -> Fraction:
     """What percentages leave of the price of an item: what prorations are worked out on."""
     left = Fraction(1)
-    for off in coupons.offs(db, [*item["discounts"], *owner["discounts"]], owner["currency"]):
-        if off.percent is not None and (not off.products or item["price"]["product"] in off.products):
+    for id in [*item["discounts"], *owner["discounts"]]:
+        off = offs.get(id)
+        if off is None or off.percent is None:
+            continue
+        if not off.products or item["price"]["product"] in off.products:
             left *= 1 - off.percent / 100
     return left
 
 
-def prorate(db: Db, customer: Json, owner: Json, item: Json, at: int, *, sign: int) -> Json | None:
-    """An item that waits for the next invoice: what is left of the period of an item, given back (-1) or charged (1).
+def prorate(db: Db, customer: Json, owner: Json, found: Sequence[Json], at: int, *, sign: int) -> None:
+    """Has items wait for the next invoice: what is left of the period of each, given back (-1) or charged (1).
 
     Exactly `price × quantity × seconds left / seconds of the period`, less percentages, rounded once: half a smallest unit
-    away from zero.
+    away from zero. What is metered is not prorated.
     """
-    price = catalog.priced(db, item["price"], None)
-    if price["recurring"]["usage_type"] == "metered":
-        return None
+    kept = [item for item in found if item["price"]["recurring"]["usage_type"] != "metered"]
+    sold = catalog.sold(db, [item["price"] for item in kept])
+    wanted = [*owner["discounts"], *(id for item in kept for id in item["discounts"])]
+    offs = discounting.offs(db, wanted, owner["currency"])
+    for item in kept:
+        price, name = sold[item["price"]["id"]]
+        _prorated(db, customer, owner, item, price, name, _factor(owner, item, offs), at, sign)
+
+
+def _prorated(
+    db: Db,
+    customer: Json,
+    owner: Json,
+    item: Json,
+    price: Json,
+    name: str,
+    factor: Fraction,
+    at: int,
+    sign: int,
+) -> None:
     start, end = item["current_period_start"], item["current_period_end"]
     share = periods.left(start, end, at) * _share(owner, item, start, end)
-    amount = sign * whole(exact(price, item["quantity"]) * factor(db, owner, item) * share)
-    name = (objects.find(db, "product", price["product"]) or {}).get("name", price["product"])
+    amount = sign * whole(exact(price, item["quantity"]) * factor * share)
     count = f"{item['quantity']} × " if item["quantity"] != 1 else ""
     word = "Unused" if sign < 0 else "Remaining"
-    return items.put(
+    items.put(
         db,
         customer,
         amount=amount,
@@ -220,6 +242,6 @@ def prorate(db: Db, customer: Json, owner: Json, item: Json, at: int, *, sign: i
 def renewed(db: Db, owner: Json, start: int, end: int) -> Json:
     """A subscription in its next period, told of."""
     fresh = subscriptions.in_period(owner, start, end)
-    fresh = objects.save(db, fresh | {"discounts": coupons.lasting(db, owner["discounts"], start)})
+    fresh = objects.save(db, fresh | {"discounts": discounting.lasting(db, owner["discounts"], start)})
     events.updated(db, "customer.subscription.updated", owner, fresh)
     return fresh

@@ -7,7 +7,7 @@ from backendhub.systems.payment import events, objects, store
 from backendhub.systems.payment.errors import ApiError
 from backendhub.systems.payment.models import Json
 
-from . import cycles, finalizing, invoices, items, paying, subscriptions
+from . import cycles, finalizing, invoices, invoicing, items, paying, subscriptions
 from .times import living
 
 
@@ -20,8 +20,7 @@ def cancel(db: Db, id: str, params: Json) -> Json:
         now = objects.now()
         customer = objects.get(db, "customer", owner["customer"], lock=True)
         if params.get("prorate") and owner["status"] in ("active", "past_due"):
-            for item in subscriptions.items_of(owner):
-                cycles.prorate(db, customer, owner, item, now, sign=-1)
+            cycles.prorate(db, customer, owner, subscriptions.items_of(owner), now, sign=-1)
         given = params.get("cancellation_details") or {}
         told = owner["cancellation_details"] | given
         if params.get("invoice_now"):
@@ -72,7 +71,7 @@ def cancelled(db: Db, owner: Json, *, reason: str | None, at: int | None = None)
     db.run(store.CUT_PERIOD, subscription=owner["id"], at=now)
     events.emit(db, "customer.subscription.deleted", fresh)
     if was == "incomplete" and fresh["latest_invoice"]:
-        invoice = invoices.locked(db, fresh["latest_invoice"])
+        invoice = invoicing.locked(db, fresh["latest_invoice"])
         if invoice["status"] == "open":
             finalizing.voided(db, invoice)
     _quiet(db, owner["id"])

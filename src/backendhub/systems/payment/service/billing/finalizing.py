@@ -8,13 +8,14 @@ from backendhub.systems.payment.errors import ApiError
 from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import customers, intents, money
 
-from . import invoices
+from . import discounting, invoices, invoicing
+from .codes import Worth
 from .times import later, living
 
 
 def finalize(db: Db, id: str, params: Json) -> Json:
     """Finalise a draft: it gets its number, and its payment can begin."""
-    invoice = invoices.locked(db, id)
+    invoice = invoicing.locked(db, id)
     if invoice["status"] != "draft":
         raise ApiError(
             "This invoice is already finalized, you can't re-finalize a non-draft invoice.",
@@ -33,6 +34,8 @@ def finalize(db: Db, id: str, params: Json) -> Json:
 def finalized(db: Db, invoice: Json) -> Json:
     """A draft that becomes open, or paid at once where nothing is due."""
     now = objects.now()
+    if invoice["billing_reason"] == "manual" and invoice["discounts"]:
+        discounting.reached(db, invoice["discounts"], Worth(invoice["subtotal"], invoice["currency"]))
     customer = objects.get(db, "customer", invoice["customer"], lock=True)
     due, ending = _balanced(invoice, customer)
     number = invoice["number"] or f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
@@ -52,11 +55,11 @@ def finalized(db: Db, invoice: Json) -> Json:
         "automatically_finalizes_at": None,
         "effective_at": invoice["effective_at"] or now,
         "ending_balance": ending,
-        "hosted_invoice_url": invoices.address(db, invoice),
+        "hosted_invoice_url": invoicing.address(db, invoice),
         "number": number,
         "starting_balance": starting,
     }
-    fresh = invoices.moved(db, fresh, "finalize", finalized_at=now)
+    fresh = invoicing.moved(db, fresh, "finalize", finalized_at=now)
     if due:
         _wanted(db, fresh)
         if fresh["due_date"]:
@@ -65,6 +68,13 @@ def finalized(db: Db, invoice: Json) -> Json:
     if not due:
         fresh = settled(db, fresh, 0)
     return fresh
+
+
+def refused(db: Db, invoice: Json, error: ApiError) -> None:
+    """A draft that could not be finalised by itself: it stays one, says why, and is not tried again."""
+    told = error.body()["error"]
+    fresh = objects.save(db, invoice | {"auto_advance": False, "last_finalization_error": told})
+    events.emit(db, "invoice.finalization_failed", fresh)
 
 
 def _balanced(invoice: Json, customer: Json) -> tuple[int, int]:
@@ -81,7 +91,7 @@ def _balanced(invoice: Json, customer: Json) -> tuple[int, int]:
 
 def _wanted(db: Db, invoice: Json) -> Json:
     """The payment intent of an open invoice."""
-    of_subscription = invoices.subscription_of(invoice) is not None
+    of_subscription = invoicing.subscription_of(invoice) is not None
     reason = {"subscription_create": "Subscription creation", "manual": "Payment for Invoice"}
     intent = intents.create(
         db,
@@ -120,7 +130,7 @@ def settled(db: Db, invoice: Json, amount: int, *, attempted: bool = False) -> J
         "auto_advance": False,
         "next_payment_attempt": None,
     }
-    fresh = invoices.moved(db, fresh, "pay", paid_at=objects.now())
+    fresh = invoicing.moved(db, fresh, "pay", paid_at=objects.now())
     events.emit(db, "invoice.paid", fresh)
     events.emit(db, "invoice.payment_succeeded", fresh)
     return objects.get(db, "invoice", invoice["id"])
@@ -140,7 +150,7 @@ def voided(db: Db, invoice: Json) -> Json:
         customer = objects.get(db, "customer", invoice["customer"], lock=True)
         about = {"invoice": invoice["id"]}
         customers.shifted(db, customer, taken, invoice["currency"], "unapplied_from_invoice", about)
-    fresh = invoices.moved(
+    fresh = invoicing.moved(
         db, invoice | {"auto_advance": False, "next_payment_attempt": None}, "void", voided_at=objects.now()
     )
     events.emit(db, "invoice.voided", fresh)
@@ -157,13 +167,13 @@ def write_off(db: Db, id: str, params: Json) -> Json:
 def written_off(db: Db, invoice: Json) -> Json:
     """An invoice that nobody expects to be paid."""
     quiet = invoice | {"auto_advance": False, "next_payment_attempt": None}
-    fresh = invoices.moved(db, quiet, "write_off", marked_uncollectible_at=objects.now())
+    fresh = invoicing.moved(db, quiet, "write_off", marked_uncollectible_at=objects.now())
     events.emit(db, "invoice.marked_uncollectible", fresh)
     return fresh
 
 
 def _open(db: Db, id: str) -> Json:
-    invoice = invoices.locked(db, id)
+    invoice = invoicing.locked(db, id)
     if invoice["status"] not in ("open", "uncollectible"):
         raise ApiError("You can only pass in open invoices. This invoice isn't open.")
     return invoice
@@ -190,7 +200,7 @@ def given_up(db: Db, invoice: Json) -> None:
 
 def send(db: Db, id: str, params: Json) -> Json:
     """Send an invoice to its customer; a draft is finalised before."""
-    invoice = invoices.locked(db, id)
+    invoice = invoicing.locked(db, id)
     with living(db, invoice):
         if invoice["collection_method"] != "send_invoice":
             raise ApiError(

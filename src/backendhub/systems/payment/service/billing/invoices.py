@@ -2,55 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from backendhub.kit.db import Db
-from backendhub.kit.states import Machine, Move
-from backendhub.systems.payment import events, objects, resources, store
+from backendhub.systems.payment import events, objects, store
 from backendhub.systems.payment.errors import ApiError
-from backendhub.systems.payment.models import Json, call
+from backendhub.systems.payment.models import Json
 
-from . import coupons, items, lines, periods, taxes
+from . import discounting, invoicing, items, lines, periods, taxes
 from .times import later, living
 
-INVOICE = resources.declare(
-    resources.Resource(
-        "invoice",
-        "in",
-        "/v1/invoices",
-        index=(
-            "customer", "status", "collection_method", "due_date", "parent.subscription_details.subscription",
-            "total", "amount_due", "amount_paid", "starting_balance", "ending_balance", "paid_out_of_band",
-        ),
-        search=("currency", "customer", "last_finalization_error_code", "number", "receipt_number", "status", "total"),
-        expand={
-            "customer": "customer", "default_payment_method": "payment_method", "discounts": "discount",
-            "default_tax_rates": "tax_rate", "test_clock": "test_helpers.test_clock", "subscription": "subscription",
-            "payment_intent": "payment_intent", "charge": "charge",
-        },
-        include={
-            "payments": lambda db, invoice: payments(db, invoice),
-            "confirmation_secret": lambda db, invoice: _secret(db, invoice),
-            # What invoices told themselves before 2025-03-31, for clients that still expand it.
-            "payment_intent": lambda db, invoice: intent_of(db, invoice),
-            "subscription": lambda db, invoice: objects.find(db, "subscription", subscription_of(invoice) or ""),
-        },
-    )
-)  # fmt: skip
-INVOICES = Machine(
-    "invoice",
-    table="payment_object",
-    column="status",
-    initial="draft",
-    moves=(
-        Move("finalize", "draft", "open", "It has a number, and does not change any more"),
-        Move("pay", "open", "paid", "All of it is paid"),
-        Move("pay", "uncollectible", "paid", "Paid after all"),
-        Move("void", "open", "void", "It was a mistake"),
-        Move("void", "uncollectible", "void", "It was a mistake"),
-        Move("write_off", "open", "uncollectible", "Nobody expects to be paid"),
-    ),
-)
 FINALIZES_AFTER = 3600
 """Seconds in which a draft that goes on by itself can still be changed."""
 DEFAULTS: Json = {
@@ -181,9 +140,8 @@ def put(
             f"You cannot combine currencies on a single customer. This customer is billed in {customer['currency']}.",
             param="currency",
         )
-    for item in waiting or ():
-        objects.save(db, item | {"invoice": id})
-    redeemed = coupons.redeem(db, discounts, customer=customer["id"], invoice=id)
+    objects.save_many(db, "invoiceitem", [item | {"invoice": id} for item in waiting or ()])
+    redeemed = discounting.redeem(db, discounts, customer=customer["id"], invoice=id)
     wide: Json = (
         DEFAULTS
         | shown(customer)
@@ -240,7 +198,7 @@ def goes_on(db: Db, invoice: Json, after: int = FINALIZES_AFTER) -> Json:
 
 def edit(db: Db, id: str, params: Json) -> Json:
     """Change a draft; of a finalised invoice only what does not touch its amounts."""
-    old = locked(db, id)
+    old = invoicing.locked(db, id)
     with living(db, old):
         if old["status"] != "draft":
             late = set(params) - {
@@ -263,7 +221,9 @@ def edit(db: Db, id: str, params: Json) -> Json:
         if "payment_settings" in params:
             given["payment_settings"] = old["payment_settings"] | (params["payment_settings"] or {})
         if "discounts" in params:
-            given["discounts"] = coupons.redeem(db, params["discounts"], customer=old["customer"], invoice=id)
+            given["discounts"] = discounting.redeem(
+                db, params["discounts"], customer=old["customer"], invoice=id
+            )
         fresh = objects.changed(old, given)
         fresh = objects.save(db, fresh) if fresh["status"] != "draft" else _filled(db, fresh)
         if given.get("auto_advance") and not old["auto_advance"] and fresh["status"] == "draft":
@@ -274,14 +234,14 @@ def edit(db: Db, id: str, params: Json) -> Json:
 
 def delete(db: Db, id: str, params: Json) -> Json:
     """Delete a draft that belongs to no subscription; items go back to waiting."""
-    old = locked(db, id)
-    if old["status"] != "draft" or subscription_of(old):
+    old = invoicing.locked(db, id)
+    if old["status"] != "draft" or invoicing.subscription_of(old):
         raise ApiError(
             "You can only delete draft invoices that do not belong to a subscription.",
             code="invoice_not_editable",
         )
-    for item in objects.where(db, "invoiceitem", invoice=id, limit=items.MOST):
-        objects.save(db, item | {"invoice": None})
+    waiting = objects.where(db, "invoiceitem", invoice=id, limit=items.MOST)
+    objects.save_many(db, "invoiceitem", [item | {"invoice": None} for item in waiting])
     db.run(store.DELETE_LINES, invoice=id)
     events.emit(db, "invoice.deleted", old)
     return objects.delete(db, "invoice", id)
@@ -295,7 +255,7 @@ def listed(db: Db, id: str, params: Json) -> Json:
 
 def recalculated(db: Db, id: str) -> Json:
     """A draft after a change of its items."""
-    old = draft(db, id)
+    old = invoicing.draft(db, id)
     fresh = _filled(db, old)
     events.updated(db, "invoice.updated", old, fresh)
     return fresh
@@ -333,67 +293,3 @@ def _due(about: Json, params: Json) -> Json:
     if params.get("days_until_due") is not None:
         about["due_date"] = periods.days(objects.now(), params["days_until_due"])
     return about
-
-
-# -- states ------------------------------------------------------------------------------------------------
-
-
-def locked(db: Db, id: str, *, param: str = "id") -> Json:
-    """An invoice that nobody else changes until this transaction ends."""
-    return objects.get(db, "invoice", id, param=param, lock=True)
-
-
-def draft(db: Db, id: str, *, word: str = "invoice") -> Json:
-    """A draft, locked. Raises ApiError for one that is finalised."""
-    found = locked(db, id, param="invoice")
-    if found["status"] != "draft":
-        raise ApiError(
-            f"The {word} cannot be changed: the invoice {id} is no longer editable.",
-            code="invoice_not_editable",
-            param="invoice",
-        )
-    return found
-
-
-def moved(db: Db, invoice: Json, verb: str, **stamps: int) -> Json:
-    """An invoice in its next state, stored."""
-    status = INVOICES.move(db, objects.key_of(db, "invoice", invoice["id"]), verb)
-    passed = invoice["status_transitions"] | stamps
-    return objects.save(db, invoice | {"status": status, "status_transitions": passed})
-
-
-def subscription_of(invoice: Json) -> str | None:
-    """The subscription that an invoice bills."""
-    found: str | None = ((invoice["parent"] or {}).get("subscription_details") or {}).get("subscription")
-    return found
-
-
-def payments(db: Db, invoice: Json) -> Json:
-    """The list of payments inside an invoice."""
-    data = objects.where(db, "invoice_payment", invoice=invoice["id"], limit=20)
-    return {"object": "list", "data": data, "has_more": False, "url": "/v1/invoice_payments"}
-
-
-def intent_of(db: Db, invoice: Json) -> Json | None:
-    """The payment intent that pays an invoice."""
-    for payment in objects.where(db, "invoice_payment", invoice=invoice["id"], limit=20):
-        if payment["is_default"]:
-            found: Any = payment["payment"]["payment_intent"]
-            return objects.get(db, "payment_intent", found)
-    return None
-
-
-def _secret(db: Db, invoice: Json) -> Json | None:
-    intent = intent_of(db, invoice) if invoice["status"] == "open" else None
-    return None if intent is None else {"client_secret": intent["client_secret"], "type": "payment_intent"}
-
-
-def address(db: Db, invoice: Json) -> str:
-    """Where people look at an invoice; nobody can guess it. A job knows the server's name from an invoice before."""
-    base = call().base_url
-    if call().request_id is None:
-        for other in objects.where(db, "invoice", customer=invoice["customer"], limit=10):
-            if other["hosted_invoice_url"]:
-                base = other["hosted_invoice_url"].partition("/invoices/")[0]
-                break
-    return f"{base}/invoices/{invoice['id']}/{objects.new_id('', 32)[1:]}"

@@ -10,7 +10,9 @@ from backendhub.systems.payment.errors import ApiError
 from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import money
 
-from . import catalog, coupons, pricing, taxes
+from . import catalog, discounting, pricing, taxes
+from .codes import Worth
+from .pricing import bounded
 from .times import living
 
 ITEM = resources.declare(
@@ -34,9 +36,9 @@ MOST = 250
 
 def create(db: Db, params: Json) -> Json:
     """Add an item for the next invoice of a customer, or to a draft."""
-    from . import invoices
+    from . import invoices, invoicing
 
-    draft = invoices.draft(db, params["invoice"]) if params.get("invoice") else None
+    draft = invoicing.draft(db, params["invoice"]) if params.get("invoice") else None
     id = params.get("customer") or (draft or {}).get("customer")
     if id is None:
         raise ApiError("Missing required param: customer.", code="parameter_missing", param="customer")
@@ -91,6 +93,7 @@ def put(
     """An item as it is stored, and told of."""
     now = objects.now()
     id = objects.new_id("ii")
+    bounded(amount)
     made = objects.make(
         db,
         "invoiceitem",
@@ -102,8 +105,13 @@ def put(
             "date": now,
             "description": description,
             "discountable": discountable,
-            "discounts": coupons.redeem(
-                db, discounts, customer=customer["id"], invoice_item=id, invoice=invoice or ""
+            "discounts": discounting.redeem(
+                db,
+                discounts,
+                worth=Worth(amount, currency),
+                customer=customer["id"],
+                invoice_item=id,
+                invoice=invoice or "",
             )
             if discounts
             else [],
@@ -141,9 +149,10 @@ def edit(db: Db, id: str, params: Json) -> Json:
         if "tax_rates" in params:
             given["tax_rates"] = taxes.rates(db, params["tax_rates"])
         if "discounts" in params:
-            given["discounts"] = coupons.redeem(
+            given["discounts"] = discounting.redeem(
                 db,
                 params["discounts"],
+                worth=Worth(int(given.get("amount", old["amount"])), old["currency"]),
                 customer=old["customer"],
                 invoice_item=id,
                 invoice=old["invoice"] or "",
@@ -184,11 +193,11 @@ def waiting(db: Db, customer: str, currency: str, *, subscription: str | None = 
 
 def _open(db: Db, id: str) -> Json:
     """An item that can be changed. Raises ApiError."""
-    from . import invoices
+    from . import invoicing
 
     old = objects.get(db, "invoiceitem", id, lock=True)
     if old["invoice"]:
-        invoices.draft(db, old["invoice"], word="invoice item")
+        invoicing.draft(db, old["invoice"], word="invoice item")
     return old
 
 

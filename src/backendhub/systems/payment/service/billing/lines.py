@@ -10,7 +10,8 @@ from backendhub.systems.payment import objects, resources, store
 from backendhub.systems.payment.errors import ApiError
 from backendhub.systems.payment.models import Json
 
-from . import coupons, totals
+from . import discounting, totals
+from .pricing import bounded
 
 LINE = resources.declare(
     resources.Resource(
@@ -123,19 +124,21 @@ def product_of(line: Json) -> str | None:
 def worked_out(db: Db, invoice: Json, found: Sequence[Json]) -> Json:
     """An invoice with these lines: their discounts and taxes, and what all of it comes to."""
     currency = invoice["currency"]
-    offs = coupons.offs(db, invoice["discounts"], currency)
+    wanted = [*invoice["discounts"], *(id for each in found for id in each["discounts"])]
+    offs = discounting.offs(db, wanted, currency)
     told = [
         totals.Line(
-            each["amount"],
+            bounded(each["amount"]),
             product_of(each),
             each["discountable"],
-            tuple(coupons.offs(db, each["discounts"], currency)) if each["discounts"] else (),
+            tuple(offs[id] for id in each["discounts"] if id in offs),
             tuple(each["tax_rates"] or invoice["default_tax_rates"]),
         )
         for each in found
     ]
     exempt = invoice["customer_tax_exempt"] in ("exempt", "reverse")
-    priced = totals.price(told, offs, exempt=exempt)
+    whole = [offs[id] for id in invoice["discounts"] if id in offs]
+    priced = totals.price(told, whole, exempt=exempt)
     fresh = [_shown(each, one, invoice) for each, one in zip(found, priced, strict=True)]
     subtotal = sum(each["amount"] for each in found)
     net = sum(one.net for one in priced)

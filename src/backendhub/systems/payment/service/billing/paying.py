@@ -10,7 +10,7 @@ from backendhub.systems.payment.errors import ApiError, CardError
 from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import confirming, methods
 
-from . import finalizing, invoices, periods
+from . import finalizing, invoicing, periods
 from .times import later, living
 
 PAYMENT = resources.declare(
@@ -33,7 +33,7 @@ NO_METHOD = (
 
 def pay(db: Db, id: str, params: Json) -> Json:
     """Pay an invoice now; a draft is finalised before."""
-    invoice = invoices.locked(db, id)
+    invoice = invoicing.locked(db, id)
     with living(db, invoice):
         if invoice["status"] == "draft":
             invoice = finalizing.finalized(db, invoice)
@@ -46,7 +46,7 @@ def pay(db: Db, id: str, params: Json) -> Json:
         if params.get("paid_out_of_band"):
             finalizing.given_up(db, invoice)
             return finalizing.settled(db, invoice | {"paid_out_of_band": True}, invoice["amount_due"])
-        if (owner := invoices.subscription_of(invoice)) is not None:
+        if (owner := invoicing.subscription_of(invoice)) is not None:
             objects.get(db, "subscription", owner, lock=True)
         failed = attempt(
             db,
@@ -73,7 +73,7 @@ def attempt(
 
     Raises ApiError where there is no payment method, and one is a `must`.
     """
-    intent = invoices.intent_of(db, invoice)
+    intent = invoicing.intent_of(db, invoice)
     if intent is None or intent["status"] in ("processing", "succeeded", "canceled", "requires_capture"):
         return None
     given = method or method_of(db, invoice)
@@ -99,7 +99,7 @@ def method_of(db: Db, invoice: Json) -> str | None:
     """What an invoice is paid with: its own method, its subscription's, its customer's."""
     if invoice["default_payment_method"]:
         return str(invoice["default_payment_method"])
-    if (owner := invoices.subscription_of(invoice)) is not None:
+    if (owner := invoicing.subscription_of(invoice)) is not None:
         subscription = objects.get(db, "subscription", owner)
         if subscription["default_payment_method"]:
             return str(subscription["default_payment_method"])
@@ -120,7 +120,7 @@ def _succeeded(db: Db, intent: Json) -> None:
     payment = _payment_of(db, intent)
     if payment is None or payment["status"] != "open":
         return
-    invoice = invoices.locked(db, payment["invoice"])
+    invoice = invoicing.locked(db, payment["invoice"])
     with living(db, invoice):
         passed = payment["status_transitions"] | {"paid_at": objects.now()}
         fresh = payment | {
@@ -137,7 +137,7 @@ def _failed(db: Db, intent: Json) -> None:
     payment = _payment_of(db, intent)
     if payment is None or payment["status"] != "open":
         return
-    invoice = invoices.locked(db, payment["invoice"])
+    invoice = invoicing.locked(db, payment["invoice"])
     with living(db, invoice):
         error: Any = intent["last_payment_error"] or {}
         if error.get("code") == "authentication_required":
@@ -193,7 +193,13 @@ def finalizes(db: Db, id: str) -> None:
             and invoice["automatically_finalizes_at"] > objects.now()
         ):
             return
-        collect(db, finalizing.finalized(db, invoice))
+        try:
+            with db.savepoint():
+                invoice = finalizing.finalized(db, invoice)
+        except ApiError as error:
+            finalizing.refused(db, invoice, error)
+        else:
+            collect(db, invoice)
 
 
 def collects(db: Db, id: str) -> None:

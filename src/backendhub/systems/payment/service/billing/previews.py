@@ -7,7 +7,7 @@ from backendhub.systems.payment import objects
 from backendhub.systems.payment.errors import ApiError
 from backendhub.systems.payment.models import Json
 
-from . import changing, cycles, invoices, items, periods, starting, subscriptions
+from . import changing, cycles, invoices, invoicing, items, periods, starting, subscriptions
 from .times import living
 
 
@@ -56,7 +56,7 @@ def _looked(db: Db, customer: Json, owner: Json | None, about: Json, params: Jso
             "currency": params.get("currency"),
         }
         made = starting.begin(db, customer, {k: v for k, v in wanted.items() if v is not None})
-        return invoices.locked(db, made["latest_invoice"])
+        return invoicing.locked(db, made["latest_invoice"])
     if owner is not None:
         return _of(db, customer, owner, about, params)
     currency = params.get("currency") or customer["currency"] or "usd"
@@ -87,13 +87,12 @@ def _of(db: Db, customer: Json, owner: Json, about: Json, params: Json) -> Json:
         change["discounts"] = params["discounts"]
     if about.get("cancel_now"):
         if about.get("proration_behavior", "create_prorations") != "none":
-            for item in subscriptions.items_of(owner):
-                cycles.prorate(db, customer, owner, item, objects.now(), sign=-1)
+            cycles.prorate(db, customer, owner, subscriptions.items_of(owner), objects.now(), sign=-1)
         return cycles.draft(db, customer, owner, [], reason="upcoming", period=subscriptions.period(owner))
     if change:
         owner = changing.edit(db, owner["id"], change | {"payment_behavior": "default_incomplete"})
         if owner["latest_invoice"] != last:
-            return invoices.locked(db, owner["latest_invoice"])
+            return invoicing.locked(db, owner["latest_invoice"])
     if owner["cancel_at_period_end"]:
         raise ApiError(
             f"No upcoming invoices for customer: {customer['id']}", code="invoice_upcoming_none", status=404

@@ -6,7 +6,8 @@ from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
 
-from backendhub.kit.money import Rounding, rounded
+from backendhub.kit.money import LIMIT, Rounding, rounded
+from backendhub.systems.payment.errors import ApiError
 from backendhub.systems.payment.models import Json
 
 
@@ -47,6 +48,13 @@ def _cost(tier: Json, count: Fraction) -> Fraction:
 def whole(amount: Fraction) -> int:
     """An amount in whole smallest units: to the nearest, a half away from zero."""
     return rounded(amount.numerator, amount.denominator, Rounding.HALF_UP)
+
+
+def bounded(amount: int, *, param: str = "amount") -> int:
+    """An amount that can be billed: the database adds up many of them in 64 bits. Raises ApiError beyond that."""
+    if abs(amount) > LIMIT:
+        raise ApiError(f"Amount must be no more than {LIMIT}", code="amount_too_large", param=param)
+    return amount
 
 
 def plain(number: Fraction) -> str:

@@ -6,7 +6,7 @@ from backendhub.kit.db import Db
 from backendhub.systems.payment import events, objects
 from backendhub.systems.payment.models import Json
 
-from . import cycles, ending, finalizing, invoices, periods, starting, subscriptions
+from . import cycles, ending, finalizing, invoices, invoicing, periods, starting, subscriptions
 from .times import living
 
 RENEWS = ("trialing", "active", "past_due", "unpaid")
@@ -80,7 +80,7 @@ def expires(db: Db, id: str) -> None:
     with living(db, owner):
         now = objects.now()
         fresh = subscriptions.turned(db, owner | {"ended_at": now}, "expire")
-        invoice = invoices.locked(db, fresh["latest_invoice"])
+        invoice = invoicing.locked(db, fresh["latest_invoice"])
         if invoice["status"] == "open":
             finalizing.voided(db, invoice)
 

@@ -8,8 +8,8 @@ from backendhub.systems.payment.errors import ApiError
 from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import money
 
-from . import catalog, coupons, lines, taxes, totals
-from .pricing import exact, whole
+from . import catalog, discounting, lines, taxes, totals
+from .pricing import bounded, exact, whole
 
 
 def read(db: Db, params: Json) -> tuple[str | None, list[Json]]:
@@ -44,7 +44,7 @@ def read(db: Db, params: Json) -> tuple[str | None, list[Json]]:
                 "price": catalog.kept(price),
                 "quantity": None if metered else each["quantity"],
                 "rates": taxes.rates(db, each.get("tax_rates"), param=f"{param}[tax_rates]"),
-                "amount": 0 if metered else whole(exact(price, each["quantity"])),
+                "amount": 0 if metered else bounded(whole(exact(price, each["quantity"])), param=param),
                 "name": objects.get(db, "product", price["product"])["name"],
             }
         )
@@ -77,7 +77,7 @@ def priced(db: Db, session: Json, found: list[Json]) -> tuple[Json, list[Json]]:
     offs = [
         off
         for n, each in enumerate(session["discounts"] or ())
-        if (off := coupons.off_of(str(n), _coupon(db, each), session["currency"] or "")) is not None
+        if (off := discounting.off_of(str(n), _coupon(db, each), session["currency"] or "")) is not None
     ]
     told = [
         totals.Line(each["amount"], each["price"]["product"], rates=tuple(each["rates"])) for each in found

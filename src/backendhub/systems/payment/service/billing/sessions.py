@@ -11,7 +11,8 @@ from backendhub.systems.payment.errors import ApiError
 from backendhub.systems.payment.models import Json, call
 from backendhub.systems.payment.service import intents, setups
 
-from . import coupons, selling, starting
+from . import codes, discounting, selling, starting
+from .codes import Worth
 from .times import later, living
 
 KIND = "checkout.session"
@@ -129,16 +130,14 @@ def create(db: Db, params: Json) -> Json:
         _check(params)
         id = objects.new_id("cs_test", 58)
         currency, found = selling.read(db, params)
-        discounts = _discounts(db, params)
+        worth = Worth(sum(each["amount"] for each in found), currency or "usd")
         wide = DEFAULTS | {k: params[k] for k in KEPT if k in params}
         wide |= {
             "customer_creation": _creates(params),
             "customer_details": _details(customer, params),
             "currency": currency,
             "custom_text": DEFAULTS["custom_text"] | (params.get("custom_text") or {}),
-            "discounts": [
-                {"coupon": c["id"] if code is None else None, "promotion_code": code} for c, code in discounts
-            ],
+            "discounts": _discounts(db, params, worth),
             "expires_at": params.get("expires_at") or objects.now() + LIVES,
             "metadata": params.get("metadata") or {},
             "mode": params["mode"],
@@ -205,12 +204,19 @@ def _check(params: Json) -> None:
         )
 
 
-def _discounts(db: Db, params: Json) -> list[tuple[Json, str | None]]:
-    found = coupons.chosen(db, params.get("discounts"))
-    for coupon, _ in found:
-        if not coupon["valid"]:
+def _discounts(db: Db, params: Json, worth: Worth) -> list[Json]:
+    """The discount of a session. Raises ApiError where it cannot be redeemed for what is sold."""
+    told: list[Json] = []
+    for each in discounting.chosen(db, params.get("discounts")):
+        coupon, code = each.coupon, each.code
+        if coupon is not None and not coupon["valid"]:
             raise ApiError(f"Coupon expired: {coupon['id']}", code="coupon_expired", param="discounts[0]")
-    return found
+        if code is not None:
+            codes.fits(db, code, params.get("customer"), worth, "discounts[0]")
+            told.append({"coupon": None, "promotion_code": code["id"]})
+        elif coupon is not None:
+            told.append({"coupon": coupon["id"], "promotion_code": None})
+    return told
 
 
 def _creates(params: Json) -> str | None:
@@ -292,7 +298,7 @@ def expired(db: Db, session: Json) -> Json:
         owner = subscriptions.locked(db, details["subscription"])
         if owner["status"] == "incomplete":
             ending.cancelled(db, owner, reason=None)
-    coupons.give_back(db, details["redeemed"])
+    discounting.give_back(db, details["redeemed"])
     fresh = moved(db, session | {"url": None}, "expire")
     events.emit(db, "checkout.session.expired", fresh)
     return fresh

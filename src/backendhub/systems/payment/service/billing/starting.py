@@ -8,7 +8,17 @@ from backendhub.systems.payment.errors import ApiError
 from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service import intents, methods, setups
 
-from . import coupons, cycles, finalizing, invoices, items, paying, periods, subscriptions, taxes
+from . import (
+    cycles,
+    discounting,
+    finalizing,
+    invoicing,
+    items,
+    paying,
+    periods,
+    subscriptions,
+    taxes,
+)
 from .catalog import inline, priced, usable
 from .pricing import exact, whole
 from .times import later
@@ -23,9 +33,15 @@ def begin(db: Db, customer: Json, params: Json) -> Json:
     anchor, end = _first_period(params, found, now, trial)
     made = _made(db, customer, params, found, currency, anchor, trial)
     made = subscriptions.in_period(made, now, end)
-    discounts = coupons.redeem(db, params.get("discounts"), customer=customer["id"], subscription=made["id"])
+    more = extra(db, customer, made, params.get("add_invoice_items"))
+    discounts = discounting.redeem(
+        db,
+        params.get("discounts"),
+        worth=subscriptions.worth(db, found, more),
+        customer=customer["id"],
+        subscription=made["id"],
+    )
     made = objects.save(db, made | {"discounts": discounts})
-    extra(db, customer, made, params.get("add_invoice_items"))
     if trial is not None:
         made = subscriptions.moved(db, made, "try")
     elif made["collection_method"] == "send_invoice":
@@ -60,7 +76,7 @@ def _collect(db: Db, made: Json, invoice: Json, params: Json) -> None:
     behaviour = params.get("payment_behavior") or "allow_incomplete"
     method = subscriptions.method_of(db, made)
     if behaviour == "default_incomplete":
-        intent = invoices.intent_of(db, invoice)
+        intent = invoicing.intent_of(db, invoice)
         if intent is not None and method is not None:
             intents.with_method(db, intent, {"payment_method": method})
         return
@@ -90,8 +106,12 @@ def items_from(db: Db, params: Json, customer: Json) -> list[Json]:
     subscriptions.agree(found)
     for n, each in enumerate(given):
         if each.get("discounts"):
-            found[n]["discounts"] = coupons.redeem(
-                db, each["discounts"], customer=customer["id"], subscription_item=found[n]["id"]
+            found[n]["discounts"] = discounting.redeem(
+                db,
+                each["discounts"],
+                worth=subscriptions.worth(db, [found[n]]),
+                customer=customer["id"],
+                subscription_item=found[n]["id"],
             )
     return found
 
@@ -199,8 +219,9 @@ def check(db: Db, owner: Json, params: Json) -> None:
         )
 
 
-def extra(db: Db, customer: Json, owner: Json, given: list[Json] | None) -> None:
-    """Adds what is charged once along with the next invoice (`add_invoice_items`)."""
+def extra(db: Db, customer: Json, owner: Json, given: list[Json] | None) -> int:
+    """Adds what is charged once along with the next invoice (`add_invoice_items`), and gives what it comes to."""
+    total = 0
     for n, each in enumerate(given or ()):
         param = f"add_invoice_items[{n}]"
         if each.get("price_data"):
@@ -216,10 +237,12 @@ def extra(db: Db, customer: Json, owner: Json, given: list[Json] | None) -> None
         if price["type"] != "one_time":
             raise ApiError("`add_invoice_items` takes prices with `type=one_time`.", param=f"{param}[price]")
         count = each.get("quantity", 1)
+        amount = whole(exact(price, count))
+        total += amount
         items.put(
             db,
             customer,
-            amount=whole(exact(price, count)),
+            amount=amount,
             currency=owner["currency"],
             quantity=count,
             pricing={
@@ -231,6 +254,7 @@ def extra(db: Db, customer: Json, owner: Json, given: list[Json] | None) -> None
             rates=taxes.rates(db, each.get("tax_rates")),
             description=objects.get(db, "product", price["product"])["name"],
         )
+    return total
 
 
 def scheduled(db: Db, made: Json, trial: int | None) -> None:

@@ -11,7 +11,9 @@ from backendhub.systems.payment.errors import ApiError, missing
 from backendhub.systems.payment.models import Json, call
 from backendhub.systems.payment.service import methods
 
-from . import catalog, invoices, paying, taxes
+from . import catalog, invoicing, paying, taxes
+from .codes import Worth
+from .pricing import bounded, exact, whole
 from .times import living
 
 SUBSCRIPTION = resources.declare(
@@ -155,6 +157,8 @@ def item(db: Db, given: Json, *, param: str, currency: str | None = None, old: J
     if metered and given.get("quantity") is not None:
         raise ApiError("Quantity cannot be given for a metered price.", param=f"{param}[quantity]")
     count: Any = None if metered else given.get("quantity", (old or {}).get("quantity") or 1)
+    if count is not None:
+        bounded(whole(exact(catalog.priced(db, price), count)), param=f"{param}[quantity]")
     shown = catalog.kept(price)
     fresh: Json = (
         old or {"id": objects.new_id("si", 14), "object": "subscription_item", "created": objects.now()}
@@ -175,6 +179,17 @@ def item(db: Db, given: Json, *, param: str, currency: str | None = None, old: J
     if "tax_rates" in given or "tax_rates" not in fresh:
         fresh["tax_rates"] = taxes.rates(db, given.get("tax_rates"), param=f"{param}[tax_rates]")
     return fresh
+
+
+def worth(db: Db, found: list[Json], more: int = 0) -> Worth:
+    """What items cost in a whole period, before discounts, and what is charged along with them."""
+    sold = catalog.sold(db, [each["price"] for each in found])
+    amounts = [
+        whole(exact(sold[each["price"]["id"]][0], each["quantity"]))
+        for each in found
+        if each["quantity"] is not None
+    ]
+    return Worth(sum(amounts) + more, found[0]["price"]["currency"])
 
 
 def agree(found: list[Json]) -> None:
@@ -307,7 +322,7 @@ def method_of(db: Db, subscription: Json) -> str | None:
 
 
 def _owner(db: Db, invoice: Json) -> Json | None:
-    id = invoices.subscription_of(invoice)
+    id = invoicing.subscription_of(invoice)
     return objects.find(db, "subscription", id, lock=True) if id else None
 
 
@@ -317,7 +332,7 @@ def _paid(db: Db, invoice: Json) -> None:
     if owner is None:
         return
     if owner["payment_settings"]["save_default_payment_method"] == "on_subscription":
-        intent = invoices.intent_of(db, invoice)
+        intent = invoicing.intent_of(db, invoice)
         if intent is not None and intent["payment_method"] and not owner["default_payment_method"]:
             owner = objects.save(db, owner | {"default_payment_method": intent["payment_method"]})
     if owner["status"] == "incomplete" and invoice["billing_reason"] == "subscription_create":

@@ -1,0 +1,63 @@
+"""Tables of parameters as JSON Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .kinds import MAX_ITEMS, MAX_STRING, RANGE, Json, Kind, Parameter, bounds
+
+
+def schema_of(members: Mapping[str, Parameter]) -> Json:
+    """The schema of a hash with these members."""
+    schema: Json = {
+        "type": "object",
+        "properties": {name: _any_of(p.kinds) for name, p in members.items()},
+        "additionalProperties": False,
+    }
+    if required := [p.name for p in members.values() if p.required]:
+        schema["required"] = required
+    return schema
+
+
+def _any_of(kinds: list[Kind]) -> Json:
+    told = [_schema(kind) for kind in kinds]
+    return told[0] if len(told) == 1 else {"anyOf": told}
+
+
+def _schema(kind: Kind) -> Json:
+    word, rest = kind.word, kind.rest
+    if word in ("int", "amount", "days", "time"):
+        return _between(kind)
+    if word == "str":
+        return {"type": "string", "maxLength": int(rest[0]) if rest else MAX_STRING}
+    if word == "list":
+        assert kind.item is not None
+        return {"type": "array", "items": _schema(kind.item), "maxItems": int(rest[0]) if rest else MAX_ITEMS}
+    if word == "hash":
+        return schema_of(kind.members)
+    if word == "range":
+        inner = dict.fromkeys(RANGE, _between(kind))
+        return {
+            "anyOf": [_between(kind), {"type": "object", "properties": inner, "additionalProperties": False}]
+        }
+    if word == "by":
+        return {
+            "type": "object",
+            "propertyNames": {"pattern": "^[a-z]{3}$"},
+            "additionalProperties": schema_of(kind.members),
+        }
+    plain: dict[str, Json] = {
+        "bool": {"type": "boolean"},
+        "decimal": {"type": "string", "pattern": r"^-?[0-9]{1,15}(\.[0-9]{1,12})?$"},
+        "enum": {"enum": list(rest)},
+        "currency": {"type": "string", "pattern": "^[a-z]{3}$"},
+        "metadata": {"type": "object", "additionalProperties": {"type": "string", "maxLength": 500}},
+        "empty": {"const": ""},
+        "map": {"type": "object"},
+    }
+    return plain.get(word, {})
+
+
+def _between(kind: Kind) -> Json:
+    least, most = bounds(kind)
+    return {"type": "integer", "minimum": least, "maximum": most}
