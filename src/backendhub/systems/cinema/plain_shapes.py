@@ -332,8 +332,7 @@ def seats_out(show: Show, seen: View) -> SeatsOut:
 
 def hold_out(held: bookings.Held) -> HoldOut:
     """A hold."""
-    spots = [held.seen.spots[label] for label in held.seats]
-    amount = sum(held.show.prices[str(events.category_key(held.seen.event, s))] for s in spots)
+    amount = sum(bookings.price(held.show, held.seen, label)[1] for label in held.seats)
     return HoldOut(
         held.token.token, held.show.id, held.seats, amount, held.show.currency, held.token.expires_at
     )

@@ -118,7 +118,7 @@ def get_thumbnail(db: Db, user: web.CurrentUser, key: str, version: str) -> web.
 def act_on_version(db: Db, user: web.CurrentUser, key: str, version: str, action: str) -> Some:
     """`copy` or `validate` a version; `publish` or `discard` a draft."""
     own = workspace(db, user)
-    found = charts.get(db, own, key, lock=True)
+    found = charts.get(db, own, key, lock=action in ("publish", "discard"))
     if action == "copy":
         return chart_shape(db, charts.copy(db, found, own, version=version))
     if action == "validate":

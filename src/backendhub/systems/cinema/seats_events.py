@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from fastapi import Query
 from backendhub.kit import web
 from backendhub.kit.db import Db
 
-from .models import Event, Gone, Refused
+from .models import Event, Gone, Refused, Workspace
 from .seats_out import Some, change_shape, event_shape, event_shapes, object_shapes, paged, token_shape
 from .seats_shapes import (
     ANY_TYPE,
@@ -126,10 +127,12 @@ def change_statuses(
     expand: Annotated[str, Query(max_length=20)] = "objects",
 ) -> Some:
     """Book, hold, release or change objects, at one event or several: all or none."""
-    events.lock_all(db, workspace(db, user), body.events)
+    own = workspace(db, user)
+    shared = len(body.events) == 1 and _side_by_side(db, own, body.events[0], body)
+    events.lock_all(db, own, body.events, shared=shared)
     shapes: Some = {}
     for key in body.events:
-        shapes |= _change(db, request, user, key, body)
+        shapes |= _change(db, request, user, key, body, shared=shared)
     return {"objects": shapes}
 
 
@@ -160,7 +163,14 @@ def change_best(db: Db, request: web.Request, user: web.CurrentUser, key: str, b
     return {"objects": labels, "objectDetails": object_shapes(seen), "nextToEachOther": together}
 
 
-def _change(db: Db, request: web.Request, user: web.CurrentUser, key: str, body: ObjectsIn) -> Some:
+def _side_by_side(db: Db, own: Workspace, key: str, body: ObjectsIn) -> bool:
+    status = body.status if body.type == "CHANGE_STATUS_TO" else None
+    return seats.side_by_side(db, own, key, [o.objectId for o in body.objects], status)
+
+
+def _change(
+    db: Db, request: web.Request, user: web.CurrentUser, key: str, body: ObjectsIn, *, shared: bool = False
+) -> Some:
     own = workspace(db, user)
     event = events.get(db, own, key)
     labels = [o.objectId for o in body.objects]
@@ -168,9 +178,8 @@ def _change(db: Db, request: web.Request, user: web.CurrentUser, key: str, body:
         return object_shapes(seasons.override(db, event, labels, body.season))
     if body.type == "USE_SEASON_STATUS":
         return object_shapes(seasons.use(db, event, labels, body.season))
-    return object_shapes(
-        seats.change(db, own, event, [o.record() for o in body.objects], body.order(_ip(request)))
-    )
+    order = replace(body.order(_ip(request)), shared=shared)
+    return object_shapes(seats.change(db, own, event, [o.record() for o in body.objects], order))
 
 
 @event_routes.post("/{key}/actions/override-season-status", status=204, consumes=ANY_TYPE, statuses=(404,))

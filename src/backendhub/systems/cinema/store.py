@@ -29,8 +29,8 @@ def _listed(sql: str, **lists: dict[str, str]) -> dict[str, str]:
 
 
 def _locking(sql: str) -> dict[str, str]:
-    """Rows that nobody else changes until the transaction ends; on SQLite the transaction itself is the lock."""
-    return {"sqlite": sql, "postgres": f"{sql} FOR NO KEY UPDATE"}
+    """What PostgreSQL does so that nobody else changes something meanwhile; on SQLite the transaction itself is the lock."""
+    return {"sqlite": "SELECT 1", "postgres": sql}
 
 
 def _pages(sql: str) -> dict[str, str]:
@@ -68,7 +68,12 @@ BUYERS = _pages("SELECT id, buyer FROM cinema_buyer WHERE workspace_id = :worksp
 
 ONE_CHART = f"SELECT {CHART} FROM cinema_chart WHERE key = :key AND workspace_id = :workspace_id"
 CHART_BY_ID = f"SELECT {CHART} FROM cinema_chart WHERE id = :id"
-LOCK_CHART = _locking("SELECT id FROM cinema_chart WHERE key = :key")
+LOCK_CHART = _locking(
+    "SELECT pg_advisory_xact_lock(7364875, hashtext(current_schema() || ':' || id)) FROM cinema_chart WHERE key = :key"
+)
+SHARE_CHART = _locking(
+    "SELECT pg_advisory_xact_lock_shared(7364875, hashtext(current_schema() || ':' || CAST(:id AS bigint)))"
+)
 CHARTS = _pages(
     f"SELECT {CHART} FROM cinema_chart WHERE workspace_id = :workspace_id AND archived = :archived "
     "AND name_key LIKE :text ESCAPE '\\'"
@@ -132,17 +137,21 @@ ADD_PART = (
 )
 REMOVE_PART = "DELETE FROM cinema_part WHERE partial_id = :partial_id AND event_id = :event_id"
 # Changes of one event queue behind each other, as all writers do on SQLite: two who ask for the best seats at once get
-# different ones, and nobody overwrites what another has just said of channels or places.
-_EVENTS_TO_LOCK = _listed("SELECT id FROM cinema_event WHERE id IN {ids} ORDER BY id", ids=NUMBERS)
-LOCK_EVENTS = {d: _locking(sql)[d] for d, sql in _EVENTS_TO_LOCK.items()}
-IDS_OF_KEYS = _listed(
-    "SELECT id FROM cinema_event WHERE workspace_id = :workspace_id AND key IN {keys} "
-    "UNION SELECT e.id FROM cinema_event e JOIN cinema_event p ON p.id = e.season_id "
-    "WHERE p.workspace_id = :workspace_id AND p.key IN {keys} "
-    "UNION SELECT m.event_id FROM cinema_part m JOIN cinema_event p ON p.id = m.partial_id "
-    "WHERE p.workspace_id = :workspace_id AND p.key IN {keys}",
-    keys=LISTED,
-)
+# different ones, and nobody overwrites what another has just said of channels or places. Those who only take seats that are
+# free share the event: the unique key of a seat decides between them. A season and its events have one lock, and each of
+# these shares the chart, which nobody draws anew meanwhile. Advisory locks, because their queue is fair: a cancellation
+# would wait for ever for a row that buyers share without a gap.
+_LOCKED = """
+SELECT {lock}(7364874, hashtext(current_schema() || ':' || root)),
+  pg_advisory_xact_lock_shared(7364875, hashtext(current_schema() || ':' || chart_id))
+FROM (SELECT DISTINCT coalesce(season_id, id) AS root, chart_id FROM cinema_event WHERE {which} ORDER BY 1, 2) AS wanted"""
+_ALONE, _SHARED = "pg_advisory_xact_lock", "pg_advisory_xact_lock_shared"
+_BY_ID = f"id IN {NUMBERS['postgres'].format('ids')}"
+_BY_KEY = f"workspace_id = :workspace_id AND key IN {LISTED['postgres'].format('keys')}"
+LOCK = _locking(_LOCKED.format(lock=_ALONE, which=_BY_ID))
+SHARE = _locking(_LOCKED.format(lock=_SHARED, which=_BY_ID))
+LOCK_KEYS = _locking(_LOCKED.format(lock=_ALONE, which=_BY_KEY))
+SHARE_KEYS = _locking(_LOCKED.format(lock=_SHARED, which=_BY_KEY))
 
 # A status counts while its claim is alive; the row of one that has expired reads as free.
 _LIVE = "CASE WHEN r.slot IS NULL THEN NULL ELSE s.{0} END"
@@ -243,7 +252,7 @@ CLEAR_GENRES = "DELETE FROM cinema_genre WHERE movie_id = :movie_id"
 DELETE_MOVIE = "DELETE FROM cinema_movie WHERE id = :id"
 SHOWS_OF_MOVIE = "SELECT count(*) FROM cinema_show WHERE movie_id = :id"
 HALL = f"SELECT {columns(Hall)} FROM cinema_hall WHERE id = :id"
-LOCK_HALL = _locking("SELECT id FROM cinema_hall WHERE id = :id")
+LOCK_HALL = _locking("SELECT id FROM cinema_hall WHERE id = :id FOR NO KEY UPDATE")
 HALLS = f"SELECT {columns(Hall)} FROM cinema_hall ORDER BY name"
 _SHOWS = (
     f"SELECT {columns(Show, 's')}, m.title, h.name FROM cinema_show s JOIN cinema_movie m ON m.id = s.movie_id "

@@ -62,9 +62,10 @@ def create(
 
 
 def get(db: Db, own: Workspace, key: str, *, lock: bool = False) -> Chart:
-    """A chart of a workspace; `lock`ed where it will be changed by what is read of it. Raises Gone."""
-    if lock and db.dialect == "postgres":
-        db.fetch(store.LOCK_CHART["postgres"], {"key": key})
+    """A chart of a workspace; `lock`ed where it will be changed by what is read of it: nothing is sold of its events
+    meanwhile. Raises Gone."""
+    if lock:
+        db.fetch(store.LOCK_CHART[db.dialect], {"key": key})
     found = db.one(Chart, store.ONE_CHART, key=key, workspace_id=own.id)
     if found is None:
         raise Gone("CHART_NOT_FOUND", f"Chart not found: {key} was not found in workspace {own.key}")
@@ -181,7 +182,8 @@ def tags(db: Db, own: Workspace) -> list[str]:
 
 
 def used(db: Db, found: Chart) -> None:
-    """An event uses the chart from now on."""
+    """An event uses the chart from now on; it is not drawn anew until the transaction ends."""
+    db.fetch(store.SHARE_CHART[db.dialect], {"id": found.id})
     if found.status == NOT_USED:
         _set(db, found, status=PUBLISHED)
 

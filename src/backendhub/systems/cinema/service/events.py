@@ -77,18 +77,17 @@ def get(db: Db, own: Workspace, key: str, *, lock: bool = False) -> Event:
     return found
 
 
-def lock_all(db: Db, own: Workspace, keys: Iterable[str]) -> None:
-    """Lets nobody else change these events, and those of seasons among them, until the transaction ends."""
-    if db.dialect == "postgres":
-        wanted = {"workspace_id": own.id, "keys": sorted(set(keys))}
-        ids = [row[0] for row in db.fetch(store.IDS_OF_KEYS[db.dialect], wanted)]
-        db.fetch(store.LOCK_EVENTS[db.dialect], {"ids": ids})
+def lock_all(db: Db, own: Workspace, keys: Iterable[str], *, shared: bool = False) -> None:
+    """Lets nobody else change these events, and those of seasons among them, until the transaction ends; `shared`: but
+    for those who take other seats that are free."""
+    sql = store.SHARE_KEYS if shared else store.LOCK_KEYS
+    db.fetch(sql[db.dialect], {"workspace_id": own.id, "keys": sorted(set(keys))})
 
 
-def by_id(db: Db, id: int, *, lock: bool = False) -> Event:
-    """An event by its number."""
-    if lock and db.dialect == "postgres":
-        db.fetch(store.LOCK_EVENTS[db.dialect], {"ids": [id]})
+def by_id(db: Db, id: int, *, lock: bool = False, shared: bool = False) -> Event:
+    """An event by its number; locked, or `shared` with those who take other seats that are free."""
+    if lock or shared:
+        db.fetch((store.SHARE if shared else store.LOCK)[db.dialect], {"ids": [id]})
     found = db.one(Event, store.EVENT_BY_ID, id=id)
     assert found is not None
     return found

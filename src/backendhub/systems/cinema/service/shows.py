@@ -51,8 +51,8 @@ def hall_of_chart(db: Db, *, name: str, chart: Chart) -> Hall:
 
 def hall(db: Db, id: str, *, lock: bool = False) -> Hall:
     """A hall. Raises NotFound."""
-    if lock and db.dialect == "postgres":
-        db.fetch(store.LOCK_HALL["postgres"], {"id": id})
+    if lock:
+        db.fetch(store.LOCK_HALL[db.dialect], {"id": id})
     found = db.one(Hall, store.HALL, id=id)
     if found is None:
         raise NotFound(f"There is no hall {id[:80]!r}.")
