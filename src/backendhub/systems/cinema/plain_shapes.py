@@ -151,6 +151,12 @@ class RoleIn(Strict):
     role: Literal["admin", "staff"] = "admin"
 
 
+class RotateIn(Strict):
+    """How long codes of the key before are good."""
+
+    keepHours: Annotated[Integer, Field(ge=0, le=24 * 366)] = 0
+
+
 # -- answers -----------------------------------------------------------------------------------------------
 
 
@@ -293,6 +299,13 @@ class WorkspaceOut:
 
     key: str
     secret_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class RotatedOut:
+    """A new key signs tickets; codes of the one before are good until then."""
+
+    old_until: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ CHARTS_OF_TAG = _pages(
     "(SELECT chart_id FROM cinema_tag WHERE workspace_id = :workspace_id AND name = :tag)"
 )
 PUBLISHED = "SELECT published FROM cinema_chart WHERE id = :id"
+ALL_PUBLISHED = _listed("SELECT id, published FROM cinema_chart WHERE id IN {ids}", ids=NUMBERS)
 DRAFT = "SELECT draft FROM cinema_chart WHERE id = :id"
 TAGS = "SELECT DISTINCT name FROM cinema_tag WHERE workspace_id = :workspace_id ORDER BY name"
 ADD_TAG = (
@@ -122,7 +123,21 @@ EVENTS = {
     "down": f"{_EVENTS} AND e.id < :edge ORDER BY e.id DESC LIMIT :limit",
     "up": f"{_EVENTS} AND e.id > :edge ORDER BY e.id LIMIT :limit",
 }
-EVENTS_OF_CHART = f"{EVENT} WHERE e.chart_id = :chart_id ORDER BY e.id DESC"
+EVENTS_OF_CHARTS = _listed(f"{EVENT} WHERE e.chart_id IN {{ids}} ORDER BY e.id DESC", ids=NUMBERS)
+EVENTS_OF_KEYS = _listed(
+    f"{EVENT} WHERE e.workspace_id = :workspace_id AND e.key IN {{keys}} ORDER BY e.id", keys=LISTED
+)
+KEYS_IN_USE = _listed(
+    "SELECT key FROM cinema_event WHERE workspace_id = :workspace_id AND key IN {keys} ORDER BY key",
+    keys=LISTED,
+)
+IDS_OF_CHART = "SELECT id FROM cinema_event WHERE chart_id = :chart_id ORDER BY id"
+ADD_EVENT = (
+    "INSERT INTO cinema_event (key, workspace_id, chart_id, kind, season_id, name, date, tables, object_categories, "
+    "categories, channels, for_sale, for_sale_propagated, in_past, created_at) "
+    "VALUES (:key, :workspace_id, :chart_id, :kind, :season_id, :name, :date, :tables, :object_categories, "
+    ":categories, :channels, :for_sale, :for_sale_propagated, :in_past, :created_at)"
+)
 EVENTS_OF_SEASON = f"{EVENT} WHERE e.season_id = :season_id ORDER BY e.id"
 EVENTS_OF_PARTIAL = (
     f"{EVENT} JOIN cinema_part m ON m.event_id = e.id WHERE m.partial_id = :partial_id ORDER BY e.id"
@@ -136,6 +151,14 @@ ADD_PART = (
     "INSERT INTO cinema_part (partial_id, event_id) VALUES (:partial_id, :event_id) ON CONFLICT DO NOTHING"
 )
 REMOVE_PART = "DELETE FROM cinema_part WHERE partial_id = :partial_id AND event_id = :event_id"
+
+
+def change_events(*names: str) -> dict[str, str]:
+    """Changes these columns of events."""
+    sets = "".join(f"{name} = :{name}, " for name in names)
+    return _listed(f"UPDATE cinema_event SET {sets}updated_at = :updated_at WHERE id IN {{ids}}", ids=NUMBERS)
+
+
 # Changes of one event queue behind each other, as all writers do on SQLite: two who ask for the best seats at once get
 # different ones, and nobody overwrites what another has just said of channels or places. Those who only take seats that are
 # free share the event: the unique key of a seat decides between them. A season and its events have one lock, and each of
@@ -253,7 +276,7 @@ DELETE_MOVIE = "DELETE FROM cinema_movie WHERE id = :id"
 SHOWS_OF_MOVIE = "SELECT count(*) FROM cinema_show WHERE movie_id = :id"
 HALL = f"SELECT {columns(Hall)} FROM cinema_hall WHERE id = :id"
 LOCK_HALL = _locking("SELECT id FROM cinema_hall WHERE id = :id FOR NO KEY UPDATE")
-HALLS = f"SELECT {columns(Hall)} FROM cinema_hall ORDER BY name"
+HALLS = f"SELECT {columns(Hall)} FROM cinema_hall WHERE name > :after ORDER BY name LIMIT :limit"
 _SHOWS = (
     f"SELECT {columns(Show, 's')}, m.title, h.name FROM cinema_show s JOIN cinema_movie m ON m.id = s.movie_id "
     "JOIN cinema_hall h ON h.id = s.hall_id"
@@ -267,8 +290,8 @@ _WHEN = (
 SHOWS = f"{_SHOWS} WHERE {_WHEN}"
 SHOWS_OF = f"{_SHOWS} WHERE s.movie_id = :movie_id AND {_WHEN}"
 OVERLAPPING = (
-    "SELECT id FROM cinema_show WHERE hall_id = :hall_id AND state = 'scheduled' AND starts_at < :ends_at "
-    "AND ends_at > :starts_at ORDER BY starts_at LIMIT 1"
+    "SELECT id FROM cinema_show WHERE hall_id = :hall_id AND state = 'scheduled' AND starts_at > :earliest "
+    "AND starts_at < :ends_at AND ends_at > :starts_at ORDER BY starts_at LIMIT 1"
 )
 ONE_BOOKING = f"SELECT {columns(Booking)} FROM cinema_booking WHERE id = :id"
 BOOKINGS_OF = f"SELECT {columns(Booking)} FROM cinema_booking WHERE user_id = :user_id AND id < :before ORDER BY id DESC LIMIT :limit"
@@ -289,6 +312,9 @@ VOID_SHOW = (
 CANCEL_SHOWS_BOOKINGS = "UPDATE cinema_booking SET state = 'cancelled', cancelled_at = :now WHERE show_id = :show_id AND state = 'booked'"
 LABELS_OF_SHOW = "SELECT label FROM cinema_ticket WHERE show_id = :show_id AND state <> 'void' ORDER BY label"
 SECRET = "SELECT secret FROM cinema_key WHERE name = :name"
+SECRETS = "SELECT secret FROM cinema_key WHERE name = :name OR until > :now ORDER BY until DESC"
+RETIRE_SECRET = "UPDATE cinema_key SET name = :retired, until = :until WHERE name = :name"
+FORGET_SECRETS = "DELETE FROM cinema_key WHERE until <= :now"
 ADD_SECRET = "INSERT INTO cinema_key (name, secret) VALUES (:name, :secret) ON CONFLICT (name) DO NOTHING"
 
 TAKINGS = """

@@ -149,8 +149,13 @@ def get(db: Db, id: str) -> Booked:
     """A booking with its tickets. Raises NotFound."""
     found = db.one(Booking, store.ONE_BOOKING, id=id)
     if found is None:
-        raise NotFound(f"There is no booking {id[:80]!r}.")
+        raise unknown(id)
     return Booked(found, shows.get(db, found.show_id), of_bookings(db, [id]).get(id, []))
+
+
+def unknown(id: str) -> NotFound:
+    """What is said of a booking that is not there, and of one that is somebody else's."""
+    return NotFound(f"There is no booking {id[:80]!r}.")
 
 
 def of_user(db: Db, user_id: str, *, before: str | None = None, limit: int = 20) -> list[Booking]:
