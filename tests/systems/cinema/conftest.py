@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from backendhub.kit import checks, reservation
+from backendhub import registry
+from backendhub.kit import checks, reservation, web
+from backendhub.kit import hub as hubs
+from backendhub.kit.accounts.passwords import Passwords
 from backendhub.kit.db import Db
+from backendhub.kit.hub import Hub
+from backendhub.kit.settings import Settings
 from backendhub.systems.cinema import store as statements
 from backendhub.systems.cinema.films import Movie, Show
 from backendhub.systems.cinema.service import bookings, events, movies, shows, views
@@ -71,6 +79,68 @@ def sound(db: Db) -> bool:
     report = checks.run(db, [*reservation.CHECKS, *statements.CHECKS])
     assert [c for c in report.checks if not c.ok] == []
     return len(report.checks) == 12
+
+
+# -- one server for all tests of the API: to build its hundred routes costs more than any of them does --------------
+
+
+@dataclass
+class House:
+    """A hub and a client of it, made once; each test gets the hub with nothing in it but an empty store."""
+
+    hub: Hub
+    http: Any
+    empty: Path
+    file: Path
+
+    def open(self) -> None:
+        shutil.copyfile(self.empty, self.file)
+        self.http.cookies.clear()
+        self.hub.passwords = Passwords(memory_kib=8, passes=1)
+
+    def close(self) -> None:
+        self.hub.close()
+        for part in [
+            name for name in self.hub.__dict__ if isinstance(getattr(Hub, name, None), cached_property)
+        ]:
+            del self.hub.__dict__[part]
+        self.hub._memory.clear()
+        for rest in self.file.parent.glob(f"{self.file.name}*"):
+            rest.unlink()
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("house")
+    declared = [o for s in registry.SYSTEMS for o in s.settings]
+    hub = Hub(Settings({"database": str(folder / "hub.db")}, declared=declared))
+    hub.use("cinema")
+    hub.store.snapshot(folder / "empty.db")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it would rather have httpx2
+        from starlette.testclient import TestClient
+    systems = [s for s in registry.SYSTEMS if s.name == "cinema"]
+    application: Any = web.build_app(systems, hub, single=True, log_format="none")
+    with TestClient(application, raise_server_exceptions=False) as http:
+        made = House(hub, http, folder / "empty.db", folder / "hub.db")
+        made.close()
+        yield made
+
+
+@pytest.fixture
+def hub(house: House) -> Iterator[Hub]:
+    """The hub on a store of the test's own."""
+    house.open()
+    hubs.install(house.hub)
+    yield house.hub
+    hubs.install(None)
+    house.close()
+
+
+@pytest.fixture
+def client(house: House, hub: Hub) -> Callable[[str], Any]:
+    """`client("cinema")`: an HTTP client of it."""
+    return lambda name: house.http
 
 
 @pytest.fixture

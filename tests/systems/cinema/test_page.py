@@ -49,7 +49,7 @@ def test_seats_are_chosen_booked_and_given_back_without_scripts(http: Any, world
     page = http.get(here).text
     assert page.count('type="checkbox"') == 16 and "disabled" not in page
     assert 'aria-label="Row C seat 1, Premium, EUR 13.50"' in page
-    assert '"@type": "ScreeningEvent"' in page
+    assert '"@type": "ScreeningEvent"' in page and 'data-currency="EUR" data-digits="2"' in page
     assert form(http, here).status_code == 422
     first = form(http, here, seats=["A-1", "C-1"])
     assert first.status_code == 303

@@ -59,6 +59,8 @@ def test_what_is_on(http: Any, world: Any) -> None:
     assert http.get("/shows?date=2026-01-05").json() == []
     assert len(http.get("/shows").json()) == 1
     assert [h["name"] for h in http.get("/halls").json()] == ["Grand", "Studio"]
+    assert [h["name"] for h in http.get("/halls?limit=1").json()] == ["Grand"]
+    assert [h["name"] for h in http.get("/halls?after=Grand").json()] == ["Studio"]
     hall = http.get(f"/halls/{world.hall}").json()
     assert hall["rows"][2] == {"label": "C", "seats": 4, "category": "premium"}
     seats = http.get(f"/shows/{world.show.id}/seats").json()
@@ -108,6 +110,8 @@ def test_only_administrators_change_the_programme(http: Any, world: Any, admin: 
         "categories": [{"key": "sofa", "label": "Sofa"}],
         "rows": [{"label": "A", "seats": 2, "category": "sofa"}],
     }
+    twice = hall | {"categories": hall["categories"] * 2}
+    assert http.post("/halls", json=twice, headers=admin).status_code == 422
     loft = http.post("/halls", json=hall, headers=admin).json()
     assert loft["seats"] == 2
     assert http.post("/halls", json=hall, headers=admin).status_code == 409
@@ -242,6 +246,26 @@ def test_the_first_administrator_makes_others(http: Any, hub: Hub, admin: dict[s
     assert http.post("/sign-in", json={"email": "mei@example.com", "password": "wrong"}).status_code == 401
 
 
+def test_two_administrators_change_one_account(
+    http: Any, hub: Hub, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one of them says is not lost in what the other says at the same time."""
+    id, _ = join(http, "mei@example.com")
+    real = accounts.get
+
+    def overtaken(db: Any, who: str) -> Any:
+        user = real(db, who)
+        if who == id:
+            accounts.edit(db, id, roles={"staff"})
+        return user
+
+    monkeypatch.setattr(accounts, "get", overtaken)
+    assert http.post(f"/admin/users/{id}/promote", json={"role": "admin"}, headers=admin).status_code == 409
+    monkeypatch.setattr(accounts, "get", real)
+    again = http.post(f"/admin/users/{id}/promote", json={"role": "admin"}, headers=admin)
+    assert again.json()["roles"] == ["admin"]
+
+
 def test_a_seeded_administrator_needs_a_password(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKENDHUB_CINEMA_ADMIN", "ada@example.com")
     with pytest.raises(Invalid, match="admin_password"):
@@ -296,6 +320,11 @@ def test_staff_scan_and_administrators_count(
     assert [(o["capacity"], o["sold"], o["scanned"], o["free"], o["percent"]) for o in occupancy] == [
         (16, 2, 1, 14, 12.5)
     ]
+    assert http.post("/admin/ticket-key/rotate", json={}, headers=staff).status_code == 403
+    rotated = http.post("/admin/ticket-key/rotate", json={"keepHours": 1}, headers=admin)
+    assert rotated.json() == {"oldUntil": "2026-01-06T20:50:00Z"}
+    old = http.post("/tickets/scan", json={"code": booking["tickets"][1]["code"]}, headers=staff)
+    assert old.json()["seat"] == "C-1"
     revenue = http.get("/admin/revenue?since=2026-01-06&days=1&by=day", headers=admin).json()
     assert revenue == [
         {

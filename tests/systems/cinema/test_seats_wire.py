@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -59,7 +62,7 @@ class Client:
 @pytest.fixture
 def seats(client: Callable[..., Any], hub: Hub, frozen: Callable[[str], None]) -> Client:
     """A workspace with a chart `hall`."""
-    own = hub.unit(workspaces.add, company="c", name="Main", is_default=True)
+    own = hub.unit(workspaces.add, company="c", name="Main", is_first=True)
     made = Client(client("cinema"), own.secret_key)
     made("POST", "/system/public/charts/hall", drawing(), 201)
     return made
@@ -104,6 +107,9 @@ BAD_DRAWINGS: list[dict[str, Any]] = [
     {"subChart": {"generalAdmissionAreas": [{"label": "GA", "capacity": 10**9}]}},
     {"subChart": {"booths": [{"label": "x" * 201}]}},
     {"zones": {"list": [{}]}},
+    {"zones": {"list": [{"key": "z"}]}},
+    {"name": "a\0b"},
+    {"subChart": {"rows": [{"label": "A", "seats": [{"label": "1", "x": 1.7e308, "y": 1.7e308}]}]}},
 ]
 
 
@@ -112,6 +118,26 @@ def test_what_is_no_drawing(seats: Client) -> None:
         body = drawing() | change
         assert seats.error("POST", "/system/public/charts/other", body) == "INVALID_DRAWING", change
     assert seats.error("GET", "/charts/other", status=404) == "CHART_NOT_FOUND"
+
+
+def test_names_have_an_end(seats: Client, event: str) -> None:
+    """PostgreSQL's indexes take no more, and no NUL."""
+    for name in ("x" * 201, "%00"):
+        assert seats.error("POST", f"/system/public/charts/{name}", drawing()) == "GENERAL_ERROR"
+        assert seats.error("POST", f"/charts/hall/tags/{name}") == "GENERAL_ERROR"
+        assert seats.error("GET", f"/events/{name}") == "GENERAL_ERROR"
+    for extra in ({"A-1": 5}, {"a\0b": {}}):
+        path = f"/events/{event}/actions/update-extra-data"
+        assert seats.error("POST", path, {"extraData": extra}) == "GENERAL_ERROR"
+    twice = {"channels": [{"key": "x"}, {"key": "x"}]}
+    assert seats.error("POST", f"/events/{event}/channels/replace", twice) == "CHANNEL_ALREADY_EXISTS"
+
+
+def test_cells_of_a_report_are_json(seats: Client, event: str) -> None:
+    extra = {"name": 'Ärger, "quoted"'}
+    seats("POST", f"/events/{event}/actions/update-extra-data", {"extraData": {"A-1": extra}}, 204)
+    rows = list(csv.DictReader(io.StringIO(seats("GET", f"/reports/events/{event}.csv"))))
+    assert (json.loads(rows[0]["extraData"]), rows[0]["isAvailable"]) == (extra, "true")
 
 
 # -- statuses ----------------------------------------------------------------------------------------------
@@ -375,10 +401,35 @@ def test_workspaces(seats: Client, hub: Hub) -> None:
     seats("POST", f"/workspaces/{made['key']}/actions/deactivate")
     assert own.error("GET", "/charts", status=401) == "UNAUTHENTICATED"
     assert [w["name"] for w in seats("GET", "/workspaces/inactive")["items"]] == ["Second"]
+    first = seats("GET", "/workspaces")["items"][-1]["key"]
+    assert seats.error("POST", f"/workspaces/{first}/actions/deactivate") == "WORKSPACE_NEEDED"
     seats("DELETE", f"/workspaces/{made['key']}", None, 204)
     assert seats.error("GET", f"/workspaces/{made['key']}", status=404) == "WORKSPACE_NOT_FOUND"
     kinds = [e["type"] for e in seats("GET", "/event-log")["items"]]
     assert kinds == ["chart.created"]
+
+
+def test_the_key_of_a_workspace_opens_no_other(seats: Client) -> None:
+    """That of the company's first does, whichever is the default."""
+    made = seats("POST", "/workspaces", {"name": "Second"}, 201)
+    first = seats("GET", "/workspaces")["items"][-1]
+    seats("POST", f"/workspaces/actions/set-default/{made['key']}", None, 204)
+    own = Client(seats.http, made["secretKey"])
+    assert own("GET", f"/workspaces/{made['key']}")["name"] == "Second"
+    own("POST", "/system/public/charts/mine", drawing(), 201)
+    for method, path in (
+        ("GET", "/workspaces"),
+        ("GET", "/workspaces/active"),
+        ("GET", f"/workspaces/{first['key']}"),
+        ("POST", f"/workspaces/{first['key']}/actions/regenerate-secret-key"),
+        ("POST", f"/workspaces/actions/set-default/{made['key']}"),
+        ("DELETE", f"/workspaces/{first['key']}"),
+        ("POST", f"/charts/mine/version/published/actions/copy-to-workspace/{first['key']}"),
+    ):
+        assert own.error(method, path, status=403) == "DENIED", path
+    other = seats.http.get("/charts", auth=(own.key, ""), headers={"X-Workspace-Key": first["key"]})
+    assert other.status_code == 403
+    seats("GET", f"/workspaces/{made['key']}")
 
 
 def test_companies_for_suites_are_made_by_whoever_has_the_secret(

@@ -23,7 +23,7 @@ from .holds import (
     taken,
 )
 from .models import Claim, Hold, HoldOver, Item, Nights, Slot, State, Stock, Unavailable, Units
-from .stock import restock, stock, stock_of
+from .stock import restock, restock_all, stock, stock_of
 from .verify import CHECKS, verify
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "holds_of",
     "release",
     "restock",
+    "restock_all",
     "ship",
     "stock",
     "stock_of",

@@ -209,10 +209,12 @@ def _new(
     try:
         with nullcontext() if one_step else db.savepoint():
             size = len(_claim(db, name, units, slots, expires, now)) + len(slots)
-            values: dict[str, Any] = {"id": name, "owner": owner, "state": State.HELD, "size": size}
+            final = sold and not units  # slots that are claimed for ever need no further word
+            state = State.CONFIRMED if final else State.HELD
+            values: dict[str, Any] = {"id": name, "owner": owner, "state": state, "size": size}
             if not db.run(store.INSERT_HOLD, **values, request=request, expires_at=expires, now=now):
                 raise _Twice
-            if sold:
+            if sold and not final:
                 confirm(db, name)
     except _Twice:
         known = _again(db, name, owner, request)

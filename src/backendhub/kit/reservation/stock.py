@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from backendhub.kit import clock
 from backendhub.kit.db import Db
 from backendhub.kit.db.records import encode
@@ -32,6 +34,17 @@ def restock(db: Db, resource: str, quantity: int, location: str = "") -> Stock:
             free = stock(db, resource, location).free
             raise Unavailable(f"Only {free} of {resource} are free.", items=[resource])
     return stock(db, resource, location)
+
+
+def restock_all(db: Db, wanted: Sequence[Units]) -> None:
+    """Adds units to stocks, many at once; makes those that are not there. Raises Invalid."""
+    for each in wanted:
+        check_names(each.resource)
+        if not 0 < each.quantity <= MAX_QUANTITY:
+            raise Invalid(f"A quantity is between 1 and {MAX_QUANTITY}, not {each.quantity}.")
+    rows = [{"resource": u.resource, "location": u.location or "", "quantity": u.quantity} for u in wanted]
+    if rows:
+        db.run_many(store.ADD_STOCK, rows)
 
 
 def stock(db: Db, resource: str, location: str = "") -> Stock:

@@ -44,9 +44,10 @@ EXPIRE = {
 
 ONE_STOCK = f"SELECT {STOCK} FROM reservation_stock WHERE resource = :resource AND location = :location"
 STOCK_OF = f"SELECT {STOCK} FROM reservation_stock WHERE resource = :resource ORDER BY free DESC, held DESC, location"
-RESTOCK = f"""
+ADD_STOCK = """
 INSERT INTO reservation_stock (resource, location, free, held, sold) VALUES (:resource, :location, :quantity, 0, 0)
-ON CONFLICT (resource, location) DO UPDATE SET free = reservation_stock.free + excluded.free RETURNING {STOCK}"""
+ON CONFLICT (resource, location) DO UPDATE SET free = reservation_stock.free + excluded.free"""
+RESTOCK = f"{ADD_STOCK} RETURNING {STOCK}"
 WITHDRAW = (
     "UPDATE reservation_stock SET free = free - :quantity "
     "WHERE resource = :resource AND location = :location AND free >= :quantity"

@@ -18,4 +18,5 @@ def tidy(db: Db) -> int:
     """Forgets hold tokens that are over and what they kept."""
     reservation.sweep(db)
     db.run(store.FORGET_OVER_PLACES, now=clock.precise())
+    db.run(store.FORGET_SECRETS, now=clock.precise())
     return db.run(store.FORGET_OVER_TOKENS, before=clock.precise() - KEPT)

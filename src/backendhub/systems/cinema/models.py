@@ -17,7 +17,7 @@ SCHEDULED, CANCELLED = "scheduled", "cancelled"
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Charts and events that belong together; the secret key opens it."""
+    """Charts and events that belong together; the secret key opens it. That of a company's first one opens them all."""
 
     id: int
     key: str
@@ -27,6 +27,7 @@ class Workspace:
     is_test: bool
     is_active: bool
     is_default: bool
+    is_first: bool
     created_at: datetime
 
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from backendhub.kit.clock import iso
-from backendhub.kit.money import Money
+from backendhub.kit.money import Money, exponent
 
 from .films import VOID, Movie, Show
 from .plain_shapes import BookingOut, HoldOut, SeatOut, SeatsOut, movie_poster
@@ -105,7 +105,7 @@ def pick(
         f'<h1>{escape(show.title)}</h1><p class="dim">{_when(show.starts_at, zone)} · {escape(show.hall)} · '
         f"{seats.free} of {show.capacity} seats free</p>{_alert(trouble)}"
         f'<p id="news" role="status" class="dim"></p><form method="post" action="{action}" '
-        f'data-seats="{prefix}/shows/{show.id}/seats" data-currency="{show.currency}">'
+        f'data-seats="{prefix}/shows/{show.id}/seats" data-currency="{show.currency}" data-digits="{exponent(show.currency)}">'
         f'<div class="screen">SCREEN</div><div class="hall"><fieldset><legend class="unseen">Seats</legend>{rows}</fieldset></div>'
         f'<ul class="legend">{legend}</ul>{"" if closed else _bar()}</form>{"" if closed else _best(action)}'
     )

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, WithJsonSchema
 from backendhub.kit import checks, clock, reservation, web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid
-from backendhub.kit.web.fields import Limit, Search
+from backendhub.kit.web.fields import NO_NUL, Limit, Search
 
 from . import poster, screening, store
 from .films import Genre, Hall, Movie
@@ -73,7 +73,7 @@ def period(day: str | None, days: int, zone: ZoneInfo) -> tuple[datetime, dateti
 @router.get("/movies")
 def list_movies(
     db: Db,
-    genre: Annotated[str | None, Query(max_length=60)] = None,
+    genre: Annotated[str | None, Query(max_length=60, pattern=NO_NUL)] = None,
     q: Search = None,
     after: After = "",
     limit: Limit = 20,
@@ -133,9 +133,13 @@ def add_hall(db: Db, request: web.Request, user: Admin, body: HallIn) -> HallOut
 
 
 @router.get("/halls")
-def list_halls(db: Db) -> list[Hall]:
-    """List halls."""
-    return shows.halls(db)
+def list_halls(
+    db: Db,
+    after: Annotated[str, Query(max_length=140, pattern=NO_NUL, description="The last name before")] = "",
+    limit: Limit = 50,
+) -> list[Hall]:
+    """List halls by name."""
+    return shows.halls(db, after=after, limit=limit)
 
 
 @router.get("/halls/{id}", statuses=(404,))
@@ -163,8 +167,8 @@ def list_shows(
     request: web.Request,
     date: Day | None = None,
     days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = 1,
-    movie: Annotated[str | None, Query(max_length=60)] = None,
-    after: Annotated[str | None, Query(max_length=60)] = None,
+    movie: Annotated[str | None, Query(max_length=60, pattern=NO_NUL)] = None,
+    after: Annotated[str | None, Query(max_length=60, pattern=NO_NUL)] = None,
     limit: Limit = 50,
 ) -> list[ShowOut]:
     """List shows by time: of a day or several, without a date those of the next 30 days; of one film."""
@@ -186,6 +190,7 @@ def add_show(db: Db, request: web.Request, user: Admin, body: ShowIn) -> ShowOut
         starts_at=body.startsAt,
         prices=body.prices,
         currency=body.currency,
+        zone=zone_of(request.hub.settings),
     )
     return web.reply(show_out(made), headers={"Location": f"{request.prefix}/shows/{made.id}"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from fastapi import Query
@@ -20,11 +21,13 @@ from .plain_shapes import (
     OccupancyOut,
     PersonOut,
     RoleIn,
+    RotatedOut,
+    RotateIn,
     WorkspaceOut,
     occupancy_out,
     person_out,
 )
-from .service import bookings, takings, workspaces
+from .service import bookings, takings, tickets, workspaces
 from .service.takings import Revenue
 from .wire import admin_routes
 from .zone import zone_of
@@ -39,18 +42,18 @@ def list_users(db: Db, q: Search = None, cursor: Cursor = None, limit: Limit = 2
     return Page([person_out(u) for u in page.items], page.next)
 
 
-@admin_routes.post("/users/{id}/promote", statuses=(401, 403, 404))
+@admin_routes.post("/users/{id}/promote", statuses=(401, 403, 404, 409))
 def promote(db: Db, id: str, body: RoleIn) -> PersonOut:
     """Give an account a role: `admin` may do everything, `staff` scans tickets."""
     user = accounts.get(db, id)
-    return person_out(accounts.edit(db, id, roles={*user.roles, body.role}))
+    return person_out(accounts.edit(db, id, roles={*user.roles, body.role}, if_revision=user.revision))
 
 
 @admin_routes.post("/users/{id}/demote", statuses=(401, 403, 404, 409))
 def demote(db: Db, id: str, body: RoleIn) -> PersonOut:
     """Take a role from an account. The last administrator stays one."""
     user = accounts.get(db, id)
-    return person_out(accounts.edit(db, id, roles=set(user.roles) - {body.role}))
+    return person_out(accounts.edit(db, id, roles=set(user.roles) - {body.role}, if_revision=user.revision))
 
 
 @admin_routes.get("/workspace", statuses=(401, 403, 404))
@@ -58,6 +61,13 @@ def get_workspace_of_cinema(db: Db) -> WorkspaceOut:
     """The secret key by which seats.io's clients reach the cinema's own halls and shows."""
     own = workspaces.existing(db)
     return WorkspaceOut(own.key, own.secret_key)
+
+
+@admin_routes.post("/ticket-key/rotate", statuses=(401, 403))
+def rotate_ticket_key(db: Db, body: RotateIn) -> RotatedOut:
+    """Sign tickets with a new key. Codes of the one before are good for `keepHours` more: none, where it was stolen; whoever
+    looks at a ticket again sees its new code."""
+    return RotatedOut(tickets.rotate(db, timedelta(hours=body.keepHours)))
 
 
 @admin_routes.get("/shows/{id}/bookings", statuses=(401, 403, 404))

@@ -12,7 +12,6 @@ from fastapi import Header
 from backendhub.kit import accounts, web
 from backendhub.kit.accounts.secret import digest
 from backendhub.kit.db import Db
-from backendhub.kit.errors import NotFound
 from backendhub.kit.hub import Hub
 from backendhub.kit.identity import Principal
 from backendhub.kit.web.fields import Limit
@@ -119,7 +118,7 @@ def mine(found: bookings.Booked, user: Principal | None, secret: str | None) -> 
     known = secret is not None and hmac.compare_digest(digest(secret), found.booking.secret_hash)
     owner = user is not None and (user.id == found.booking.user_id or user.is_(ADMIN))
     if not known and not owner:
-        raise NotFound(f"There is no booking {found.booking.id!r} of yours.")
+        raise bookings.unknown(found.booking.id)
     return found
 
 

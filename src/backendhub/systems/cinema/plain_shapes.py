@@ -151,6 +151,12 @@ class RoleIn(Strict):
     role: Literal["admin", "staff"] = "admin"
 
 
+class RotateIn(Strict):
+    """How long codes of the key before are good."""
+
+    keepHours: Annotated[Integer, Field(ge=0, le=24 * 366)] = 0
+
+
 # -- answers -----------------------------------------------------------------------------------------------
 
 
@@ -296,6 +302,13 @@ class WorkspaceOut:
 
 
 @dataclass(frozen=True, slots=True)
+class RotatedOut:
+    """A new key signs tickets; codes of the one before are good until then."""
+
+    old_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SignedInOut:
     """An account and the token that it is known by: `Authorization: Bearer TOKEN`."""
 
@@ -332,8 +345,7 @@ def seats_out(show: Show, seen: View) -> SeatsOut:
 
 def hold_out(held: bookings.Held) -> HoldOut:
     """A hold."""
-    spots = [held.seen.spots[label] for label in held.seats]
-    amount = sum(held.show.prices[str(events.category_key(held.seen.event, s))] for s in spots)
+    amount = sum(bookings.price(held.show, held.seen, label)[1] for label in held.seats)
     return HoldOut(
         held.token.token, held.show.id, held.seats, amount, held.show.currency, held.token.expires_at
     )

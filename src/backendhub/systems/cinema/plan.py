@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from math import hypot
+from math import hypot, isfinite
 from typing import Any
 
 Drawing = Mapping[str, Any]
@@ -14,6 +14,7 @@ TYPES = (SEAT, AREA, BOOTH, TABLE)
 MAX_SPOTS = 100_000
 MAX_LABEL = 200
 MAX_CAPACITY = 10**6
+MAX_DISTANCE = 10**9
 FLAGS = {
     "isAccessible": "accessible",
     "isCompanionSeat": "companionSeat",
@@ -225,6 +226,11 @@ def checked(drawing: Drawing) -> tuple[list[Spot], list[dict[str, Any]]]:
         validation(drawing)
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None
+    if "\0" in str(drawing.get("name")):
+        raise ValueError("a name holds no NUL")
+    for zone in (drawing.get("zones") or {}).get("list") or ():
+        if not isinstance(zone["key"], str) or not isinstance(zone.get("label"), str):
+            raise ValueError("a zone has a key and a label")
     if len(found) > MAX_SPOTS:
         raise ValueError(f"more than {MAX_SPOTS} objects")
     for spot in found:
@@ -232,6 +238,8 @@ def checked(drawing: Drawing) -> tuple[list[Spot], list[dict[str, Any]]]:
             raise ValueError(f"a label has 1 to {MAX_LABEL} characters")
         if spot.capacity is not None and not 0 <= spot.capacity <= MAX_CAPACITY:
             raise ValueError(f"{spot.label}: a capacity is at most {MAX_CAPACITY}")
+        if not isfinite(spot.distance) or spot.distance > MAX_DISTANCE:
+            raise ValueError(f"{spot.label} is too far away")
         if not isinstance(spot.category, str | int | None) or not isinstance(spot.zone, str | None):
             raise ValueError(f"{spot.label}: category or zone is not what it should be")
     return found, listed

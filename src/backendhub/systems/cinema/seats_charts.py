@@ -12,11 +12,11 @@ from backendhub.kit.db import Db
 
 from . import plan
 from .models import Chart, Gone
-from .seats_out import Some, chart_shape, paged
+from .seats_out import Some, chart_shape, chart_shapes, paged_with
 from .seats_shapes import ANY_TYPE, CategoryIn, CategoryPatch, ChartIn, checked
 from .service import charts, workspaces
 from .thumbnail import png
-from .wire import After, Limit, Text, chart_routes, public_routes, span, workspace
+from .wire import After, Limit, Text, Word, chart_routes, company, public_routes, span, workspace
 
 MAX_DRAWING = 16 * 1024 * 1024
 Expand = Annotated[tuple[str, ...], Query()]
@@ -45,7 +45,7 @@ def create_chart(db: Db, user: web.CurrentUser, body: ChartIn) -> Some:
 @public_routes.post(
     "/charts/{key}", status=201, consumes=ANY_TYPE, statuses=(400,), max_body=MAX_DRAWING, heavy=True
 )
-def import_chart(db: Db, user: web.CurrentUser, key: str, body: Annotated[Some, Body()]) -> Some:
+def import_chart(db: Db, user: web.CurrentUser, key: Word, body: Annotated[Some, Body()]) -> Some:
     """Make a chart of a whole drawing."""
     return chart_shape(db, charts.add(db, workspace(db, user), body, key=key))
 
@@ -64,7 +64,7 @@ def list_charts(
     """List charts, the latest first."""
     wanted = span(start_after_id, end_before_id, limit)
     page = charts.find(db, workspace(db, user), wanted, text=filter, tag=tag)
-    return paged(page, lambda c: chart_shape(db, c, expand))
+    return paged_with(page, chart_shapes(db, page.items, expand))
 
 
 @chart_routes.get("/archive")
@@ -78,7 +78,7 @@ def list_archive(
     """List charts that were put aside."""
     wanted = span(start_after_id, end_before_id, limit)
     page = charts.find(db, workspace(db, user), wanted, archived=True)
-    return paged(page, lambda c: chart_shape(db, c))
+    return paged_with(page, chart_shapes(db, page.items))
 
 
 @chart_routes.get("/tags")
@@ -88,13 +88,13 @@ def list_tags(db: Db, user: web.CurrentUser) -> Some:
 
 
 @chart_routes.get("/{key}", statuses=(404,))
-def get_chart(db: Db, user: web.CurrentUser, key: str, expand: Expand = ()) -> Some:
+def get_chart(db: Db, user: web.CurrentUser, key: Word, expand: Expand = ()) -> Some:
     """Read a chart."""
     return chart_shape(db, _one(db, user, key), [*expand, "zones"])
 
 
 @chart_routes.post("/{key}", status=204, consumes=ANY_TYPE, statuses=(400, 404))
-def update_chart(db: Db, user: web.CurrentUser, key: str, body: ChartIn) -> None:
+def update_chart(db: Db, user: web.CurrentUser, key: Word, body: ChartIn) -> None:
     """Change name or categories: in a draft where events use the chart."""
     listed = None if body.categories is None else checked(body.categories)
     own = workspace(db, user)
@@ -102,23 +102,23 @@ def update_chart(db: Db, user: web.CurrentUser, key: str, body: ChartIn) -> None
 
 
 @chart_routes.get("/{key}/version/{version}", statuses=(404,))
-def get_drawing(db: Db, user: web.CurrentUser, key: str, version: str) -> Some:
+def get_drawing(db: Db, user: web.CurrentUser, key: Word, version: Word) -> Some:
     """Read the drawing of the published or draft version."""
     return charts.drawing(db, _one(db, user, key), version)
 
 
 @chart_routes.get("/{key}/version/{version}/thumbnail", media_type="image/png", statuses=(404,))
-def get_thumbnail(db: Db, user: web.CurrentUser, key: str, version: str) -> web.Reply:
+def get_thumbnail(db: Db, user: web.CurrentUser, key: Word, version: Word) -> web.Reply:
     """A small picture of a version."""
     drawing = charts.drawing(db, _one(db, user, key), version)
     return web.Reply(png(plan.spots(drawing)), media_type="image/png")
 
 
 @chart_routes.post("/{key}/version/{version}/actions/{action}", status=200, statuses=(404,))
-def act_on_version(db: Db, user: web.CurrentUser, key: str, version: str, action: str) -> Some:
+def act_on_version(db: Db, user: web.CurrentUser, key: Word, version: Word, action: Word) -> Some:
     """`copy` or `validate` a version; `publish` or `discard` a draft."""
     own = workspace(db, user)
-    found = charts.get(db, own, key, lock=True)
+    found = charts.get(db, own, key, lock=action in ("publish", "discard"))
     if action == "copy":
         return chart_shape(db, charts.copy(db, found, own, version=version))
     if action == "validate":
@@ -131,23 +131,23 @@ def act_on_version(db: Db, user: web.CurrentUser, key: str, version: str, action
 
 
 @chart_routes.post("/{key}/version/published/actions/copy-to-workspace/{to}", statuses=(404,))
-def copy_to_workspace(db: Db, user: web.CurrentUser, key: str, to: str) -> Some:
+def copy_to_workspace(db: Db, user: web.CurrentUser, key: Word, to: Word) -> Some:
     """Copy a chart to another workspace of the company."""
     own = workspace(db, user)
-    target = workspaces.get(db, to, own.company)
+    target = workspaces.get(db, to, company(db, user))
     return chart_shape(db, charts.copy(db, charts.get(db, own, key), target, suffix=""))
 
 
 @chart_routes.post("/{key}/version/published/actions/copy/from/{source}/to/{to}", statuses=(404,))
-def copy_between(db: Db, user: web.CurrentUser, key: str, source: str, to: str) -> Some:
+def copy_between(db: Db, user: web.CurrentUser, key: Word, source: Word, to: Word) -> Some:
     """Copy a chart from one workspace of the company to another."""
-    own = workspace(db, user)
-    found = charts.get(db, workspaces.get(db, source, own.company), key)
-    return chart_shape(db, charts.copy(db, found, workspaces.get(db, to, own.company), suffix=""))
+    mine = company(db, user)
+    found = charts.get(db, workspaces.get(db, source, mine), key)
+    return chart_shape(db, charts.copy(db, found, workspaces.get(db, to, mine), suffix=""))
 
 
 @chart_routes.post("/{key}/actions/{action}", status=204, statuses=(404,))
-def act_on_chart(db: Db, user: web.CurrentUser, key: str, action: str) -> None:
+def act_on_chart(db: Db, user: web.CurrentUser, key: Word, action: Word) -> None:
     """`move-to-archive`, `move-out-of-archive`."""
     moves = {"move-to-archive": True, "move-out-of-archive": False}
     if action not in moves:
@@ -156,13 +156,13 @@ def act_on_chart(db: Db, user: web.CurrentUser, key: str, action: str) -> None:
 
 
 @chart_routes.post("/{key}/tags/{tag:path}", status=204, statuses=(404,))
-def add_tag(db: Db, user: web.CurrentUser, key: str, tag: str) -> None:
+def add_tag(db: Db, user: web.CurrentUser, key: Word, tag: Word) -> None:
     """Tag a chart."""
     charts.tag(db, _one(db, user, key, lock=True), tag, there=True)
 
 
 @chart_routes.delete("/{key}/tags/{tag:path}", statuses=(404,))
-def remove_tag(db: Db, user: web.CurrentUser, key: str, tag: str) -> None:
+def remove_tag(db: Db, user: web.CurrentUser, key: Word, tag: Word) -> None:
     """Remove a tag."""
     charts.tag(db, _one(db, user, key, lock=True), tag, there=False)
 
@@ -171,19 +171,19 @@ def remove_tag(db: Db, user: web.CurrentUser, key: str, tag: str) -> None:
 
 
 @chart_routes.get("/{key}/categories", statuses=(404,))
-def list_categories(db: Db, user: web.CurrentUser, key: str) -> Some:
+def list_categories(db: Db, user: web.CurrentUser, key: Word) -> Some:
     """List a chart's categories."""
     return {"categories": plan.categories(charts.latest(db, _one(db, user, key)))}
 
 
 @chart_routes.post("/{key}/categories", status=204, consumes=ANY_TYPE, statuses=(404,))
-def add_category(db: Db, user: web.CurrentUser, key: str, body: CategoryIn) -> None:
+def add_category(db: Db, user: web.CurrentUser, key: Word, body: CategoryIn) -> None:
     """Add a category."""
     _recategorise(db, user, key, lambda listed: [*listed, body.model_dump()])
 
 
 @chart_routes.post("/{key}/categories/{category}", status=204, consumes=ANY_TYPE, statuses=(404,))
-def update_category(db: Db, user: web.CurrentUser, key: str, category: str, body: CategoryPatch) -> None:
+def update_category(db: Db, user: web.CurrentUser, key: Word, category: Word, body: CategoryPatch) -> None:
     """Change a category."""
     changes = body.model_dump(exclude_unset=True)
 
@@ -196,7 +196,7 @@ def update_category(db: Db, user: web.CurrentUser, key: str, category: str, body
 
 
 @chart_routes.delete("/{key}/categories/{category}", statuses=(404,))
-def remove_category(db: Db, user: web.CurrentUser, key: str, category: str) -> None:
+def remove_category(db: Db, user: web.CurrentUser, key: Word, category: Word) -> None:
     """Remove a category."""
     _recategorise(db, user, key, lambda listed: [c for c in listed if str(c["key"]) != category])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Annotated
 
@@ -10,8 +11,17 @@ from fastapi import Query
 from backendhub.kit import web
 from backendhub.kit.db import Db
 
-from .models import Event, Gone, Refused
-from .seats_out import Some, change_shape, event_shape, event_shapes, object_shapes, paged, token_shape
+from .models import Event, Gone, Refused, Workspace
+from .seats_out import (
+    Some,
+    change_shape,
+    event_shape,
+    event_shapes,
+    object_shapes,
+    paged,
+    paged_with,
+    token_shape,
+)
 from .seats_shapes import (
     ANY_TYPE,
     BatchIn,
@@ -19,6 +29,7 @@ from .seats_shapes import (
     EventIn,
     EventsIn,
     ExtraIn,
+    ExtrasIn,
     Label,
     ObjectsIn,
     OverrideIn,
@@ -26,7 +37,7 @@ from .seats_shapes import (
 )
 from .service import changes, charts, events, seasons, seats, tokens
 from .service.views import view
-from .wire import After, Limit, Text, event_routes, span, token_routes, workspace
+from .wire import After, Limit, Text, Word, event_routes, span, token_routes, workspace
 
 MINUTES = 60 * 24 * 366
 
@@ -68,7 +79,7 @@ def create_events(db: Db, user: web.CurrentUser, body: EventsIn) -> Some:
     """Make several events of a chart, all or none."""
     own = workspace(db, user)
     chart = charts.get(db, own, body.chartKey)
-    made = [events.create(db, own, chart, _values(each)) for each in body.events]
+    made = events.create_all(db, own, chart, [_values(each) for each in body.events])
     return {"events": event_shapes(db, made)}
 
 
@@ -82,18 +93,17 @@ def list_events(
 ) -> Some:
     """List events and seasons, the latest first."""
     page = events.find(db, workspace(db, user), span(start_after_id, end_before_id, limit))
-    shapes = {shape["id"]: shape for shape in event_shapes(db, page.items)}
-    return paged(page, lambda event: shapes[event.id])
+    return paged_with(page, event_shapes(db, page.items))
 
 
 @event_routes.get("/{key}", statuses=(404,))
-def get_event(db: Db, user: web.CurrentUser, key: str) -> Some:
+def get_event(db: Db, user: web.CurrentUser, key: Word) -> Some:
     """Read an event."""
     return event_shape(db, _one(db, user, key))
 
 
 @event_routes.post("/{key}", status=204, consumes=ANY_TYPE, statuses=(400, 404))
-def update_event(db: Db, user: web.CurrentUser, key: str, body: EventIn) -> None:
+def update_event(db: Db, user: web.CurrentUser, key: Word, body: EventIn) -> None:
     """Change what is named of an event."""
     own, values = workspace(db, user), _values(body)
     event = events.get(db, own, key, lock=True)
@@ -102,13 +112,13 @@ def update_event(db: Db, user: web.CurrentUser, key: str, body: EventIn) -> None
 
 
 @event_routes.delete("/{key}", statuses=(400, 404))
-def delete_event(db: Db, user: web.CurrentUser, key: str) -> None:
+def delete_event(db: Db, user: web.CurrentUser, key: Word) -> None:
     """Delete an event."""
     events.delete(db, workspace(db, user), _one(db, user, key, lock=True))
 
 
 @event_routes.post("/{key}/actions/move-to-new-chart-copy", statuses=(404,))
-def move_event(db: Db, user: web.CurrentUser, key: str) -> Some:
+def move_event(db: Db, user: web.CurrentUser, key: Word) -> Some:
     """Give the event a copy of its chart for itself."""
     own = workspace(db, user)
     return event_shape(db, events.move(db, own, events.get(db, own, key, lock=True)))
@@ -126,10 +136,12 @@ def change_statuses(
     expand: Annotated[str, Query(max_length=20)] = "objects",
 ) -> Some:
     """Book, hold, release or change objects, at one event or several: all or none."""
-    events.lock_all(db, workspace(db, user), body.events)
+    own = workspace(db, user)
+    shared = len(body.events) == 1 and _side_by_side(db, own, body.events[0], body)
+    events.lock_all(db, own, body.events, shared=shared)
     shapes: Some = {}
     for key in body.events:
-        shapes |= _change(db, request, user, key, body)
+        shapes |= _change(db, request, user, key, body, shared=shared)
     return {"objects": shapes}
 
 
@@ -151,7 +163,7 @@ def change_batch(
 
 
 @event_routes.post("/{key}/actions/change-object-status", consumes=ANY_TYPE, statuses=(400, 404))
-def change_best(db: Db, request: web.Request, user: web.CurrentUser, key: str, body: BestStatusIn) -> Some:
+def change_best(db: Db, request: web.Request, user: web.CurrentUser, key: Word, body: BestStatusIn) -> Some:
     """Book, hold or change the best seats that are left."""
     own = workspace(db, user)
     event = events.get(db, own, key, lock=True)
@@ -160,7 +172,14 @@ def change_best(db: Db, request: web.Request, user: web.CurrentUser, key: str, b
     return {"objects": labels, "objectDetails": object_shapes(seen), "nextToEachOther": together}
 
 
-def _change(db: Db, request: web.Request, user: web.CurrentUser, key: str, body: ObjectsIn) -> Some:
+def _side_by_side(db: Db, own: Workspace, key: str, body: ObjectsIn) -> bool:
+    status = body.status if body.type == "CHANGE_STATUS_TO" else None
+    return seats.side_by_side(db, own, key, [o.objectId for o in body.objects], status)
+
+
+def _change(
+    db: Db, request: web.Request, user: web.CurrentUser, key: str, body: ObjectsIn, *, shared: bool = False
+) -> Some:
     own = workspace(db, user)
     event = events.get(db, own, key)
     labels = [o.objectId for o in body.objects]
@@ -168,19 +187,18 @@ def _change(db: Db, request: web.Request, user: web.CurrentUser, key: str, body:
         return object_shapes(seasons.override(db, event, labels, body.season))
     if body.type == "USE_SEASON_STATUS":
         return object_shapes(seasons.use(db, event, labels, body.season))
-    return object_shapes(
-        seats.change(db, own, event, [o.record() for o in body.objects], body.order(_ip(request)))
-    )
+    order = replace(body.order(_ip(request)), shared=shared)
+    return object_shapes(seats.change(db, own, event, [o.record() for o in body.objects], order))
 
 
 @event_routes.post("/{key}/actions/override-season-status", status=204, consumes=ANY_TYPE, statuses=(404,))
-def override_status(db: Db, user: web.CurrentUser, key: str, body: OverrideIn) -> None:
+def override_status(db: Db, user: web.CurrentUser, key: Word, body: OverrideIn) -> None:
     """These objects of an event have a status of their own from now on, whatever its season says."""
     seasons.override(db, _of_season(db, user, key), body.objects, body.season)
 
 
 @event_routes.post("/{key}/actions/use-season-status", status=204, consumes=ANY_TYPE, statuses=(404,))
-def use_status(db: Db, user: web.CurrentUser, key: str, body: OverrideIn) -> None:
+def use_status(db: Db, user: web.CurrentUser, key: Word, body: OverrideIn) -> None:
     """They have the status of the season again."""
     seasons.use(db, _of_season(db, user, key), body.objects, body.season)
 
@@ -195,7 +213,7 @@ def _of_season(db: Db, user: web.CurrentUser, key: str) -> Event:
 
 @event_routes.get("/{key}/objects", statuses=(404,))
 def get_objects(
-    db: Db, user: web.CurrentUser, key: str, label: Annotated[list[Label], Query(max_length=200)]
+    db: Db, user: web.CurrentUser, key: Word, label: Annotated[list[Label], Query(max_length=200)]
 ) -> Some:
     """Read objects by label."""
     seen = view(db, _one(db, user, key), label)
@@ -205,7 +223,7 @@ def get_objects(
 
 
 @event_routes.post("/{key}/objects/{label:path}", status=204, consumes=ANY_TYPE, statuses=(404,))
-def update_extra(db: Db, user: web.CurrentUser, key: str, label: str, body: ExtraIn) -> None:
+def update_extra(db: Db, user: web.CurrentUser, key: Word, label: Word, body: ExtraIn) -> None:
     """Say something of an object (`…/actions/update-extra-data`)."""
     name, action, _ = label.rpartition("/actions/update-extra-data")
     if not action:
@@ -214,9 +232,9 @@ def update_extra(db: Db, user: web.CurrentUser, key: str, label: str, body: Extr
 
 
 @event_routes.post("/{key}/actions/update-extra-data", status=204, consumes=ANY_TYPE, statuses=(404,))
-def update_extras(db: Db, user: web.CurrentUser, key: str, body: ExtraIn) -> None:
+def update_extras(db: Db, user: web.CurrentUser, key: Word, body: ExtrasIn) -> None:
     """Say something of several objects."""
-    seats.set_extra(db, _one(db, user, key, lock=True), body.extraData or {})
+    seats.set_extra(db, _one(db, user, key, lock=True), body.extraData)
 
 
 @event_routes.get("/{key}/status-changes", statuses=(404,))
@@ -271,14 +289,14 @@ def create_token(db: Db, user: web.CurrentUser, body: TokenIn) -> Some:
 
 
 @token_routes.get("/{token}", statuses=(404,))
-def get_token(db: Db, user: web.CurrentUser, token: str) -> Some:
+def get_token(db: Db, user: web.CurrentUser, token: Word) -> Some:
     """Read a hold token."""
     own = workspace(db, user)
     return token_shape(tokens.get(db, own, token), own)
 
 
 @token_routes.post("/{token}", consumes=ANY_TYPE, statuses=(400, 404))
-def extend_token(db: Db, user: web.CurrentUser, token: str, body: TokenIn) -> Some:
+def extend_token(db: Db, user: web.CurrentUser, token: Word, body: TokenIn) -> Some:
     """Let it end so many minutes from now; 0 ends it."""
     own = workspace(db, user)
     ttl = timedelta(minutes=15 if body.expiresInMinutes is None else max(0, body.expiresInMinutes))

@@ -33,6 +33,12 @@ def paged(page: Part[Any], shape: Callable[[Any], Any]) -> Some:
     return found
 
 
+def paged_with(page: Part[Any], shapes: Sequence[Some]) -> Some:
+    """The same, of shapes that were made together."""
+    shape = iter(shapes)
+    return paged(page, lambda _: next(shape))
+
+
 def workspace_shape(found: Workspace) -> Some:
     """A workspace."""
     return {
@@ -53,30 +59,48 @@ def entry_shape(found: Entry) -> Some:
 
 def chart_shape(db: Db, found: Chart, expand: Sequence[str] = ()) -> Some:
     """A chart, with what was asked for beside it."""
-    shape: Some = {
+    return chart_shapes(db, [found], expand)[0]
+
+
+def chart_shapes(db: Db, found: Sequence[Chart], expand: Sequence[str] = ()) -> list[Some]:
+    """Charts, with what was asked for beside them."""
+    shapes = [_chart(each) for each in found]
+    if "events" in expand:
+        of = events.of_charts(db, found)
+        told = {s["id"]: s for s in event_shapes(db, [event for listed in of.values() for event in listed])}
+        for each, shape in zip(found, shapes, strict=True):
+            shape["events"] = [told[event.id] for event in of[each.id]]
+    if {"venueType", "zones", "validation"} & set(expand):
+        drawings = charts.drawings(db, found)
+        for each, shape in zip(found, shapes, strict=True):
+            shape |= _drawn(drawings[each.id], expand)
+    return shapes
+
+
+def _chart(found: Chart) -> Some:
+    draft = f"/charts/{found.key}/version/draft/thumbnail" if found.status == charts.WITH_DRAFT else None
+    return {
         "id": found.id,
         "key": found.key,
         "status": found.status,
         "name": found.name,
         "publishedVersionThumbnailUrl": f"/charts/{found.key}/version/published/thumbnail",
-        "draftVersionThumbnailUrl": None,
+        "draftVersionThumbnailUrl": draft,
         "tags": found.tags,
         "archived": found.archived,
     }
-    if found.status == charts.WITH_DRAFT:
-        shape["draftVersionThumbnailUrl"] = f"/charts/{found.key}/version/draft/thumbnail"
-    if "events" in expand:
-        shape["events"] = event_shapes(db, events.of_chart(db, found))
-    if {"venueType", "zones", "validation"} & set(expand):
-        drawing = charts.drawing(db, found)
-        if "validation" in expand:
-            shape["validation"] = plan.validation(drawing)
-        if "venueType" in expand:
-            kind = str(drawing.get("venueType"))
-            shape["venueType"] = "WITH_ZONES" if kind == "ZONES" else kind
-        if "zones" in expand:
-            listed = (drawing.get("zones") or {}).get("list")
-            shape["zones"] = [{"key": z["key"], "label": z["label"]} for z in listed] if listed else None
+
+
+def _drawn(drawing: Some, expand: Sequence[str]) -> Some:
+    shape: Some = {}
+    if "validation" in expand:
+        shape["validation"] = plan.validation(drawing)
+    if "venueType" in expand:
+        kind = str(drawing.get("venueType"))
+        shape["venueType"] = "WITH_ZONES" if kind == "ZONES" else kind
+    if "zones" in expand:
+        listed = (drawing.get("zones") or {}).get("list")
+        shape["zones"] = [{"key": z["key"], "label": z["label"]} for z in listed] if listed else None
     return shape
 
 

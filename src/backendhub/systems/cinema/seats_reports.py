@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -16,7 +17,7 @@ from .models import Event, Gone
 from .seats_out import Some
 from .service import charts, events, reports
 from .service.views import view
-from .wire import report_routes, workspace
+from .wire import Word, report_routes, workspace
 
 Whole = Annotated[str, Query(alias="bookWholeTables", max_length=10)]
 Version = Annotated[str, Query(max_length=10)]
@@ -42,7 +43,7 @@ def _counted(spot: plan.Spot, whole: str) -> bool:
 
 @report_routes.get("/charts/{key}/{side}", statuses=(404,))
 def chart_report(
-    db: Db, user: web.CurrentUser, key: str, side: str, whole: Whole = "", version: Version = "published"
+    db: Db, user: web.CurrentUser, key: Word, side: Word, whole: Whole = "", version: Version = "published"
 ) -> Some:
     """What a chart holds, `byLabel`, `byObjectType`, `byCategoryKey`, `byCategoryLabel`, `bySection`, `byZone`."""
     return reports.grouped(_chart_items(db, user, key, side, whole, version), side)
@@ -50,7 +51,7 @@ def chart_report(
 
 @report_routes.get("/charts/{key}/{side}/summary", statuses=(404,))
 def chart_summary(
-    db: Db, user: web.CurrentUser, key: str, side: str, whole: Whole = "", version: Version = "published"
+    db: Db, user: web.CurrentUser, key: Word, side: Word, whole: Whole = "", version: Version = "published"
 ) -> Some:
     """How many that is."""
     found = reports.weighed_chart(_chart_items(db, user, key, side, whole, version))
@@ -62,7 +63,7 @@ def _one(db: Db, user: web.CurrentUser, key: str) -> Event:
 
 
 @report_routes.get("/events/{key}", statuses=(404,))
-def event_list(db: Db, user: web.CurrentUser, key: str) -> Any:
+def event_list(db: Db, user: web.CurrentUser, key: Word) -> Any:
     """Every object of an event by label; as CSV for a name that ends in `.csv`."""
     if key.endswith(".csv"):
         return _csv(_items(db, user, key.removesuffix(".csv")))
@@ -70,14 +71,14 @@ def event_list(db: Db, user: web.CurrentUser, key: str) -> Any:
 
 
 @report_routes.get("/events/{key}/{side}", statuses=(404,))
-def event_report(db: Db, user: web.CurrentUser, key: str, side: str) -> Some:
+def event_report(db: Db, user: web.CurrentUser, key: Word, side: Word) -> Some:
     """How an event stands, by any side: `byStatus`, `byObjectType`, `byCategoryKey`, `byLabel`, `byOrderId`, …"""
     _known(side)
     return reports.grouped(_items(db, user, key), side)
 
 
 @report_routes.get("/events/{key}/{side}/summary", statuses=(404,))
-def event_summary(db: Db, user: web.CurrentUser, key: str, side: str) -> Some:
+def event_summary(db: Db, user: web.CurrentUser, key: Word, side: Word) -> Some:
     """How many that is."""
     _known(side)
     seen = view(db, _one(db, user, key))
@@ -86,7 +87,7 @@ def event_summary(db: Db, user: web.CurrentUser, key: str, side: str) -> Some:
 
 
 @report_routes.get("/events/{key}/{side}/summary/deep", statuses=(404,))
-def event_deep_summary(db: Db, user: web.CurrentUser, key: str, side: str) -> Some:
+def event_deep_summary(db: Db, user: web.CurrentUser, key: Word, side: Word) -> Some:
     """The same a storey deeper."""
     _known(side)
     seen = view(db, _one(db, user, key))
@@ -95,7 +96,7 @@ def event_deep_summary(db: Db, user: web.CurrentUser, key: str, side: str) -> So
 
 
 @report_routes.get("/events/{key}/{side}/{value:path}", statuses=(404,))
-def event_report_of(db: Db, user: web.CurrentUser, key: str, side: str, value: str) -> Some:
+def event_report_of(db: Db, user: web.CurrentUser, key: Word, side: Word, value: Word) -> Some:
     """One group of a report."""
     _known(side)
     found = reports.grouped(_items(db, user, key), side)
@@ -112,6 +113,11 @@ def _items(db: Db, user: web.CurrentUser, key: str) -> list[Some]:
     return sorted(found, key=lambda item: item["label"])
 
 
+def _cell(value: Any) -> Any:
+    """What stands in a cell: JSON where it is neither text nor number."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | dict | list) else value
+
+
 def _csv(items: list[Some]) -> web.Reply:
     names = [
         name for name in (items[0] if items else {"label": None}) if name not in ("labels", "ids", "holds")
@@ -119,5 +125,5 @@ def _csv(items: list[Some]) -> web.Reply:
     out = io.StringIO()
     writer = csv.DictWriter(out, names, extrasaction="ignore")
     writer.writeheader()
-    writer.writerows(items)
+    writer.writerows({name: _cell(item.get(name)) for name in names} for item in items)
     return web.Reply(out.getvalue(), media_type="text/csv")

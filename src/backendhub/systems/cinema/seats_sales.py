@@ -15,7 +15,7 @@ from .models import Event, Refused
 from .seats_out import Some, stamp
 from .seats_shapes import ANY_TYPE, ChannelIn, ChannelsIn, EditForSaleIn, EditForSalesIn, ForSaleIn
 from .service import events, sales
-from .wire import event_routes, workspace
+from .wire import Word, event_routes, workspace
 
 EDITS = Rule(10, 60, "fixed-window", name="cinema.edit-for-sale", unit="edits")
 """How often an event's sale may be edited; the answer says how many edits are left."""
@@ -29,25 +29,25 @@ def _one(db: Db, user: web.CurrentUser, key: str) -> Event:
 
 
 @event_routes.post("/{key}/actions/mark-as-for-sale", status=204, consumes=ANY_TYPE, statuses=(404,))
-def mark_for_sale(db: Db, user: web.CurrentUser, key: str, body: ForSaleIn) -> None:
+def mark_for_sale(db: Db, user: web.CurrentUser, key: Word, body: ForSaleIn) -> None:
     """These are for sale, and nothing else."""
     _mark(db, user, key, True, body)
 
 
 @event_routes.post("/{key}/actions/mark-as-not-for-sale", status=204, consumes=ANY_TYPE, statuses=(404,))
-def mark_not_for_sale(db: Db, user: web.CurrentUser, key: str, body: ForSaleIn) -> None:
+def mark_not_for_sale(db: Db, user: web.CurrentUser, key: Word, body: ForSaleIn) -> None:
     """These are not for sale, everything else is."""
     _mark(db, user, key, False, body)
 
 
 @event_routes.post("/{key}/actions/mark-everything-as-for-sale", status=204, statuses=(404,))
-def mark_everything(db: Db, user: web.CurrentUser, key: str) -> None:
+def mark_everything(db: Db, user: web.CurrentUser, key: Word) -> None:
     """Everything is for sale."""
     _set(db, _one(db, user, key), None)
 
 
 @event_routes.post("/{key}/actions/edit-for-sale-config", consumes=ANY_TYPE, statuses=(404, 429))
-async def edit_for_sale(request: web.Request, user: web.CurrentUser, key: str, body: EditForSaleIn) -> Some:
+async def edit_for_sale(request: web.Request, user: web.CurrentUser, key: Word, body: EditForSaleIn) -> Some:
     """Put some objects up for sale and take others from it; ten times a minute."""
     decision = await request.hub.limits.ahit(f"{user.id}/{key}", EDITS)
     limits.enforce(decision)
@@ -87,10 +87,9 @@ def _mark(db: Db, user: web.CurrentUser, key: str, for_sale: bool, body: ForSale
 
 def _set(db: Db, event: Event, config: sales.Config | None) -> Event:
     """A season hands it on to its events, unless it was told not to."""
-    if event.for_sale_propagated:
-        for each in events.below(db, event):
-            events.change(db, each, for_sale=config)
-    return events.change(db, event, for_sale=config)
+    below = events.below(db, event) if event.for_sale_propagated else []
+    events.change_all(db, [event, *below], for_sale=config)
+    return events.by_id(db, event.id)
 
 
 # -- channels ----------------------------------------------------------------------------------------------
@@ -98,23 +97,23 @@ def _set(db: Db, event: Event, config: sales.Config | None) -> Event:
 
 @event_routes.post("/{key}/channels", status=204, consumes=ANY_TYPE, statuses=(400, 404))
 def add_channels(
-    db: Db, user: web.CurrentUser, key: str, body: Annotated[ChannelIn | list[ChannelIn], Body()]
+    db: Db, user: web.CurrentUser, key: Word, body: Annotated[ChannelIn | list[ChannelIn], Body()]
 ) -> None:
     """Add a channel, or several."""
     event = _one(db, user, key)
     given = [_named(c) for c in (body if isinstance(body, list) else [body])]
-    events.change(db, event, channels=sales.added(event, given))
+    events.change(db, event, channels=sales.added(event.channels, given))
 
 
 @event_routes.post("/{key}/channels/replace", status=204, consumes=ANY_TYPE, statuses=(404,))
-def replace_channels(db: Db, user: web.CurrentUser, key: str, body: ChannelsIn) -> None:
+def replace_channels(db: Db, user: web.CurrentUser, key: Word, body: ChannelsIn) -> None:
     """These channels and no others."""
-    channels = [sales.channel(c.model_dump()) for c in body.channels]
+    channels = sales.added((), [c.model_dump() for c in body.channels])
     events.change(db, _one(db, user, key), channels=channels)
 
 
 @event_routes.post("/{key}/channels/{channel}", status=204, consumes=ANY_TYPE, statuses=(404,))
-def update_channel(db: Db, user: web.CurrentUser, key: str, channel: str, body: ChannelIn) -> None:
+def update_channel(db: Db, user: web.CurrentUser, key: Word, channel: Word, body: ChannelIn) -> None:
     """Change a channel."""
     event = _one(db, user, key)
     changes = body.model_dump(exclude_unset=True)
@@ -122,21 +121,21 @@ def update_channel(db: Db, user: web.CurrentUser, key: str, channel: str, body: 
 
 
 @event_routes.delete("/{key}/channels/{channel}", statuses=(404,))
-def remove_channel(db: Db, user: web.CurrentUser, key: str, channel: str) -> None:
+def remove_channel(db: Db, user: web.CurrentUser, key: Word, channel: Word) -> None:
     """Remove a channel."""
     event = _one(db, user, key)
     events.change(db, event, channels=sales.removed(event, channel))
 
 
 @event_routes.post("/{key}/channels/{channel}/objects", status=204, consumes=ANY_TYPE, statuses=(404,))
-def add_to_channel(db: Db, user: web.CurrentUser, key: str, channel: str, body: ChannelIn) -> None:
+def add_to_channel(db: Db, user: web.CurrentUser, key: Word, channel: Word, body: ChannelIn) -> None:
     """Sell these objects through a channel."""
     event = _one(db, user, key)
     events.change(db, event, channels=sales.with_objects(event, channel, body.model_dump(), there=True))
 
 
 @event_routes.delete("/{key}/channels/{channel}/objects", consumes=ANY_TYPE, statuses=(404,))
-def remove_from_channel(db: Db, user: web.CurrentUser, key: str, channel: str, body: ChannelIn) -> None:
+def remove_from_channel(db: Db, user: web.CurrentUser, key: Word, channel: Word, body: ChannelIn) -> None:
     """Sell them through it no longer."""
     event = _one(db, user, key)
     events.change(db, event, channels=sales.with_objects(event, channel, body.model_dump(), there=False))

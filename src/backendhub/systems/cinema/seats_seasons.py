@@ -8,7 +8,7 @@ from backendhub.kit.db import Db
 from .seats_out import Some, event_shape, event_shapes
 from .seats_shapes import ANY_TYPE, SeasonIn
 from .service import events, seasons
-from .wire import season_routes, workspace
+from .wire import Word, season_routes, workspace
 
 
 @season_routes.post("", status=201, consumes=ANY_TYPE, statuses=(400, 404))
@@ -19,7 +19,7 @@ def create_season(db: Db, user: web.CurrentUser, body: SeasonIn) -> Some:
 
 
 @season_routes.post("/{key}/actions/create-events", status=201, consumes=ANY_TYPE, statuses=(400, 404))
-def create_events_of_season(db: Db, user: web.CurrentUser, key: str, body: SeasonIn) -> Some:
+def create_events_of_season(db: Db, user: web.CurrentUser, key: Word, body: SeasonIn) -> Some:
     """Add events to a season, by number or by key; the latest first in the answer."""
     own = workspace(db, user)
     top = seasons.season(db, own, key)
@@ -28,7 +28,7 @@ def create_events_of_season(db: Db, user: web.CurrentUser, key: str, body: Seaso
 
 
 @season_routes.post("/{key}/partial-seasons", status=201, consumes=ANY_TYPE, statuses=(400, 404))
-def create_partial_season(db: Db, user: web.CurrentUser, key: str, body: SeasonIn) -> Some:
+def create_partial_season(db: Db, user: web.CurrentUser, key: Word, body: SeasonIn) -> Some:
     """Make a part of a season, with some of its events."""
     own = workspace(db, user)
     top = seasons.season(db, own, key)
@@ -38,7 +38,7 @@ def create_partial_season(db: Db, user: web.CurrentUser, key: str, body: SeasonI
 @season_routes.post(
     "/{key}/partial-seasons/{partial}/actions/add-events", consumes=ANY_TYPE, statuses=(400, 404)
 )
-def add_events_to_partial(db: Db, user: web.CurrentUser, key: str, partial: str, body: SeasonIn) -> Some:
+def add_events_to_partial(db: Db, user: web.CurrentUser, key: Word, partial: Word, body: SeasonIn) -> Some:
     """Put events of the season into a part of it."""
     own = workspace(db, user)
     top = seasons.season(db, own, key)
@@ -48,7 +48,7 @@ def add_events_to_partial(db: Db, user: web.CurrentUser, key: str, partial: str,
 
 
 @season_routes.delete("/{key}/partial-seasons/{partial}/events/{event}", status=200, statuses=(400, 404))
-def remove_event_from_partial(db: Db, user: web.CurrentUser, key: str, partial: str, event: str) -> Some:
+def remove_event_from_partial(db: Db, user: web.CurrentUser, key: Word, partial: Word, event: Word) -> Some:
     """Take an event out of a part of a season."""
     own = workspace(db, user)
     part = seasons.partial(db, own, seasons.season(db, own, key), partial)

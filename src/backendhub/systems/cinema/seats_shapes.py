@@ -220,9 +220,15 @@ class TokenIn(BaseModel):
 
 
 class ExtraIn(BaseModel):
-    """What is said of an object, or of several by label."""
+    """What is said of an object."""
 
     extraData: Some | None = None
+
+
+class ExtrasIn(BaseModel):
+    """What is said of objects, by label."""
+
+    extraData: Annotated[dict[Label, Some | None], Field(max_length=10_000)] = Field(default_factory=dict)
 
 
 class SaleItem(BaseModel):

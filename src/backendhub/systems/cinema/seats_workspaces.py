@@ -17,8 +17,10 @@ from .wire import (
     After,
     Limit,
     Text,
+    Word,
     basic_user,
     buyer_routes,
+    company,
     log_routes,
     span,
     system_routes,
@@ -35,7 +37,7 @@ def create_test_company(db: Db, request: web.Request) -> Some:
         raise NotFound("There is nothing here.")
     if not hmac.compare_digest(basic_user(request).encode(), str(secret).encode()):
         raise Unauthenticated("The system's secret is not right.")
-    made = workspaces.add(db, company=str(uuid4()), name="Production workspace", is_default=True)
+    made = workspaces.add(db, company=str(uuid4()), name="Production workspace", is_first=True)
     return {"admin": {"secretKey": made.secret_key}, "workspace": workspace_shape(made)}
 
 
@@ -53,7 +55,7 @@ def list_workspaces(
 ) -> Some:
     """List the company's workspaces, the latest first."""
     wanted = span(start_after_id, end_before_id, limit)
-    page = workspaces.find(db, workspace(db, user).company, wanted, text=filter)
+    page = workspaces.find(db, company(db, user), wanted, text=filter)
     return paged(page, workspace_shape)
 
 
@@ -68,7 +70,7 @@ def list_active(
 ) -> Some:
     """List those that are active."""
     wanted = span(start_after_id, end_before_id, limit)
-    page = workspaces.find(db, workspace(db, user).company, wanted, text=filter, active=True)
+    page = workspaces.find(db, company(db, user), wanted, text=filter, active=True)
     return paged(page, workspace_shape)
 
 
@@ -83,42 +85,42 @@ def list_inactive(
 ) -> Some:
     """List those that are not."""
     wanted = span(start_after_id, end_before_id, limit)
-    page = workspaces.find(db, workspace(db, user).company, wanted, text=filter, active=False)
+    page = workspaces.find(db, company(db, user), wanted, text=filter, active=False)
     return paged(page, workspace_shape)
 
 
 @workspace_routes.get("/{key}", statuses=(404,))
-def get_workspace(db: Db, user: web.CurrentUser, key: str) -> Some:
+def get_workspace(db: Db, user: web.CurrentUser, key: Word) -> Some:
     """Read a workspace."""
-    return workspace_shape(workspaces.get(db, key, workspace(db, user).company))
+    own = workspace(db, user)
+    return workspace_shape(own if key == own.key else workspaces.get(db, key, company(db, user)))
 
 
 @workspace_routes.post("", status=201, consumes=ANY_TYPE)
 def create_workspace(db: Db, user: web.CurrentUser, body: WorkspaceIn) -> Some:
     """Make a workspace."""
-    own = workspace(db, user)
-    made = workspaces.add(db, company=own.company, name=body.name, is_test=bool(body.isTest))
+    made = workspaces.add(db, company=company(db, user), name=body.name, is_test=bool(body.isTest))
     return workspace_shape(made)
 
 
 @workspace_routes.post("/{key}", consumes=ANY_TYPE, statuses=(404,))
-def update_workspace(db: Db, user: web.CurrentUser, key: str, body: WorkspaceIn) -> Some:
+def update_workspace(db: Db, user: web.CurrentUser, key: Word, body: WorkspaceIn) -> Some:
     """Rename a workspace."""
-    found = workspaces.get(db, key, workspace(db, user).company)
+    found = workspaces.get(db, key, company(db, user))
     return workspace_shape(workspaces.change(db, found, name=body.name))
 
 
 @workspace_routes.post("/actions/set-default/{key}", status=204, statuses=(404,))
-def set_default_workspace(db: Db, user: web.CurrentUser, key: str) -> None:
+def set_default_workspace(db: Db, user: web.CurrentUser, key: Word) -> None:
     """Make a workspace the company's default."""
-    found = workspaces.get(db, key, workspace(db, user).company)
+    found = workspaces.get(db, key, company(db, user))
     workspaces.change(db, found, is_default=True)
 
 
 @workspace_routes.post("/{key}/actions/{action}", statuses=(404,))
-def act_on_workspace(db: Db, user: web.CurrentUser, key: str, action: str) -> Some:
+def act_on_workspace(db: Db, user: web.CurrentUser, key: Word, action: Word) -> Some:
     """Activate, deactivate, or give a new secret key (`regenerate-secret-key`)."""
-    found = workspaces.get(db, key, workspace(db, user).company)
+    found = workspaces.get(db, key, company(db, user))
     actions: dict[str, Some] = {
         "activate": {"is_active": True},
         "deactivate": {"is_active": False},
@@ -130,9 +132,9 @@ def act_on_workspace(db: Db, user: web.CurrentUser, key: str, action: str) -> So
 
 
 @workspace_routes.delete("/{key}", statuses=(400, 404))
-def delete_workspace(db: Db, user: web.CurrentUser, key: str) -> None:
+def delete_workspace(db: Db, user: web.CurrentUser, key: Word) -> None:
     """Delete an inactive workspace (it can no longer be used)."""
-    workspaces.delete(db, workspaces.get(db, key, workspace(db, user).company))
+    workspaces.delete(db, workspaces.get(db, key, company(db, user)))
 
 
 # -- logs and buyers ---------------------------------------------------------------------------------------

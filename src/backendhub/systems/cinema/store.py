@@ -29,8 +29,8 @@ def _listed(sql: str, **lists: dict[str, str]) -> dict[str, str]:
 
 
 def _locking(sql: str) -> dict[str, str]:
-    """Rows that nobody else changes until the transaction ends; on SQLite the transaction itself is the lock."""
-    return {"sqlite": sql, "postgres": f"{sql} FOR NO KEY UPDATE"}
+    """What PostgreSQL does so that nobody else changes something meanwhile; on SQLite the transaction itself is the lock."""
+    return {"sqlite": "SELECT 1", "postgres": sql}
 
 
 def _pages(sql: str) -> dict[str, str]:
@@ -68,7 +68,12 @@ BUYERS = _pages("SELECT id, buyer FROM cinema_buyer WHERE workspace_id = :worksp
 
 ONE_CHART = f"SELECT {CHART} FROM cinema_chart WHERE key = :key AND workspace_id = :workspace_id"
 CHART_BY_ID = f"SELECT {CHART} FROM cinema_chart WHERE id = :id"
-LOCK_CHART = _locking("SELECT id FROM cinema_chart WHERE key = :key")
+LOCK_CHART = _locking(
+    "SELECT pg_advisory_xact_lock(7364875, hashtext(current_schema() || ':' || id)) FROM cinema_chart WHERE key = :key"
+)
+SHARE_CHART = _locking(
+    "SELECT pg_advisory_xact_lock_shared(7364875, hashtext(current_schema() || ':' || CAST(:id AS bigint)))"
+)
 CHARTS = _pages(
     f"SELECT {CHART} FROM cinema_chart WHERE workspace_id = :workspace_id AND archived = :archived "
     "AND name_key LIKE :text ESCAPE '\\'"
@@ -79,6 +84,7 @@ CHARTS_OF_TAG = _pages(
     "(SELECT chart_id FROM cinema_tag WHERE workspace_id = :workspace_id AND name = :tag)"
 )
 PUBLISHED = "SELECT published FROM cinema_chart WHERE id = :id"
+ALL_PUBLISHED = _listed("SELECT id, published FROM cinema_chart WHERE id IN {ids}", ids=NUMBERS)
 DRAFT = "SELECT draft FROM cinema_chart WHERE id = :id"
 TAGS = "SELECT DISTINCT name FROM cinema_tag WHERE workspace_id = :workspace_id ORDER BY name"
 ADD_TAG = (
@@ -117,7 +123,21 @@ EVENTS = {
     "down": f"{_EVENTS} AND e.id < :edge ORDER BY e.id DESC LIMIT :limit",
     "up": f"{_EVENTS} AND e.id > :edge ORDER BY e.id LIMIT :limit",
 }
-EVENTS_OF_CHART = f"{EVENT} WHERE e.chart_id = :chart_id ORDER BY e.id DESC"
+EVENTS_OF_CHARTS = _listed(f"{EVENT} WHERE e.chart_id IN {{ids}} ORDER BY e.id DESC", ids=NUMBERS)
+EVENTS_OF_KEYS = _listed(
+    f"{EVENT} WHERE e.workspace_id = :workspace_id AND e.key IN {{keys}} ORDER BY e.id", keys=LISTED
+)
+KEYS_IN_USE = _listed(
+    "SELECT key FROM cinema_event WHERE workspace_id = :workspace_id AND key IN {keys} ORDER BY key",
+    keys=LISTED,
+)
+IDS_OF_CHART = "SELECT id FROM cinema_event WHERE chart_id = :chart_id ORDER BY id"
+ADD_EVENT = (
+    "INSERT INTO cinema_event (key, workspace_id, chart_id, kind, season_id, name, date, tables, object_categories, "
+    "categories, channels, for_sale, for_sale_propagated, in_past, created_at) "
+    "VALUES (:key, :workspace_id, :chart_id, :kind, :season_id, :name, :date, :tables, :object_categories, "
+    ":categories, :channels, :for_sale, :for_sale_propagated, :in_past, :created_at)"
+)
 EVENTS_OF_SEASON = f"{EVENT} WHERE e.season_id = :season_id ORDER BY e.id"
 EVENTS_OF_PARTIAL = (
     f"{EVENT} JOIN cinema_part m ON m.event_id = e.id WHERE m.partial_id = :partial_id ORDER BY e.id"
@@ -131,18 +151,30 @@ ADD_PART = (
     "INSERT INTO cinema_part (partial_id, event_id) VALUES (:partial_id, :event_id) ON CONFLICT DO NOTHING"
 )
 REMOVE_PART = "DELETE FROM cinema_part WHERE partial_id = :partial_id AND event_id = :event_id"
+
+
+def change_events(*names: str) -> dict[str, str]:
+    """Changes these columns of events."""
+    sets = "".join(f"{name} = :{name}, " for name in names)
+    return _listed(f"UPDATE cinema_event SET {sets}updated_at = :updated_at WHERE id IN {{ids}}", ids=NUMBERS)
+
+
 # Changes of one event queue behind each other, as all writers do on SQLite: two who ask for the best seats at once get
-# different ones, and nobody overwrites what another has just said of channels or places.
-_EVENTS_TO_LOCK = _listed("SELECT id FROM cinema_event WHERE id IN {ids} ORDER BY id", ids=NUMBERS)
-LOCK_EVENTS = {d: _locking(sql)[d] for d, sql in _EVENTS_TO_LOCK.items()}
-IDS_OF_KEYS = _listed(
-    "SELECT id FROM cinema_event WHERE workspace_id = :workspace_id AND key IN {keys} "
-    "UNION SELECT e.id FROM cinema_event e JOIN cinema_event p ON p.id = e.season_id "
-    "WHERE p.workspace_id = :workspace_id AND p.key IN {keys} "
-    "UNION SELECT m.event_id FROM cinema_part m JOIN cinema_event p ON p.id = m.partial_id "
-    "WHERE p.workspace_id = :workspace_id AND p.key IN {keys}",
-    keys=LISTED,
-)
+# different ones, and nobody overwrites what another has just said of channels or places. Those who only take seats that are
+# free share the event: the unique key of a seat decides between them. A season and its events have one lock, and each of
+# these shares the chart, which nobody draws anew meanwhile. Advisory locks, because their queue is fair: a cancellation
+# would wait for ever for a row that buyers share without a gap.
+_LOCKED = """
+SELECT {lock}(7364874, hashtext(current_schema() || ':' || root)),
+  pg_advisory_xact_lock_shared(7364875, hashtext(current_schema() || ':' || chart_id))
+FROM (SELECT DISTINCT coalesce(season_id, id) AS root, chart_id FROM cinema_event WHERE {which} ORDER BY 1, 2) AS wanted"""
+_ALONE, _SHARED = "pg_advisory_xact_lock", "pg_advisory_xact_lock_shared"
+_BY_ID = f"id IN {NUMBERS['postgres'].format('ids')}"
+_BY_KEY = f"workspace_id = :workspace_id AND key IN {LISTED['postgres'].format('keys')}"
+LOCK = _locking(_LOCKED.format(lock=_ALONE, which=_BY_ID))
+SHARE = _locking(_LOCKED.format(lock=_SHARED, which=_BY_ID))
+LOCK_KEYS = _locking(_LOCKED.format(lock=_ALONE, which=_BY_KEY))
+SHARE_KEYS = _locking(_LOCKED.format(lock=_SHARED, which=_BY_KEY))
 
 # A status counts while its claim is alive; the row of one that has expired reads as free.
 _LIVE = "CASE WHEN r.slot IS NULL THEN NULL ELSE s.{0} END"
@@ -243,8 +275,8 @@ CLEAR_GENRES = "DELETE FROM cinema_genre WHERE movie_id = :movie_id"
 DELETE_MOVIE = "DELETE FROM cinema_movie WHERE id = :id"
 SHOWS_OF_MOVIE = "SELECT count(*) FROM cinema_show WHERE movie_id = :id"
 HALL = f"SELECT {columns(Hall)} FROM cinema_hall WHERE id = :id"
-LOCK_HALL = _locking("SELECT id FROM cinema_hall WHERE id = :id")
-HALLS = f"SELECT {columns(Hall)} FROM cinema_hall ORDER BY name"
+LOCK_HALL = _locking("SELECT id FROM cinema_hall WHERE id = :id FOR NO KEY UPDATE")
+HALLS = f"SELECT {columns(Hall)} FROM cinema_hall WHERE name > :after ORDER BY name LIMIT :limit"
 _SHOWS = (
     f"SELECT {columns(Show, 's')}, m.title, h.name FROM cinema_show s JOIN cinema_movie m ON m.id = s.movie_id "
     "JOIN cinema_hall h ON h.id = s.hall_id"
@@ -258,8 +290,8 @@ _WHEN = (
 SHOWS = f"{_SHOWS} WHERE {_WHEN}"
 SHOWS_OF = f"{_SHOWS} WHERE s.movie_id = :movie_id AND {_WHEN}"
 OVERLAPPING = (
-    "SELECT id FROM cinema_show WHERE hall_id = :hall_id AND state = 'scheduled' AND starts_at < :ends_at "
-    "AND ends_at > :starts_at ORDER BY starts_at LIMIT 1"
+    "SELECT id FROM cinema_show WHERE hall_id = :hall_id AND state = 'scheduled' AND starts_at > :earliest "
+    "AND starts_at < :ends_at AND ends_at > :starts_at ORDER BY starts_at LIMIT 1"
 )
 ONE_BOOKING = f"SELECT {columns(Booking)} FROM cinema_booking WHERE id = :id"
 BOOKINGS_OF = f"SELECT {columns(Booking)} FROM cinema_booking WHERE user_id = :user_id AND id < :before ORDER BY id DESC LIMIT :limit"
@@ -280,6 +312,9 @@ VOID_SHOW = (
 CANCEL_SHOWS_BOOKINGS = "UPDATE cinema_booking SET state = 'cancelled', cancelled_at = :now WHERE show_id = :show_id AND state = 'booked'"
 LABELS_OF_SHOW = "SELECT label FROM cinema_ticket WHERE show_id = :show_id AND state <> 'void' ORDER BY label"
 SECRET = "SELECT secret FROM cinema_key WHERE name = :name"
+SECRETS = "SELECT secret FROM cinema_key WHERE name = :name OR until > :now ORDER BY until DESC"
+RETIRE_SECRET = "UPDATE cinema_key SET name = :retired, until = :until WHERE name = :name"
+FORGET_SECRETS = "DELETE FROM cinema_key WHERE until <= :now"
 ADD_SECRET = "INSERT INTO cinema_key (name, secret) VALUES (:name, :secret) ON CONFLICT (name) DO NOTHING"
 
 TAKINGS = """

@@ -6,11 +6,11 @@ import base64
 import binascii
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Path, Query
 
 from backendhub.kit import accounts, web
 from backendhub.kit.db import Db
-from backendhub.kit.errors import HubError, Unauthenticated
+from backendhub.kit.errors import Denied, HubError, Unauthenticated
 from backendhub.kit.identity import Principal
 from backendhub.kit.web.fields import NO_NUL
 
@@ -38,7 +38,12 @@ _SCHEMA: dict[str, Any] = {
 After = Annotated[int | None, Query(ge=0, le=2**53 - 1)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Text = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
+Word = Annotated[str, Path(max_length=200, pattern=NO_NUL)]
 _STATUS = {400: "BAD_REQUEST", 401: "UNAUTHORIZED", 403: "FORBIDDEN", 404: "NOT_FOUND", 409: "CONFLICT"}
+
+
+INSIDE, COMPANY = "workspace", "company"
+"""What a secret key may do: the first workspace's is not limited, any other opens its own workspace."""
 
 
 class SeatsIo(web.Dialect):
@@ -85,14 +90,26 @@ def by_secret(db: Db | None, request: web.Request) -> Principal | None:
     secret = basic_user(request)
     if not secret or db is None:
         raise Unauthenticated("Send the secret key as the user name of basic authentication.")
-    found = workspaces.of_secret(db, secret, request.header("x-workspace-key"))
-    return Principal(found.key, found.name, roles=frozenset({found.company}), via="secret-key")
+    opened = workspaces.of_secret(db, secret)
+    scopes = frozenset() if opened.is_first else frozenset({INSIDE})
+    key = request.header("x-workspace-key") or opened.key
+    if key != opened.key and scopes:
+        raise Denied("This secret key opens its own workspace only.")
+    found = opened if key == opened.key else workspaces.get(db, key, opened.company)
+    return Principal(found.key, found.name, frozenset({found.company}), scopes, via="secret-key")
 
 
 def workspace(db: Db, user: Principal) -> Workspace:
     """The workspace that a request is about."""
     (company,) = user.roles
     return workspaces.get(db, user.id, company)
+
+
+def company(db: Db, user: Principal) -> str:
+    """The company of a request: the key of its first workspace speaks for all of it. Raises Denied for another's."""
+    if not user.has(COMPANY):
+        raise Denied("This takes the secret key of the company's first workspace.")
+    return workspace(db, user).company
 
 
 def span(after: int | None, before: int | None, limit: int) -> workspaces.Span:

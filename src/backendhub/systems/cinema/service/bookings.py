@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -72,7 +72,10 @@ def hold(db: Db, show_id: str, choice: Choice, *, token: str | None = None, ttl:
     show, event = _locked(db, show_id, choice, token)
     own = workspaces.own(db)
     kept = tokens.add(db, own, ttl) if token is None else tokens.live(db, own, token)
-    _take(db, event, choice, Order(HELD, token=kept.token, ignore_channels=True, origin="CINEMA"))
+    order = Order(HELD, token=kept.token, ignore_channels=True, origin="CINEMA")
+    seen, labels = _take(db, show, event, choice, order)
+    for label in labels:
+        price(show, seen, label)
     return _held(db, kept, show, event)
 
 
@@ -116,8 +119,8 @@ def book(
     wanted = choice if choice.seats or choice.best else Choice(_of_hold(db, token, event))
     id = uuid7()
     order = Order(BOOKED, token, id, ignore_channels=True, origin="CINEMA", ticketed=True)
-    seen, labels = _take(db, event, wanted, order)
-    prices = {label: _price(show, seen, label) for label in labels}
+    seen, labels = _take(db, show, event, wanted, order)
+    prices = {label: price(show, seen, label) for label in labels}
     key = secrets.opaque()
     booking = db.insert(
         Booking,
@@ -146,8 +149,13 @@ def get(db: Db, id: str) -> Booked:
     """A booking with its tickets. Raises NotFound."""
     found = db.one(Booking, store.ONE_BOOKING, id=id)
     if found is None:
-        raise NotFound(f"There is no booking {id[:80]!r}.")
+        raise unknown(id)
     return Booked(found, shows.get(db, found.show_id), of_bookings(db, [id]).get(id, []))
+
+
+def unknown(id: str) -> NotFound:
+    """What is said of a booking that is not there, and of one that is somebody else's."""
+    return NotFound(f"There is no booking {id[:80]!r}.")
 
 
 def of_user(db: Db, user_id: str, *, before: str | None = None, limit: int = 20) -> list[Booking]:
@@ -188,7 +196,7 @@ def cancel(db: Db, id: str) -> Booked:
 
 
 def _locked(db: Db, show_id: str, choice: Choice, token: str | None) -> tuple[Show, Event]:
-    """A show and its event, which nobody else changes until the transaction ends.
+    """A show and its event: shared with others who take named seats, or locked for who wants the best.
 
     Who is too late is told so before he stands in the queue: of hundreds who want a seat most need not wait.
     """
@@ -199,10 +207,11 @@ def _locked(db: Db, show_id: str, choice: Choice, token: str | None) -> tuple[Sh
         tokens.live(db, workspaces.own(db), token)
     if choice.seats:
         seen = view(db, event, choice.seats)
+        _check_labels(seen, choice.seats)
         states = [seen.state(label) for label in seen.spots]
         if taken := sorted(s.label for s in states if s.status != FREE and s.claim_id != token):
             raise _seats_taken(taken)
-    return show, events.by_id(db, show.event_id, lock=True)
+    return show, events.by_id(db, show.event_id, lock=choice.best is not None, shared=choice.best is None)
 
 
 def _seats_taken(names: Sequence[str]) -> SeatsTaken:
@@ -220,14 +229,15 @@ def _of_hold(db: Db, token: str | None, event: Event) -> list[str]:
     return labels
 
 
-def _take(db: Db, event: Event, choice: Choice, order: Order) -> tuple[View, list[str]]:
+def _take(db: Db, show: Show, event: Event, choice: Choice, order: Order) -> tuple[View, list[str]]:
     own = workspaces.own(db)
     try:
         if choice.best is not None:
-            seen, labels, _ = seats.change_best(db, own, event, choice.best, order)
+            wanted = replace(choice.best, categories=choice.best.categories or list(show.prices))
+            seen, labels, _ = seats.change_best(db, own, event, wanted, order)
             return seen, labels
         labels = list(dict.fromkeys(choice.seats))
-        _check_labels(db, event, labels)
+        order = replace(order, shared=True)
         return seats.change(db, own, event, [Wanted(label) for label in labels], order), labels
     except IllegalStatusChange as error:
         names: Any = error.details["seats"]
@@ -238,15 +248,16 @@ def _take(db: Db, event: Event, choice: Choice, order: Order) -> tuple[View, lis
         raise SeatsTaken("There are not so many seats that fit.", seats=[]) from None
 
 
-def _check_labels(db: Db, event: Event, labels: Sequence[str]) -> None:
-    seen = view(db, event, labels)
-    if unknown := [name for name in labels if name not in seen.spots]:
+def _check_labels(seen: View, labels: Sequence[str]) -> None:
+    names = list(dict.fromkeys(labels))
+    if unknown := [name for name in names if name not in seen.spots]:
         raise Invalid(f"The hall has no seat {', '.join(unknown)}.", field="seats", seats=unknown)
-    if areas := [name for name in labels if seen.spots[name].kind == AREA]:
+    if areas := [name for name in names if seen.spots[name].kind == AREA]:
         raise Invalid(f"{', '.join(areas)} is no seat.", field="seats", seats=areas)
 
 
-def _price(show: Show, seen: View, label: str) -> tuple[str, int]:
+def price(show: Show, seen: View, label: str) -> tuple[str, int]:
+    """Category and price of a seat. Raises Invalid where its category has none."""
     category = str(events.category_key(seen.event, seen.spots[label]))
     if category not in show.prices:
         raise Invalid(f"There is no price for {label}.", field="seats", seats=[label])

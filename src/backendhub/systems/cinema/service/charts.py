@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import product
 from typing import Any
 from uuid import uuid4
 
-from backendhub.kit import clock
+from backendhub.kit import clock, reservation
 from backendhub.kit.db import Db
+from backendhub.kit.reservation import Units
 from backendhub.systems.cinema import plan, store
 from backendhub.systems.cinema.models import Chart, Event, Gone, Refused, Workspace
 from backendhub.systems.cinema.plan import Spot
@@ -62,9 +65,10 @@ def create(
 
 
 def get(db: Db, own: Workspace, key: str, *, lock: bool = False) -> Chart:
-    """A chart of a workspace; `lock`ed where it will be changed by what is read of it. Raises Gone."""
-    if lock and db.dialect == "postgres":
-        db.fetch(store.LOCK_CHART["postgres"], {"key": key})
+    """A chart of a workspace; `lock`ed where it will be changed by what is read of it: nothing is sold of its events
+    meanwhile. Raises Gone."""
+    if lock:
+        db.fetch(store.LOCK_CHART[db.dialect], {"key": key})
     found = db.one(Chart, store.ONE_CHART, key=key, workspace_id=own.id)
     if found is None:
         raise Gone("CHART_NOT_FOUND", f"Chart not found: {key} was not found in workspace {own.key}")
@@ -112,6 +116,12 @@ def drawing(db: Db, found: Chart, version: str = "published") -> dict[str, Any]:
         raise Gone("DRAFT_VERSION_NOT_FOUND", f"Chart {found.key} has no draft version.")
     made: dict[str, Any] = json.loads(text)
     return made
+
+
+def drawings(db: Db, found: Sequence[Chart]) -> dict[int, dict[str, Any]]:
+    """The published drawings of charts by its number."""
+    rows = db.fetch(store.ALL_PUBLISHED[db.dialect], {"ids": [chart.id for chart in found]})
+    return {row[0]: json.loads(row[1]) for row in rows}
 
 
 def latest(db: Db, found: Chart) -> dict[str, Any]:
@@ -181,7 +191,8 @@ def tags(db: Db, own: Workspace) -> list[str]:
 
 
 def used(db: Db, found: Chart) -> None:
-    """An event uses the chart from now on."""
+    """An event uses the chart from now on; it is not drawn anew until the transaction ends."""
+    db.fetch(store.SHARE_CHART[db.dialect], {"id": found.id})
     if found.status == NOT_USED:
         _set(db, found, status=PUBLISHED)
 
@@ -223,6 +234,7 @@ def _publish(db: Db, own: Workspace, found: Chart, drawing: Mapping[str, Any], *
     rows = db.fetch(store.TAKEN_OF_CHART, {"chart_id": found.id, "now": clock.precise()})
     if lost := sorted({row[0] for row in rows} - {s.label for s in spots}):
         raise Refused("CHART_HAS_TAKEN_OBJECTS", f"Somebody has what the drawing lacks: {', '.join(lost)}.")
+    _restock(db, found, spots)
     _index(db, found.id, spots)
     workspaces.note(db, own, "chart.published", found.key)
     return _set(
@@ -233,6 +245,25 @@ def _publish(db: Db, own: Workspace, found: Chart, drawing: Mapping[str, Any], *
         name=str(drawing.get("name") or found.name)[:500],
         **changes,
     )
+
+
+def _restock(db: Db, found: Chart, new: Sequence[Spot]) -> None:
+    """Areas that have grown have more places at every event, those that have shrunk fewer. Raises Refused where somebody
+    has what is to go."""
+    capacities: Counter[str] = Counter({s.label: s.capacity or 0 for s in new if s.kind == plan.AREA})
+    capacities.subtract({s.label: s.capacity or 0 for s in spots(db, found.id) if s.kind == plan.AREA})
+    changed = {label: more for label, more in capacities.items() if more}
+    ids = [row[0] for row in db.fetch(store.IDS_OF_CHART, {"chart_id": found.id})] if changed else []
+    grown = [Units(f"cinema:{id}:{label}", more) for id in ids for label, more in changed.items() if more > 0]
+    reservation.restock_all(db, grown)
+    try:
+        for id, (label, more) in product(ids, sorted(changed.items())):
+            if more < 0:  # each is guarded by itself: what is held or sold stays
+                reservation.restock(db, f"cinema:{id}:{label}", more)
+    except reservation.Unavailable as error:
+        raise Refused(
+            "CHART_HAS_TAKEN_OBJECTS", f"Somebody has what the drawing lacks: {error.message}"
+        ) from None
 
 
 def _read(drawing: Mapping[str, Any]) -> tuple[list[Spot], list[dict[str, Any]]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
 from backendhub.kit import clock, reservation
 from backendhub.kit.db import Db
+from backendhub.kit.reservation import Units
 from backendhub.systems.cinema import store
 from backendhub.systems.cinema.models import (
     EVENT,
@@ -40,31 +42,52 @@ def create(
     season: Event | None = None,
 ) -> Event:
     """A new event, or a season; `season`: the one that it is of. Raises Refused for a key that is taken."""
-    key = values.get("eventKey") or str(uuid4())
-    _unused(db, own, key)
-    made = db.insert(
-        Event,
-        "cinema_event",
-        key=key,
-        workspace_id=own.id,
-        chart_id=found.id,
-        kind=kind,
-        season_id=None if season is None else season.id,
-        name=values.get("name"),
-        date=values.get("date"),
-        tables=values.get("tableBookingConfig") or INHERIT,
-        object_categories=values.get("objectCategories"),
-        categories=list(values.get("categories") or ()),
-        channels=[sales.channel(c) for c in values.get("channels") or ()],
-        for_sale=sales.config(values.get("forSaleConfig")),
-        for_sale_propagated=values.get("forSalePropagated", True),
-        in_past=False,
-        created_at=clock.now(),
-    )
+    return create_all(db, own, found, [values], kind=kind, season=season)[0]
+
+
+def create_all(
+    db: Db,
+    own: Workspace,
+    found: Chart,
+    listed: Sequence[Mapping[str, Any]],
+    *,
+    kind: str = EVENT,
+    season: Event | None = None,
+) -> list[Event]:
+    """Several new events of a chart, in this order. Raises Refused for a key that is taken."""
+    if not listed:
+        return []
+    rows = [_row(own, found, values, kind, season) for values in listed]
+    keys = [str(row["key"]) for row in rows]
+    _unused(db, own, keys)
     charts.used(db, found)
-    _stock(db, made)
-    workspaces.note(db, own, "event.created", key)
-    return by_id(db, made.id)
+    db.run_many(store.ADD_EVENT, rows)
+    made = db.all(Event, store.EVENTS_OF_KEYS[db.dialect], workspace_id=own.id, keys=keys)
+    _stock(db, found, made)
+    workspaces.note(db, own, "event.created", *keys)
+    return made
+
+
+def _row(
+    own: Workspace, found: Chart, values: Mapping[str, Any], kind: str, season: Event | None
+) -> dict[str, Any]:
+    return {
+        "key": values.get("eventKey") or str(uuid4()),
+        "workspace_id": own.id,
+        "chart_id": found.id,
+        "kind": kind,
+        "season_id": None if season is None else season.id,
+        "name": values.get("name"),
+        "date": values.get("date"),
+        "tables": values.get("tableBookingConfig") or INHERIT,
+        "object_categories": values.get("objectCategories"),
+        "categories": list(values.get("categories") or ()),
+        "channels": sales.added((), values.get("channels") or ()),
+        "for_sale": sales.config(values.get("forSaleConfig")),
+        "for_sale_propagated": values.get("forSalePropagated", True),
+        "in_past": False,
+        "created_at": clock.now(),
+    }
 
 
 def get(db: Db, own: Workspace, key: str, *, lock: bool = False) -> Event:
@@ -77,18 +100,17 @@ def get(db: Db, own: Workspace, key: str, *, lock: bool = False) -> Event:
     return found
 
 
-def lock_all(db: Db, own: Workspace, keys: Iterable[str]) -> None:
-    """Lets nobody else change these events, and those of seasons among them, until the transaction ends."""
-    if db.dialect == "postgres":
-        wanted = {"workspace_id": own.id, "keys": sorted(set(keys))}
-        ids = [row[0] for row in db.fetch(store.IDS_OF_KEYS[db.dialect], wanted)]
-        db.fetch(store.LOCK_EVENTS[db.dialect], {"ids": ids})
+def lock_all(db: Db, own: Workspace, keys: Iterable[str], *, shared: bool = False) -> None:
+    """Lets nobody else change these events, and those of seasons among them, until the transaction ends; `shared`: but
+    for those who take other seats that are free."""
+    sql = store.SHARE_KEYS if shared else store.LOCK_KEYS
+    db.fetch(sql[db.dialect], {"workspace_id": own.id, "keys": sorted(set(keys))})
 
 
-def by_id(db: Db, id: int, *, lock: bool = False) -> Event:
-    """An event by its number."""
-    if lock and db.dialect == "postgres":
-        db.fetch(store.LOCK_EVENTS[db.dialect], {"ids": [id]})
+def by_id(db: Db, id: int, *, lock: bool = False, shared: bool = False) -> Event:
+    """An event by its number; locked, or `shared` with those who take other seats that are free."""
+    if lock or shared:
+        db.fetch((store.SHARE if shared else store.LOCK)[db.dialect], {"ids": [id]})
     found = db.one(Event, store.EVENT_BY_ID, id=id)
     assert found is not None
     return found
@@ -99,16 +121,21 @@ def find(db: Db, own: Workspace, span: Span) -> Part[Event]:
     return workspaces.listed(db, Event, store.EVENTS, span, workspace_id=own.id)
 
 
-def of_chart(db: Db, found: Chart) -> list[Event]:
-    """The events of a chart, the latest first."""
-    return db.all(Event, store.EVENTS_OF_CHART, chart_id=found.id)
+def of_charts(db: Db, found: Sequence[Chart]) -> dict[int, list[Event]]:
+    """The events of charts by its number, the latest first."""
+    known: dict[int, list[Event]] = {chart.id: [] for chart in found}
+    for event in db.all(Event, store.EVENTS_OF_CHARTS[db.dialect], ids=list(known)):
+        known[event.chart_id].append(event)
+    return known
 
 
 def update(db: Db, own: Workspace, event: Event, values: Mapping[str, Any]) -> Event:
-    """Changes what is named. Raises Refused for a key that is taken."""
+    """Changes what is named. Raises Refused for a key that is taken, and for that of a show, which is the show's id."""
     changes: dict[str, Any] = {}
     if (key := values.get("eventKey")) and key != event.key:
-        _unused(db, own, key)
+        if event.show_state is not None:
+            raise Refused("EVENT_HAS_SHOW", "This event is a show of the cinema: its key is the show's id.")
+        _unused(db, own, [key])
         changes["key"] = key
     names = {
         "name": "name",
@@ -126,8 +153,14 @@ def update(db: Db, own: Workspace, event: Event, values: Mapping[str, Any]) -> E
 
 def change(db: Db, event: Event, **changes: Any) -> Event:
     """Changes columns of an event and notes when."""
-    db.update(Event, "cinema_event", event.id, **changes, updated_at=clock.precise())
+    change_all(db, [event], **changes)
     return by_id(db, event.id)
+
+
+def change_all(db: Db, found: Sequence[Event], **changes: Any) -> None:
+    """Changes columns of events and notes when."""
+    sql = store.change_events(*changes)[db.dialect]
+    db.run(sql, ids=[event.id for event in found], **changes, updated_at=clock.precise())
 
 
 def move(db: Db, own: Workspace, event: Event) -> Event:
@@ -166,16 +199,19 @@ def _give_back(db: Db, event: Event, claim: str) -> None:
         reservation.drop(db, claim, mine)
 
 
-def _unused(db: Db, own: Workspace, key: str) -> None:
-    if db.one(Event, store.ONE_EVENT, workspace_id=own.id, key=key) is not None:
-        raise Refused("DUPLICATE_EVENT_KEY", f"Event key {key} is already in use.")
+def _unused(db: Db, own: Workspace, keys: Sequence[str]) -> None:
+    rows = db.fetch(store.KEYS_IN_USE[db.dialect], {"workspace_id": own.id, "keys": list(keys)})
+    taken = [row[0] for row in rows] or [key for key, count in Counter(keys).items() if count > 1]
+    if taken:
+        raise Refused("DUPLICATE_EVENT_KEY", f"Event key {taken[0]} is already in use.")
 
 
-def _stock(db: Db, event: Event) -> None:
+def _stock(db: Db, found: Chart, made: Sequence[Event]) -> None:
     """The places of areas are stock from the beginning."""
-    for spot in charts.spots(db, event.chart_id):
-        if spot.kind == AREA and spot.capacity:
-            reservation.restock(db, area(event.id, spot.label), spot.capacity)
+    areas = [s for s in charts.spots(db, found.id) if s.kind == AREA and s.capacity]
+    reservation.restock_all(
+        db, [Units(area(event.id, s.label), s.capacity or 0) for event in made for s in areas]
+    )
 
 
 # -- what can be had ---------------------------------------------------------------------------------------

@@ -38,6 +38,8 @@ class Order:
     ip: str | None = None
     ticketed: bool = False
     """Whether it comes from the cinema's own bookings, which may change what has a ticket."""
+    shared: bool = False
+    """Whether the event is shared with others: then only seats that are free, or held by `token`, are had."""
 
 
 @dataclass(frozen=True, slots=True)

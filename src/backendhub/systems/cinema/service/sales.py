@@ -105,14 +105,14 @@ def channel(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def added(event: Event, channels: Sequence[Mapping[str, Any]]) -> Channels:
-    """An event's channels and further ones. Raises Refused for a key that is taken."""
-    keys = [c["key"] for c in event.channels]
+def added(known: Sequence[Mapping[str, Any]], channels: Sequence[Mapping[str, Any]]) -> Channels:
+    """Channels and further ones. Raises Refused for a key that is taken."""
+    keys = {c["key"] for c in known}
     for given in channels:
         if given["key"] in keys:
             raise Refused("CHANNEL_ALREADY_EXISTS", f"Channel {given['key']} already exists.")
-        keys.append(given["key"])
-    return [*event.channels, *(channel(c) for c in channels)]
+        keys.add(given["key"])
+    return [*map(dict, known), *(channel(c) for c in channels)]
 
 
 def removed(event: Event, key: str) -> Channels:

@@ -67,7 +67,7 @@ def add_events(
         raise Refused("TOO_MANY_EVENTS", f"At most {MAX_EVENTS} events at a time.")
     chart = charts.of(db, top)
     common = _shared(top)
-    made = [events.create(db, own, chart, {**common, "eventKey": key}, season=top) for key in wanted]
+    made = events.create_all(db, own, chart, [{**common, "eventKey": key} for key in wanted], season=top)
     if made:
         _follow(db, top, made)
     return made
@@ -131,8 +131,7 @@ def share(db: Db, found: Event, values: Mapping[str, Any]) -> None:
     }
     changes = {column: values[name] for name, column in names.items() if name in values}
     if found.kind == SEASON and changes:
-        for each in events.below(db, found):
-            events.change(db, each, **changes)
+        events.change_all(db, events.below(db, found), **changes)
 
 
 # -- going one's own way -----------------------------------------------------------------------------------
@@ -198,6 +197,7 @@ def _follow(db: Db, source: Event, found: Sequence[Event], labels: Sequence[str]
     """What is had of a season is had at these events too. Raises IllegalStatusChange where somebody has it there."""
     main, *below = views(db, [source, *found], labels)
     rows: list[State] = []
+    claims: dict[str, list[Slot]] = {}
     for state in main.states.values():
         if state.claim_id is None or state.label not in main.spots or main.spots[state.label].kind == AREA:
             continue
@@ -208,9 +208,12 @@ def _follow(db: Db, source: Event, found: Sequence[Event], labels: Sequence[str]
                 why = f"{state.label} is {old.status} at {v.event.key}"
                 raise IllegalStatusChange(old.status, state.status, why, (state.label,))
         slots = [Slot(events.resource(v.event), state.label) for v in followers]
-        if slots:
-            reservation.add(db, state.claim_id, slots)
-            rows += [replace(state, event_id=v.event.id, season_id=source.id) for v in followers]
+        claims.setdefault(state.claim_id, []).extend(slots)
+        rows += [replace(state, event_id=v.event.id, season_id=source.id) for v in followers]
+    for claim_id, slots in sorted(claims.items()):
+        # A claim takes so many at a time.
+        for n in range(0, len(slots), MAX_EVENTS):
+            reservation.add(db, claim_id, slots[n : n + MAX_EVENTS])
     seats.write(db, rows)
     for label, had in main.places.items():
         _follow_area(db, main, below, label, [p for p in had if p.season_id is None])

@@ -8,12 +8,14 @@ from typing import Any
 
 from backendhub.kit import clock, reservation
 from backendhub.kit.db import Db
+from backendhub.kit.errors import Conflict
 from backendhub.kit.reservation import Slot
 from backendhub.systems.cinema import store
 from backendhub.systems.cinema.best import best
 from backendhub.systems.cinema.models import (
     BOOKED,
     CANCELLED,
+    EVENT,
     FREE,
     HELD,
     Event,
@@ -34,7 +36,7 @@ from .views import View, view, views
 def change(db: Db, own: Workspace, event: Event, wanted: Sequence[Wanted], order: Order) -> View:
     """Gives some objects of an event a status: all of them, or none.
 
-    `event` was read with a lock. The claim itself decides between two who come at once; who is too late is told which
+    `event` was read with a lock, or with a share of it (`order.shared`). The claim itself decides between two who come at once; who is too late is told which
     seats were taken. Raises Gone, Refused, IllegalStatusChange, TokenOver, ShowOver.
     """
     check_open(event, order.status)
@@ -61,7 +63,23 @@ def change(db: Db, own: Workspace, event: Event, wanted: Sequence[Wanted], order
     except reservation.HoldOver:
         raise TokenOver(f"Hold token {order.token} has expired.") from None
     log(db, event, wanted, order)
-    return view(db, event, labels)
+    if areas or order.status == FREE:
+        return view(db, event, labels)
+    told = {row.label: row for row in rows if row.event_id == event.id}
+    return replace(seen[0], states=seen[0].states | told)
+
+
+def side_by_side(db: Db, own: Workspace, key: str, labels: Sequence[str], status: str | None) -> bool:
+    """Whether taking these needs no more than a share of the event: they are seats of it, each free or held.
+
+    Asked before the event is locked; what has changed when it is, `change` refuses.
+    """
+    if db.dialect != "postgres" or status not in (BOOKED, HELD):
+        return False
+    event = events.get(db, own, key)
+    seen = view(db, event, labels)
+    plain = all(spot.kind != AREA for spot in seen.spots.values())
+    return event.kind == EVENT and plain and all(s.status in (FREE, HELD) for s in seen.states.values())
 
 
 def change_best(
@@ -167,6 +185,8 @@ def _check(seen: View, each: Wanted, order: Order) -> None:
         raise Refused("INVALID_QUANTITY", "A quantity is at least one.")
     if order.status in (BOOKED, HELD) and not seen.on_sale(spot):
         raise illegal(f"{each.label} is not for sale")
+    if order.shared and (spot.kind == AREA or old.status not in (FREE, HELD)):
+        raise illegal(f"{each.label} is {old.status}")
     if spot.kind == AREA:
         return
     if each.quantity != 1:
@@ -236,10 +256,23 @@ def _singles(db: Db, seen: Sequence[View], wanted: Sequence[Wanted], order: Orde
         if order.status != FREE and (old.claim_id is None or old.status == HELD):
             new.append(slot)
     for ended, slots in sorted(ending.items()):
-        reservation.drop(db, ended, slots)
+        _drop(db, ended, slots, order)
     claimed = claim(db, new, order) if new else None
     fresh = set(new)
     return [_said(v, each, order, claimed, main, fresh) for v, each in cells]
+
+
+def _drop(db: Db, ended: str, slots: Sequence[Slot], order: Order) -> None:
+    """Ends claims. Raises HoldOver, and IllegalStatusChange where somebody who has the same token was faster."""
+    try:
+        reservation.drop(db, ended, slots)
+    except reservation.HoldOver:
+        raise
+    except Conflict:
+        names = tuple(sorted({slot.slot for slot in slots}))
+        raise IllegalStatusChange(
+            HELD, order.status, f"{', '.join(names)} is not held any more", names
+        ) from None
 
 
 def _follows(seen: View, label: str, main: int, order: Order) -> bool:

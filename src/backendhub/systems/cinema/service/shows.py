@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from backendhub.kit import clock
@@ -19,6 +19,8 @@ from backendhub.systems.cinema.plan import AREA, TABLE, Spot
 from . import charts, events, movies, workspaces
 
 MAX_SEATS = 3000
+LONGEST = timedelta(minutes=1000)
+"""No film is longer: what began earlier is over."""
 
 
 # -- halls -------------------------------------------------------------------------------------------------
@@ -33,6 +35,8 @@ def add_hall(
 ) -> Hall:
     """A hall of rows, each with so many seats of a category. Raises Invalid, Conflict for a name that is taken."""
     known = {str(c["key"]) for c in categories}
+    if len(known) != len(categories):
+        raise Invalid("A category was named twice.", field="categories")
     if unknown := sorted({str(category) for _, category in rows.values()} - known):
         raise Invalid(f"There is no category {unknown[0]!r}.", field="rows")
     drawing = plan.hall(name, rows, categories)
@@ -51,17 +55,17 @@ def hall_of_chart(db: Db, *, name: str, chart: Chart) -> Hall:
 
 def hall(db: Db, id: str, *, lock: bool = False) -> Hall:
     """A hall. Raises NotFound."""
-    if lock and db.dialect == "postgres":
-        db.fetch(store.LOCK_HALL["postgres"], {"id": id})
+    if lock:
+        db.fetch(store.LOCK_HALL[db.dialect], {"id": id})
     found = db.one(Hall, store.HALL, id=id)
     if found is None:
         raise NotFound(f"There is no hall {id[:80]!r}.")
     return found
 
 
-def halls(db: Db) -> list[Hall]:
-    """Every hall by name."""
-    return db.all(Hall, store.HALLS)
+def halls(db: Db, *, after: str = "", limit: int = 20) -> list[Hall]:
+    """Halls by name, behind a name."""
+    return db.all(Hall, store.HALLS, after=after, limit=limit)
 
 
 def _singles(spots: Sequence[Spot]) -> list[Spot]:
@@ -85,23 +89,26 @@ def add(
     starts_at: datetime,
     prices: Mapping[str, int],
     currency: str = "EUR",
+    zone: tzinfo = UTC,
 ) -> Show:
-    """Announces a show. `prices`: minor units for each category of the hall. Raises NotFound, Invalid, and Conflict where
-    the hall is taken at that time."""
+    """Announces a show. `prices`: minor units for each category of the hall; `zone`: the cinema's, whose day is the show's.
+    Raises NotFound, Invalid, and Conflict where the hall is taken at that time."""
     movie, place = movies.get(db, movie_id), hall(db, hall_id, lock=True)
     if starts_at <= clock.now():
         raise Invalid("A show is announced before it begins.", field="startsAt")
-    ends_at = starts_at + timedelta(minutes=movie.minutes)
-    times = {"starts_at": starts_at, "ends_at": ends_at}
-    if other := db.value(store.OVERLAPPING, hall_id=hall_id, **times):
+    try:
+        ends_at = starts_at + timedelta(minutes=movie.minutes)
+        day = starts_at.astimezone(zone).date().isoformat()
+        times = {"starts_at": starts_at.astimezone(UTC), "ends_at": ends_at.astimezone(UTC)}
+    except OverflowError:
+        raise Invalid("This day is too far away.", field="startsAt") from None
+    if other := db.value(store.OVERLAPPING, hall_id=hall_id, **times, earliest=starts_at - LONGEST):
         raise Conflict(f"{place.name} is taken at that time.", show=other)
     own = workspaces.own(db)
     chart = charts.by_id(db, place.chart_id)
     _check_prices(db, chart, prices)
     id = uuid7()
-    event = events.create(
-        db, own, chart, {"eventKey": id, "name": movie.title, "date": starts_at.date().isoformat()}
-    )
+    event = events.create(db, own, chart, {"eventKey": id, "name": movie.title, "date": day})
     db.insert(
         Show,
         "cinema_show",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hmac
 from base64 import b32decode, b32encode
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from secrets import token_hex
 from uuid import UUID
 
 from backendhub.kit import clock
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, Invalid, NotFound
+from backendhub.kit.ids import uuid7
 from backendhub.kit.states import IllegalMove
 from backendhub.systems.cinema import store
 from backendhub.systems.cinema.films import TICKET, VOID, Show, Ticket
@@ -19,6 +21,7 @@ from backendhub.systems.cinema.models import CANCELLED, AlreadyScanned, ShowOver
 from . import shows
 
 PREFIX = "BHT1"
+CURRENT = "tickets"
 DOORS = timedelta(hours=3)
 """How long before a show tickets are scanned."""
 MAC = 16
@@ -44,17 +47,31 @@ class TicketVoid(Conflict):
 
 def secret(db: Db) -> str | None:
     """What codes are signed with, if there has been a ticket."""
-    found: str | None = db.value(store.SECRET, name="tickets")
+    found: str | None = db.value(store.SECRET, name=CURRENT)
     return found
 
 
 def ensured_secret(db: Db) -> str:
     """The same; made where there is none."""
     if (found := secret(db)) is None:
-        db.run(store.ADD_SECRET, name="tickets", secret=token_hex(32))
+        db.run(store.ADD_SECRET, name=CURRENT, secret=token_hex(32))
         found = secret(db)
     assert found is not None
     return found
+
+
+def secrets_of(db: Db) -> list[str]:
+    """What codes may be signed with now: the key, and those before it that are still good."""
+    return [row[0] for row in db.fetch(store.SECRETS, {"name": CURRENT, "now": clock.precise()})]
+
+
+def rotate(db: Db, keep: timedelta) -> datetime:
+    """Signs with a new key from now on; codes of the one before are good until the moment that is given back."""
+    until = clock.precise() + keep
+    db.run(store.RETIRE_SECRET, name=CURRENT, retired=f"{CURRENT}:{uuid7()}", until=until)
+    db.run(store.FORGET_SECRETS, now=clock.precise())
+    ensured_secret(db)
+    return until
 
 
 def code(key: str, ticket_id: str) -> str:
@@ -63,17 +80,18 @@ def code(key: str, ticket_id: str) -> str:
     return PREFIX + b32encode(id + _mac(key, id)).decode().rstrip("=")
 
 
-def opened(key: str | None, text: str) -> str:
-    """The id of the ticket that a code is of. Raises NoTicket where it was not signed here."""
+def opened(keys: Sequence[str], text: str) -> str:
+    """The id of the ticket that a code is of. Raises NoTicket where none of these keys has signed it."""
     try:
         body = text.strip().upper()
-        if not body.startswith(PREFIX) or key is None:
+        if not body.startswith(PREFIX):
             raise NoTicket("This is no ticket of this cinema.")
         raw = b32decode(body[len(PREFIX) :] + "=" * (-(len(body) - len(PREFIX)) % 8))
     except ValueError:
         raise NoTicket("This is no ticket of this cinema.") from None
     id, mac = raw[:16], raw[16:]
-    if len(raw) != 16 + MAC or not hmac.compare_digest(mac, _mac(key, id)):
+    signed = [hmac.compare_digest(mac, _mac(key, id)) for key in keys]
+    if len(raw) != 16 + MAC or not any(signed):
         raise NoTicket("This is no ticket of this cinema.")
     return str(UUID(bytes=id))
 
@@ -91,7 +109,7 @@ def scan(db: Db, text: str, *, by: str, show_id: str | None = None) -> tuple[Tic
 
     Raises NoTicket, WrongShow, TicketVoid, AlreadyScanned, ShowOver.
     """
-    ticket = get(db, opened(secret(db), text))
+    ticket = get(db, opened(secrets_of(db), text))
     show = shows.get(db, ticket.show_id)
     _admitted(show, show_id)
     now = clock.now()

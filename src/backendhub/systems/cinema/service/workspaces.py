@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from backendhub.kit import clock
 from backendhub.kit.db import Db, contains
-from backendhub.kit.errors import NotFound, Unauthenticated
+from backendhub.kit.errors import Conflict, NotFound, Unauthenticated
 from backendhub.systems.cinema import store
 from backendhub.systems.cinema.models import Entry, Gone, Refused, Workspace
 
@@ -80,8 +80,8 @@ def raw_pattern(text: str | None) -> str:
 # -- workspaces --------------------------------------------------------------------------------------------
 
 
-def add(db: Db, *, company: str, name: str, is_test: bool = False, is_default: bool = False) -> Workspace:
-    """A new workspace with a secret key of its own."""
+def add(db: Db, *, company: str, name: str, is_test: bool = False, is_first: bool = False) -> Workspace:
+    """A new workspace with a secret key of its own; the first of a company is its default."""
     return db.insert(
         Workspace,
         "cinema_workspace",
@@ -92,7 +92,8 @@ def add(db: Db, *, company: str, name: str, is_test: bool = False, is_default: b
         secret_key=str(uuid4()),
         is_test=is_test,
         is_active=True,
-        is_default=is_default,
+        is_default=is_first,
+        is_first=is_first,
         created_at=clock.now(),
     )
 
@@ -100,7 +101,13 @@ def add(db: Db, *, company: str, name: str, is_test: bool = False, is_default: b
 def own(db: Db) -> Workspace:
     """The workspace of the cinema's halls and shows; made when first asked for."""
     found = db.one(Workspace, store.OF_COMPANY, company=OWN)
-    return found or add(db, company=OWN, name="Cinema", is_default=True)
+    if found is not None:
+        return found
+    try:
+        with db.savepoint():
+            return add(db, company=OWN, name="Cinema", is_first=True)
+    except Conflict:  # two servers start at once
+        return existing(db)
 
 
 def existing(db: Db) -> Workspace:
@@ -129,16 +136,19 @@ def get(db: Db, key: str, company: str) -> Workspace:
     return found
 
 
-def of_secret(db: Db, secret: str, key: str | None = None) -> Workspace:
-    """The workspace that a secret key opens, or another of the same company by its key. Raises Unauthenticated, Gone."""
+def of_secret(db: Db, secret: str) -> Workspace:
+    """The workspace that a secret key opens. Raises Unauthenticated."""
     found = db.one(Workspace, store.BY_SECRET, secret=secret)
     if found is None or not found.is_active:
         raise Unauthenticated("The secret key is not valid.")
-    return found if key is None or key == found.key else get(db, key, found.company)
+    return found
 
 
 def change(db: Db, found: Workspace, **changes: Any) -> Workspace:
-    """Changes a workspace; of a company's workspaces one is the default."""
+    """Changes a workspace; of a company's workspaces one is the default. Raises Refused: without the first one nobody could
+    reach the others."""
+    if (found.is_default or found.is_first) and changes.get("is_active") is False:
+        raise Refused("WORKSPACE_NEEDED", "The first workspace of a company and its default one stay active.")
     if changes.get("is_default"):
         db.run(store.NO_DEFAULT, company=found.company)
     if "name" in changes:
@@ -152,7 +162,7 @@ def change(db: Db, found: Workspace, **changes: Any) -> Workspace:
 
 def delete(db: Db, found: Workspace) -> None:
     """Takes an inactive workspace out of its company; what is in it can be reached no longer. Raises Refused."""
-    if found.is_active or found.is_default:
+    if found.is_active or found.is_default or found.is_first:
         raise Refused("WORKSPACE_ACTIVE", "Only inactive workspaces are deleted.")
     change(db, found, company=f"deleted:{found.company}")
 
@@ -160,10 +170,11 @@ def delete(db: Db, found: Workspace) -> None:
 # -- logs --------------------------------------------------------------------------------------------------
 
 
-def note(db: Db, found: Workspace, type: str, key: str) -> None:
-    """Notes what was done in a workspace."""
-    data = {"key": key, "workspaceKey": found.key}
-    db.run(store.ADD_ENTRY, workspace_id=found.id, type=type, data=data, at=clock.precise())
+def note(db: Db, found: Workspace, type: str, *keys: str) -> None:
+    """Notes what was done in a workspace, to one thing or several."""
+    common = {"workspace_id": found.id, "type": type, "at": clock.precise()}
+    rows = [{**common, "data": {"key": key, "workspaceKey": found.key}} for key in keys]
+    db.run_many(store.ADD_ENTRY, rows)
 
 
 def entries(db: Db, found: Workspace, span: Span) -> Part[Entry]:

@@ -5,8 +5,11 @@ if (form) {
   const sum = form.querySelector("output");
   const news = document.querySelector("#news");
   const boxes = () => [...form.querySelectorAll("input[name=seats]")];
-  const money = new Intl.NumberFormat(undefined, { style: "currency", currency: form.dataset.currency });
-  const scale = 10 ** money.resolvedOptions().maximumFractionDigits;
+  // The server's digits: browsers have other ideas of some currencies, and would be wrong by a factor.
+  const digits = Number(form.dataset.digits);
+  const options = { style: "currency", currency: form.dataset.currency };
+  const money = new Intl.NumberFormat(undefined, { ...options, minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const scale = 10 ** digits;
 
   function add() {
     const chosen = boxes().filter((box) => box.checked);
