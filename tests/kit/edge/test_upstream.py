@@ -207,13 +207,13 @@ async def test_deadlines_and_room() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await origin.send(b"GET", b"/head", [])
-        assert origin._room._value == 2  # all places are free again
+        assert origin.places.free == 2  # all places are free again
         held = [await origin.send(b"GET", b"/part", []) for _ in range(2)]
         with pytest.raises(edge.TooLate, match="busy"):
             await origin.send(b"GET", b"/part", [])
         for each in held:
             each.close()
-        assert origin._room._value == 2
+        assert origin.places.free == 2
     with pytest.raises(Upstream):
         await origin.send(b"GET", b"/", [])
 
@@ -232,7 +232,7 @@ async def test_the_protocol_may_change() -> None:
         await answer.duplex.write(b"abc")
         assert await answer.duplex.read() == b"ABC"
         answer.duplex.close()
-        assert origin._room._value == 2
+        assert origin.places.free == 2
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "http://", "x", "http://h/?q", "http://h/#f"])

@@ -22,7 +22,9 @@ def remember(protocol: HttpProtocol, data: bytes) -> None:
     if isinstance(turn, Turn) and not turn.more_body and turn.keep_alive and not turn.expects:
         assert protocol.table is not None
         if data.endswith(b"\r\n\r\n") and not turn.request.has_body:
-            protocol.table.remember(data, Seen(turn.request.again(None), turn.url, turn.route, turn.mount))
+            kept = turn.request.again(None)
+            kept.memo = {}
+            protocol.table.remember(data, Seen(kept, turn.url, turn.route, turn.mount))
 
 
 def again(protocol: HttpProtocol, seen: Seen) -> None:

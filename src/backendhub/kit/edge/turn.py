@@ -13,6 +13,7 @@ from backendhub.kit.errors import HubError, TooLarge
 from backendhub.kit.output import dumps
 
 from .messages import BODILESS, STATUS_LINES, Gone, Request, Response, Stream, block
+from .relay import Relay
 from .tunnel import Duplex, Tunnel
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Turn:
         self._buffer: list[bytes] = []
         self._failure: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | Relay | None = None
         request._turn, request._protocol = self, protocol
 
     # -- the request --------------------------------------------------------------------------------------
@@ -206,20 +207,31 @@ class Turn:
         except Exception as error:
             self._failed(error)
             return
-        self._take(answer)
+        self.take(answer)
 
     def adopt(self, answer: Any) -> None:
         """Goes on with what a handler has returned, or raised, for a request without a body."""
         self.started, self.more_body, self.began = True, False, perf_counter()
         self.since = self.protocol.clock.now
+        self.answer(answer)
+
+    def answer(self, answer: Any) -> None:
+        """Takes an answer, or an exception in its stead."""
         if isinstance(answer, Exception):
             self._failed(answer)
-        else:
-            self._take(answer)
+            return
+        try:
+            self.take(answer)
+        except Exception as error:
+            self._failed(error)
 
-    def _take(self, answer: Any) -> None:
+    def take(self, answer: Any) -> None:
+        """Does what a handler has returned."""
         if type(answer) is Response:
             self.reply(answer)
+        elif isinstance(answer, Relay):
+            self._task = answer
+            answer.start(self)
         elif answer is None:
             self.protocol.hand_over(self)
         else:
