@@ -13,6 +13,7 @@ from backendhub.kit.errors import Invalid, Upstream
 from .exchange import Head, Incoming, Interim, Outgoing, Pairs
 from .link import Link
 from .places import Places
+from .routes import Met
 
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
 FRESH_S = 1.0
@@ -71,6 +72,7 @@ class Origin:
         self.places = Places(limit)
         self.heads: dict[bytes, Head] = {}
         """What heads of answers mean that came before, by their bytes."""
+        self._met = Met()
         self._idle: list[Link] = []
         self._watched: set[Link] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -192,7 +194,9 @@ class Origin:
             self._look_again(loop)
 
     def remember(self, data: bytes, head: Head) -> None:
-        """Keeps what the bytes of a head mean."""
+        """Keeps what the bytes of a head mean that has come before."""
+        if not self._met.before(data):
+            return
         if len(self.heads) >= MAX_SEEN:
             self.heads.clear()
         self.heads[data] = head

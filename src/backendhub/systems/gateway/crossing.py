@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backendhub.kit import edge
 from backendhub.kit.edge import Incoming, Interim, Origin
 from backendhub.kit.edge.exchange import Outgoing
-from backendhub.kit.edge.hops import end_to_end
+from backendhub.kit.edge.hops import HOP, end_to_end, via
 from backendhub.kit.edge.upstream import IDEMPOTENT
 from backendhub.kit.errors import HubError
 from backendhub.kit.errors import Upstream as UpstreamFailure
@@ -23,6 +23,9 @@ from .routing import Match
 
 if TYPE_CHECKING:
     from .proxy import Gateway, State
+
+
+VIA = HOP | {b"via"}
 
 
 class NoPeer(HubError):
@@ -182,6 +185,8 @@ class Crossing(edge.Relay):
         return self._passed(incoming)
 
     def _passed(self, incoming: Incoming) -> Any:
+        if self._context is None and incoming.whole and self._request.method != b"HEAD":
+            return edge.Response(incoming.status, onward(incoming), incoming.taken())
         context, attempts = self._known()
         attempts.served(incoming.status)
         return self._gateway.passed(context, incoming, attempts, self._plugins)
@@ -223,6 +228,13 @@ class Crossing(edge.Relay):
     def told(self, interim: Interim) -> None:
         """Hints are for the client."""
         hinted(self._request, interim)
+
+
+def onward(incoming: Incoming) -> Pairs:
+    """The fields of a server's answer that are for the client, and that it came this way."""
+    fields = end_to_end(incoming.headers, dict(incoming.headers).get(b"connection"), VIA)
+    fields.append(via(dict(incoming.headers), incoming.version))
+    return fields
 
 
 def hinted(request: edge.Request, interim: Interim) -> None:

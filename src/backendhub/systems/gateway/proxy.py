@@ -11,14 +11,14 @@ from typing import Any
 
 from backendhub.kit import edge
 from backendhub.kit.edge import Duplex, Incoming, Origin, TooLate
-from backendhub.kit.edge.hops import FORWARDED, end_to_end, forwarded, via
+from backendhub.kit.edge.hops import FORWARDED, HOP, end_to_end, forwarded, via
 from backendhub.kit.edge.upstream import IDEMPOTENT
 from backendhub.kit.errors import HubError, TooLarge
 from backendhub.kit.errors import Upstream as UpstreamFailure
 from backendhub.kit.hub import Hub
 
 from .balancer import Balancer, Peer
-from .crossing import Attempts, Crossing, Found, NoPeer, Way, hinted, sent
+from .crossing import Attempts, Crossing, Found, NoPeer, Way, hinted, onward, sent
 from .models import Config, Service
 from .passage import Passage, relayed
 from .plan import Plan, build, plans
@@ -28,7 +28,7 @@ from .plugins.identity import OWN
 from .plugins.traffic import Flood
 from .routing import Match, Router, normalised, upstream_path
 
-DROPPED = FORWARDED | OWN | {b"host", b"via", b"x-forwarded-prefix", b"x-forwarded-path", b"forwarded"}
+DROPPED = HOP | FORWARDED | OWN | {b"host", b"via", b"x-forwarded-prefix", b"x-forwarded-path", b"forwarded"}
 LOOK_S = 0.5
 BODILESS = (204, 304)
 OURS = ("/openapi.json", "/docs")
@@ -123,12 +123,11 @@ class Gateway:
         if request.scheme not in route.protocols:
             return sent(_elsewhere(request, route.https_redirect_status_code))
         service = state.config.services[route.service] if route.service is not None else None
-        headers = end_to_end(request.headers, request.fields.get(b"connection"))
+        headers = end_to_end(request.headers, request.fields.get(b"connection"), DROPPED)
         found = Found(
             state, request.client, client, match, service, state.plans[route.name],
             upstream_path(service.path if service else None, path, match.prefix, route),
-            [pair for pair in headers if pair[0] not in DROPPED],
-            self._added(request, match, path),
+            headers, self._added(request, match, path),
             simple=request.method in IDEMPOTENT and not request.has_body and not request.switches,
         )  # fmt: skip
         if found.simple and found.plan.empty and service is not None and service.host not in state.balancers:
@@ -272,8 +271,7 @@ class Gateway:
     ) -> Reply:
         """A server's answer for the client."""
         passage = Passage(context, incoming, attempts)
-        fields = end_to_end(incoming.headers, dict(incoming.headers).get(b"connection"))
-        fields = [pair for pair in fields if pair[0] != b"via"] + [via(dict(fields), incoming.version)]
+        fields = onward(incoming)
         for plugin in plugins:
             fields = plugin.respond(context, incoming.status, fields)
         fields += context.early
