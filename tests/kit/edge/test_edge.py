@@ -210,7 +210,7 @@ def test_heads_that_are_too_large(server: Any) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((protocol, "HEAD_PATIENCE_S"), (turn, "PATIENCE_S"), (protocol, "WRITE_PATIENCE_S")):
+    for module, name in ((protocol, "HEAD_PATIENCE_S"), (turn, "PATIENCE_S"), (clocks, "WRITE_PATIENCE_S")):
         monkeypatch.setattr(module, name, 0.3)
     monkeypatch.setattr(turn, "MIN_RATE", 1_000_000)
     monkeypatch.setattr(protocol, "LINGER_S", 0.1)
@@ -239,6 +239,40 @@ def test_deadlines(server: Any, seen: Seen) -> None:
         assert seen.cancelled == 1
     for link in links.values():
         link.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_body_that_began_fast_may_not_stop(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "MIN_RATE", 1)  # what has come would be good for hours
+    with server.connect() as link:
+        link.sendall(f"POST /count{HEAD}Content-Length: 50000\r\n\r\n".encode() + b"x" * 20_000)
+        assert b"HTTP/1.1 408" in rest(link)
+
+
+def test_many_small_chunks_cost_no_more_than_their_bytes(server: Any) -> None:
+    """Each was once counted together with all before it: a single packet could stop the event loop for half a minute."""
+    with server.connect() as link:
+        head = f"POST /count{HEAD}{LAST}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        start = time.monotonic()
+        link.sendall(head + b"1\r\nx\r\n" * 60_000 + b"0\r\n\r\n")
+        assert rest(link).endswith(b"60000")
+    assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize("path", ["/count", "/echo", "/cold"])
+@pytest.mark.parametrize("start", [b"0\r\nX: ", b"3;x="])
+def test_trailers_and_extensions_do_not_go_on_for_ever(server: Any, path: str, start: bytes) -> None:
+    """The parser keeps a field until it is whole."""
+    with server.connect() as link:
+        link.sendall(f"POST {path}{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode() + start)
+        try:
+            for _ in range(100):
+                link.sendall(b"y" * 30_000)
+        except OSError:
+            pass
+        assert re.match(rb"HTTP/1.1 431|$", rest(link))
+        link.close()
+    assert ask(server, get("/hot", LAST)).endswith(b"ready")
 
 
 @pytest.mark.usefixtures("impatient")

@@ -207,13 +207,13 @@ async def test_deadlines_and_room() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await origin.send(b"GET", b"/head", [])
-        assert origin._room._value == 2  # all places are free again
+        assert origin.places.free == 2  # all places are free again
         held = [await origin.send(b"GET", b"/part", []) for _ in range(2)]
         with pytest.raises(edge.TooLate, match="busy"):
             await origin.send(b"GET", b"/part", [])
         for each in held:
             each.close()
-        assert origin._room._value == 2
+        assert origin.places.free == 2
     with pytest.raises(Upstream):
         await origin.send(b"GET", b"/", [])
 
@@ -232,7 +232,138 @@ async def test_the_protocol_may_change() -> None:
         await answer.duplex.write(b"abc")
         assert await answer.duplex.read() == b"ABC"
         answer.duplex.close()
-        assert origin._room._value == 2
+        assert origin.places.free == 2
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a\r\n folded\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello",
+        b"HTTP/1.1 200 OK\r\nX: a\rb\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nX : a\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 103 Hints\r\nX: y\r\n\r\n" * 4000,
+        b"\x16\x03\x01\x02",
+    ],
+)  # fmt: skip
+async def test_what_has_two_readings_is_no_answer(raw: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        await head(reader)
+        writer.write(raw)
+        await reader.read()
+
+    async with Far(talk) as origin:
+        with pytest.raises(edge.Unreachable):
+            await origin.send(b"GET", b"/", [])
+        assert origin.places.free == 2
+
+
+async def test_a_trailer_does_not_go_on_for_ever() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        await head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ")
+        for _ in range(100):
+            writer.write(b"y" * 30_000)
+            await writer.drain()
+
+    async with Far(talk) as origin:
+        answer = await origin.send(b"GET", b"/", [])
+        with pytest.raises(ConnectionError, match="too large"):
+            await answer.read()
+
+
+@pytest.mark.parametrize("more", [b"HT", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", b"x"])
+async def test_what_comes_behind_an_answer_belongs_to_nobody(more: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        while True:
+            await head(reader)
+            writer.write(OK + (more if number == 1 else b""))
+
+    far = Far(talk)
+    async with far as origin:
+        for _ in range(3):
+            assert await (await origin.send(b"GET", b"/", [])).read() == b"hello"
+    assert far.connections == 2
+
+
+async def test_a_body_may_take_longer_to_send_than_an_answer_to_come() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        await head(reader)
+        while length := int(await reader.readline(), 16):
+            await reader.readexactly(length + 2)
+        writer.write(OK)
+        await reader.read()
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            await asyncio.sleep(0.2)  # together longer than the 0.5 s that an answer may take
+            yield b"part"
+
+    async with Far(talk) as origin:
+        assert await (await origin.send(b"POST", b"/", [], parts())).read() == b"hello"
+
+
+async def test_a_server_that_takes_no_more_of_a_body_is_not_waited_for() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        await asyncio.sleep(3)
+
+    async def parts() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 2**20
+
+    async with Far(talk) as origin:
+        with pytest.raises(edge.TooLate):
+            async with asyncio.timeout(2.5):
+                await origin.send(b"POST", b"/", [], parts())
+
+
+ANSWERS: list[tuple[bytes, bytes, bytes, bytes | None]] = [
+    # method, head, body, what is read (None: it breaks off)
+    (b"GET", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"hello", b"hello"),
+    (b"GET", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"world", b"world"),
+    (b"HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"", b""),
+    (b"GET", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"he", None),
+    (b"GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", b"", b""),
+    (b"GET", b"HTTP/1.1 204 No Content\r\n\r\n", b"", b""),
+    (b"GET", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"", b""),
+    (b"GET", b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n", b"hello", b"hello"),
+    (b"GET", b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", b"hello", b"hello"),
+    (b"GET", b"HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"hello", b"hello"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("split", [False, True])
+async def test_a_head_that_came_before_means_what_it_meant(split: bool) -> None:
+    """Whether a head is parsed or known, whole or in parts: the answer is the same."""
+    script = [answer for answer in ANSWERS for _ in range(4)]
+    script += [ANSWERS[n] for n in (0, 3, 0, 2, 0, 1, 4, 0, 7, 0, 9, 0)]
+    at = iter(script)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        while await head(reader):
+            _, answered, body, read = next(at)
+            writer.write(answered)
+            if split:
+                await asyncio.sleep(0.002)
+            writer.write(body)
+            if read is None:
+                return
+
+    async with Far(talk) as origin:
+        for method, answered, _, read in script:
+            answer = await origin.send(method, b"/", [])
+            status = int(answered.rpartition(b"HTTP/1.")[2][2:5])
+            assert answer.status == status
+            if read is None:
+                with pytest.raises(ConnectionError):
+                    await answer.read()
+            else:
+                assert await answer.read() == read and answer.whole
+        assert origin.places.free == 2
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "http://", "x", "http://h/?q", "http://h/#f"])

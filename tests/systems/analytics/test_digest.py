@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backendhub.kit import checks, clock
-from backendhub.kit.db import Db
+from backendhub.kit.db import Db, columns
 from backendhub.systems.analytics import store
 from backendhub.systems.analytics.models import Door, Event, Full, Session, UnknownSource
 from backendhub.systems.analytics.service import digest, ingest, live, sources
@@ -209,6 +209,21 @@ def test_visitors_without_an_account_cannot_be_followed_to_another_day_or_site(d
     frozen("2026-01-09T09:00:00Z")
     come("a.example")
     assert [row[0] for row in db.fetch("SELECT day FROM analytics_salt ORDER BY day", {})] == ["2026-01-09"]
+
+
+def test_where_a_visit_came_from_is_what_its_first_event_says_however_late_that_comes(
+    db: Db, frozen: Move
+) -> None:
+    def page(at: str, source: str) -> dict[str, Any]:
+        url = f"https://shop.example/{source}?utm_source={source}"
+        return {"type": "page", "userId": "u1", "timestamp": at, "properties": {"url": url}}
+
+    send(db, [page("2026-01-05T08:10:00Z", "second")])
+    settle(db)
+    send(db, [page("2026-01-05T08:00:00Z", "first")])
+    settle(db)
+    (visit,) = db.all(Session, f"SELECT {columns(Session)} FROM analytics_session")
+    assert (visit.entry_page, visit.utm_source) == ("/first", "first")
 
 
 def test_old_visits_are_forgotten_whole(db: Db, frozen: Move) -> None:

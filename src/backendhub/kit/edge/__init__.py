@@ -6,8 +6,9 @@ the same port. What no route takes, or a handler declines by returning None, goe
 
 from __future__ import annotations
 
-from .link import Incoming, Interim
+from .exchange import Incoming, Interim
 from .messages import Answer, Request, Response, Stream
+from .relay import Relay
 from .routes import Edge, Mount, Route, Table
 from .tunnel import Duplex, Tunnel
 from .upstream import Origin, TooLate, Unreachable
@@ -20,6 +21,7 @@ __all__ = [
     "Interim",
     "Mount",
     "Origin",
+    "Relay",
     "Request",
     "Response",
     "Route",

@@ -14,12 +14,15 @@ HOP = frozenset(
 """Fields of one connection (RFC 9110 §7.6.1), and those that say how a message is framed."""
 
 
-def end_to_end(headers: Iterable[tuple[bytes, bytes]], connection: bytes | None) -> Pairs:
-    """The fields that go on; `connection` is the value of that field, which may name more that do not."""
-    if not connection:
-        return [pair for pair in headers if pair[0] not in HOP]
+def end_to_end(
+    headers: Iterable[tuple[bytes, bytes]], connection: bytes | None, dropped: frozenset[bytes] = HOP
+) -> Pairs:
+    """The fields that go on; `connection` is the value of that field, which may name more that do not. `dropped` are all
+    that never do, those of one connection among them."""
+    if not connection or connection == b"keep-alive":
+        return [pair for pair in headers if pair[0] not in dropped]
     named = {part.strip().lower() for part in connection.split(b",")}
-    return [pair for pair in headers if pair[0] not in HOP and pair[0] not in named]
+    return [pair for pair in headers if pair[0] not in dropped and pair[0] not in named]
 
 
 def forwarded(fields: Mapping[bytes, bytes], client: str, scheme: str, *, trust: bool = False) -> Pairs:

@@ -4,141 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from math import inf
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import httptools
 
-from .messages import block
+from .exchange import Head, Incoming, Interim, Listener, Outgoing, Pairs
 from .tunnel import Duplex
 
-Pairs = list[tuple[bytes, bytes]]
-HIGH_WATER = 256 * 1024
+if TYPE_CHECKING:
+    from .upstream import Origin
+
 MAX_HEAD = 64 * 1024
-
-
-class Interim(NamedTuple):
-    """An answer before the answer."""
-
-    status: int
-    headers: Pairs
-
-
-class Outgoing:
-    """A request as bytes."""
-
-    def __init__(
-        self,
-        method: bytes,
-        target: bytes,
-        headers: Pairs,
-        body: AsyncIterator[bytes] | bytes | None,
-        authority: bytes,
-    ) -> None:
-        self.method = method
-        self.body = body
-        self.streams = body is not None and not isinstance(body, bytes)
-        names = {name for name, _ in headers}
-        lines = [] if b"host" in names else [(b"host", authority)]
-        lines += headers
-        self.chunked = self.streams and b"content-length" not in names
-        if isinstance(body, bytes):
-            lines.append((b"content-length", b"%d" % len(body)))
-        elif self.chunked:
-            lines.append((b"transfer-encoding", b"chunked"))
-        self.head = b"%b %b HTTP/1.1\r\n" % (method, target) + block(lines) + b"\r\n"
-
-
-class Incoming:
-    """An answer whose head has arrived: `async for part in incoming.parts()`, or `close()` it."""
-
-    def __init__(self, link: Link, method: bytes, idle_s: float) -> None:
-        self.status = 0
-        self.reason = b""
-        self.headers: Pairs = []
-        """As they came, names in lower case."""
-        self.version = "1.1"
-        self.framed = True
-        """Whether a length or chunks say where it ends; else the end of the connection does."""
-        self.whole = False
-        """Whether it has arrived to its end."""
-        self.duplex: Duplex | None = None
-        """The connection after 101."""
-        self.arrived: asyncio.Future[None] = link.loop.create_future()
-        self.method = method
-        self._link: Link | None = link
-        self._idle_s = idle_s
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._error: ConnectionError | None = None
-        self._waiter: asyncio.Future[None] | None = None
-
-    async def parts(self) -> AsyncIterator[bytes]:
-        """The body as it arrives. Raises ConnectionError where it breaks off and TimeoutError where nothing comes."""
-        try:
-            while True:
-                if self._parts:
-                    data = b"".join(self._parts) if len(self._parts) > 1 else self._parts[0]
-                    self._parts.clear()
-                    if self._size > HIGH_WATER and self._link is not None:
-                        self._link.resume()
-                    self._size = 0
-                    yield data
-                elif self.whole:
-                    return
-                elif self._error is not None:
-                    raise self._error
-                else:
-                    self._waiter = self.arrived.get_loop().create_future()
-                    async with asyncio.timeout(self._idle_s):
-                        await self._waiter
-        finally:
-            self.close()
-
-    async def read(self) -> bytes:
-        """The whole body."""
-        return b"".join([part async for part in self.parts()])
-
-    def close(self) -> None:
-        """Is not interested in the rest: unless that has arrived, the connection ends."""
-        if self._link is not None and not self.whole:
-            self._link.finish(False)
-
-    def _put(self, data: bytes) -> None:
-        self._parts.append(data)
-        self._size += len(data)
-        if self._size > HIGH_WATER and self._link is not None:
-            self._link.pause()
-        self._wake()
-
-    def _end(self, error: ConnectionError | None = None) -> None:
-        self._link = None
-        if error is None:
-            self.whole = True
-        else:
-            self._error = error
-        if not self.arrived.done():
-            if error is None:
-                self.arrived.set_result(None)
-            else:
-                self.arrived.set_exception(error)
-                self.arrived.exception()  # whoever waits is told; where nobody does, nothing is lost
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+MAX_SEEN_HEAD = 2048
+NO_BODY = (b"HEAD", b"CONNECT")
 
 
 class Link(asyncio.Protocol):
     """A connection; carries one exchange at a time."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, back: Callable[[Link, bool], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, origin: Origin) -> None:
         self.loop = loop
         self.idle_since = monotonic()
         self.heard = False
         """Whether the server has said anything in this exchange."""
-        self._back = back
+        self.answer_by = inf
+        """When the head of the answer has to be there."""
+        self._origin = origin
         self._transport: Any = None
         self._incoming: Incoming | None = None
         self._interim: Callable[[Interim], None] | None = None
@@ -146,45 +39,73 @@ class Link(asyncio.Protocol):
         self._sender: asyncio.Task[None] | None = None
         self._room = asyncio.Event()
         self._room.set()
-        self._head = 0
+        self._unread = 0
+        """Bytes of heads and trailers, of which nothing is seen until they are whole."""
         self._headers: Pairs = []
         self._in_head = False
         self._reason = b""
         self._paused = False
+        self._keep = True
 
     @property
     def open(self) -> bool:
         """Whether it can carry an exchange."""
         return self._transport is not None and not self._transport.is_closing()
 
-    def begin(self, outgoing: Outgoing, interim: Callable[[Interim], None] | None, idle_s: float) -> Incoming:
+    def begin(
+        self,
+        outgoing: Outgoing,
+        interim: Callable[[Interim], None] | None,
+        listener: Listener | None = None,
+    ) -> Incoming:
         """Sends a request."""
         self.heard = False
-        self._head = 0
+        self._unread = 0
         self._interim = interim
-        self._parser = httptools.HttpResponseParser(self)
-        self._incoming = incoming = Incoming(self, outgoing.method, idle_s)
-        if isinstance(outgoing.body, bytes):
+        self._parser = None
+        self._incoming = incoming = Incoming(self, outgoing, self._origin.idle_s, listener)
+        self.answer_by = monotonic() + self._origin.answer_s
+        self._origin.watch(self)
+        if outgoing.body is None:
+            self._transport.write(outgoing.head)
+        elif isinstance(outgoing.body, bytes):
             self._transport.write(outgoing.head + outgoing.body)
         else:
             self._transport.write(outgoing.head)
-            if outgoing.body is not None:
-                self._sender = self.loop.create_task(self._send(outgoing.body, outgoing.chunked))
+            self.answer_by = inf
+            self._sender = self.loop.create_task(self._send(outgoing.body, outgoing.chunked))
         return incoming
 
     async def _send(self, body: AsyncIterator[bytes], chunked: bool) -> None:
+        """Sends a body. How long its parts take to come is not the server's fault; how long it takes them is."""
+        patience = self._origin.answer_s
         try:
             async for part in body:
                 if part:
                     self._transport.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
+                self.answer_by = monotonic() + patience
                 await self._room.wait()
+                self.answer_by = inf
             if chunked:
                 self._transport.write(b"0\r\n\r\n")
+            self.answer_by = monotonic() + patience
             self._sender = None
         except asyncio.CancelledError:
             raise
         except Exception as error:  # the body broke off, so the request must not look whole
-            self._fail(f"the request's body broke off ({type(error).__name__})")
+            self._fail(ConnectionError(f"the request's body broke off ({type(error).__name__})"))
+
+    def look(self, now: float) -> bool:
+        """Whether an exchange is under way; ends one that takes too long."""
+        incoming = self._incoming
+        if incoming is None:
+            return False
+        if not incoming.status:
+            if now > self.answer_by:
+                self._fail(TimeoutError("it does not answer in time"))
+        elif now > incoming.part_by:
+            incoming.late()
+        return True
 
     # -- what arrives -------------------------------------------------------------------------------------
 
@@ -193,14 +114,52 @@ class Link(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Feeds the parser."""
+        """Feeds the parser, unless these bytes began an answer before and the rest of it is here."""
         incoming = self._incoming
         if incoming is None:  # nobody has asked
             self._transport.close()
             return
+        if self._parser is None and incoming.method not in NO_BODY:
+            cut = data.find(b"\r\n\r\n") + 4
+            head = self._origin.heads.get(data[:cut])
+            if head is not None and head.length == len(data) - cut and self._sender is None:
+                self._again(incoming, head, data[cut:])
+                return
+        first = not self.heard
         self.heard = True
-        if not incoming.status:
-            self._head += len(data)
+        if self._feed(data, incoming) and first and incoming.whole:
+            self._remember(data, incoming)
+        if incoming.status and (listener := incoming.listener) is not None:
+            incoming.listener = None
+            listener.arrived(incoming)
+
+    def _again(self, incoming: Incoming, head: Head, body: bytes) -> None:
+        """An answer whose head is known, and that stays within these bytes."""
+        incoming.status, incoming.reason, incoming.headers = head.status, head.reason, head.headers
+        incoming.head = head
+        self._incoming, self._keep = None, True
+        if body:
+            incoming.put(body)
+        incoming.ended()
+        self._origin.back(self, True)
+        if (listener := incoming.listener) is not None:
+            listener.arrived(incoming)
+
+    def _remember(self, data: bytes, incoming: Incoming) -> None:
+        """Keeps what a head means: of an answer that came at once, has a length, and leaves the connection open."""
+        cut = data.find(b"\r\n\r\n") + 4
+        if not 3 < cut <= MAX_SEEN_HEAD or not self._keep or incoming.version != "1.1":
+            return
+        length = dict(incoming.headers).get(b"content-length", b"")
+        # One head only (no interim one before it), and nothing after the body.
+        if length.isdigit() and int(length) == len(data) - cut and incoming.method not in NO_BODY:
+            self._origin.remember(data[:cut], Head(incoming, int(length)))
+
+    def _feed(self, data: bytes, incoming: Incoming) -> bool:
+        """Whether these bytes were what an answer may consist of."""
+        if self._parser is None:
+            self._parser = httptools.HttpResponseParser(self)
+        self._unread += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -208,15 +167,20 @@ class Link(asyncio.Protocol):
         except httptools.HttpParserError as error:
             if self._incoming is not None:
                 cause = error.__context__
-                self._fail(str(cause if isinstance(cause, ValueError) else error).rstrip("."))
+                text = str(cause if isinstance(cause, ValueError) else error).rstrip(".")
+                self._fail(ConnectionError(text))
             else:  # more than was asked for
                 self.close()
+            return False
         else:
-            if not incoming.status and self._head > MAX_HEAD:
-                self._fail("the head of its answer is too large")
+            if self._unread > MAX_HEAD and self._incoming is not None:
+                self._fail(ConnectionError("the head of its answer is too large"))
+        return True
 
     def on_message_begin(self) -> None:
         """A head begins: the answer's, or that of an interim one."""
+        if self._incoming is None:
+            raise ValueError("it sends more than one answer")
         self._headers = []
         self._reason = b""
         self._in_head = True
@@ -236,30 +200,35 @@ class Link(asyncio.Protocol):
         incoming, status = self._incoming, self._parser.get_status_code()
         if incoming is None or incoming.status:
             raise ValueError("it sends more than one answer")
-        if self._head > MAX_HEAD and sum(len(name) + len(text) for name, text in self._headers) > MAX_HEAD:
+        if self._unread > MAX_HEAD and sum(len(name) + len(text) for name, text in self._headers) > MAX_HEAD:
             raise ValueError("the head of its answer is too large")
-        if 100 <= status < 200 and status != 101:
-            if self._interim is not None and status != 100:
-                self._interim(Interim(status, self._headers))
-            return
+        if 100 <= status < 200:
+            if status == 101:
+                if not incoming.switches:
+                    raise ValueError("it changes the protocol without being asked")
+            else:
+                if self._interim is not None and status != 100:
+                    self._interim(Interim(status, self._headers))
+                return
         fields = dict(self._headers)
         coding = fields.get(b"transfer-encoding")
         if coding is not None and coding.lower() != b"chunked":
             raise ValueError("its transfer coding is not chunked")
+        self._unread = 0
         incoming.status, incoming.reason, incoming.headers = status, self._reason, self._headers
         incoming.version = self._parser.get_http_version()
         bodiless = incoming.method == b"HEAD" or status in (204, 304)
         incoming.framed = bodiless or coding is not None or b"content-length" in fields
-        if not incoming.arrived.done():
-            incoming.arrived.set_result(None)
+        incoming.begun()
         if bodiless and status != 101:
             self._keep = self._parser.should_keep_alive()
             self._done()
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
+        self._unread = 0
         if self._incoming is not None:
-            self._incoming._put(body)
+            self._incoming.put(body)
 
     def on_message_complete(self) -> None:
         """The end of a message; of the answer, unless it was an interim one."""
@@ -267,24 +236,22 @@ class Link(asyncio.Protocol):
             self._keep = self._parser.should_keep_alive()
             self._done()
 
-    _keep = True
-
     def _done(self) -> None:
         incoming, sender = self._incoming, self._sender
         assert incoming is not None
         self._incoming = None
-        incoming._end()
+        incoming.ended()
         if sender is not None:  # answered before it has heard all
             sender.cancel()
             self._sender = None
         self.resume()
-        self._back(self, self._keep and sender is None)
+        self._origin.back(self, self._keep and sender is None)
 
     def _switch(self, rest: bytes) -> None:
         """101: the connection is no longer HTTP's."""
         incoming = self._incoming
         if incoming is None or incoming.status != 101:
-            self._fail("it changes the protocol without being asked")
+            self._fail(ConnectionError("it changes the protocol without being asked"))
             return
         duplex = Duplex()
         self._transport.set_protocol(duplex)
@@ -293,40 +260,45 @@ class Link(asyncio.Protocol):
             duplex.data_received(rest)
         incoming.duplex, self._incoming = duplex, None
         transport, self._transport = self._transport, None
-        incoming._end()
-        self._back(self, False)
+        incoming.ended()
+        self._origin.back(self, False)
         if self._paused:
             transport.resume_reading()
 
-    def _fail(self, text: str) -> None:
+    # -- ends ---------------------------------------------------------------------------------------------
+
+    def _fail(self, error: Exception) -> None:
+        """No whole answer comes. Who waits for its head gives the place back; after the head this does."""
         incoming, self._incoming = self._incoming, None
-        if self._sender is not None:
-            self._sender.cancel()
-            self._sender = None
+        self._stop_sending()
         self.close()
-        if incoming is not None:
-            incoming_had_head = incoming.arrived.done()
-            incoming._end(ConnectionError(text))
-            if incoming_had_head:
-                self._back(self, False)
+        if incoming is None:
+            return
+        incoming.ended(error)
+        if (listener := incoming.listener) is not None:
+            incoming.listener = None
+            listener.broke(error)
+        elif incoming.status:
+            self._origin.back(self, False)
 
     def finish(self, good: bool) -> None:
         """Ends the exchange from this side."""
         if self._incoming is not None:
             incoming, self._incoming = self._incoming, None
-            if self._sender is not None:
-                self._sender.cancel()
-                self._sender = None
-            incoming._link = None
-            self._back(self, good)
+            self._stop_sending()
+            incoming.let_go()
+            self._origin.back(self, good)
 
     def drop(self) -> None:
         """Gives up on an answer whose head has not come."""
         self._incoming = None
+        self._stop_sending()
+        self.close()
+
+    def _stop_sending(self) -> None:
         if self._sender is not None:
             self._sender.cancel()
             self._sender = None
-        self.close()
 
     def eof_received(self) -> bool:
         """The server has said all: where nothing else says so, this is the end of its answer."""
@@ -340,7 +312,7 @@ class Link(asyncio.Protocol):
         """The end."""
         self._room.set()
         if self._incoming is not None:
-            self._fail("the connection ended" if exc is None else str(exc))
+            self._fail(ConnectionError("the connection ended" if exc is None else str(exc)))
 
     def pause_writing(self) -> None:
         """The server is slow."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from backendhub.kit.hub import Hub
 
     from .protocol import HttpProtocol
+    from .relay import Relay
     from .tunnel import Tunnel
     from .turn import Turn
 
@@ -38,6 +39,7 @@ class Request:
         "fields",
         "headers",
         "hub",
+        "memo",
         "method",
         "params",
         "path",
@@ -69,6 +71,8 @@ class Request:
         self.body = b""
         """The body, unless the route reads it itself (`stream=True`)."""
         self.hub: Hub = None  # type: ignore[assignment]
+        self.memo: dict[str, Any] | None = None
+        """What handlers have worked out of it; shared by all requests of the same bytes, where those are kept."""
         self._protocol: HttpProtocol = None  # type: ignore[assignment]
         self._turn: Turn | None = None
 
@@ -86,6 +90,11 @@ class Request:
     def local_port(self) -> int | None:
         """The port on which it came."""
         return self._protocol.server[1] if self._protocol.server else None
+
+    @property
+    def switches(self) -> bool:
+        """Whether it is the handshake of a WebSocket: nothing else may be answered with a Tunnel."""
+        return self._turn is not None and self._turn.socket
 
     @property
     def has_body(self) -> bool:
@@ -117,6 +126,7 @@ class Request:
         made.method, made.target, made.path, made.query = self.method, self.target, self.path, self.query
         made.headers, made.fields, made.version = self.headers, self.fields, self.version
         made.params, made.body, made.hub, made._turn = self.params, b"", self.hub, None
+        made.memo = self.memo
         made._protocol = protocol  # type: ignore[assignment]
         return made
 
@@ -138,10 +148,11 @@ class Response:
         self.head: bytes = STATUS_LINES[status] + fields
 
     @classmethod
-    def prepared(cls, status: int, head: bytes, body: bytes) -> Response:
-        """An answer of bytes: its head from the status line to the last field's line end, `Date` and framing included."""
+    def prepared(cls, status: int, head: bytes, body: bytes, *, dated: bool = True) -> Response:
+        """An answer of bytes: its head from the status line to the last field's line end, framing included, and `Date`
+        unless it is not `dated`."""
         made = cls.__new__(cls)
-        made.status, made.head, made.body, made.dated = status, head, body, True
+        made.status, made.head, made.body, made.dated = status, head, body, dated
         made._whole = b""
         return made
 
@@ -180,7 +191,7 @@ class Gone(Exception):
     """The client left before its body was whole."""
 
 
-Answer: TypeAlias = "Response | Stream | Tunnel | Awaitable[Response | Stream | Tunnel | None] | None"
+Answer: TypeAlias = "Response | Stream | Tunnel | Relay | Awaitable[Response | Stream | Tunnel | None] | None"
 """What a handler returns; None leaves the request to the application."""
 
 

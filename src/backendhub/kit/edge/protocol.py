@@ -22,8 +22,6 @@ MAX_HEAD = 64 * 1024
 MAX_FIELDS = 100
 HEAD_PATIENCE_S = 15.0
 """How long a connection may take from its first byte, or from being made, to the end of a request's head."""
-WRITE_PATIENCE_S = 60.0
-"""How long a client may take none of what waits for it."""
 LINGER_S = 2.0
 """How long a client may go on sending after it was refused, so that it can read why."""
 MAX_PIPELINE = 256
@@ -51,6 +49,10 @@ class HttpProtocol(HttpToolsProtocol):
     """Whether the parser is within a request."""
     count = 0
     """Requests whose first byte has come."""
+    bodies = 0
+    """Parts of bodies that have come."""
+    unseen = 0
+    """Bytes since the last of them: a trailer is kept by the parser until it is whole."""
     ignored = 0
     unsent = 0
     unsent_since = 0.0
@@ -89,7 +91,7 @@ class HttpProtocol(HttpToolsProtocol):
         if clean and self.table is not None and (seen := self.table.seen.get(data)) is not None:
             again(self, seen)
             return
-        count = self.count
+        count, bodies = self.count, self.bodies
         if self.in_head or self.head_size or not self._busy():
             self.head_size += len(data)
         try:
@@ -102,8 +104,11 @@ class HttpProtocol(HttpToolsProtocol):
                 cause = Refused(400, f"This is not HTTP/1.1: {error}.")
             self.refuse(cause)
         else:
+            self.unseen = 0 if bodies != self.bodies or not self.unfinished else self.unseen + len(data)
             if self.in_head and self.head_size > MAX_HEAD:
                 self.refuse(Refused(431, f"The head of a request has {MAX_HEAD} bytes at most."))
+            elif self.unseen > MAX_HEAD and not self.in_head:
+                self.refuse(Refused(431, f"Trailers and extensions of chunks have {MAX_HEAD} bytes at most."))
             elif clean and self.count == count + 1 and len(data) <= MAX_SEEN_BYTES:
                 remember(self, data)
             if self.phase == IDLE and self.head_size:  # bytes that begin no request
@@ -187,6 +192,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A part of the newest request's body."""
+        self.bodies += 1
         if isinstance(self.cycle, Turn):
             self.cycle.feed(body)
         else:
@@ -360,27 +366,6 @@ class HttpProtocol(HttpToolsProtocol):
         self.clock.connections.discard(self)
         self.connections.discard(self)
         self.transport.set_protocol(heir)
-
-    def look(self, now: float) -> None:
-        """Once a second: closes what has taken too long."""
-        if self.transport.is_closing() or self.phase == CLOSING:
-            if now > max(self.deadline, self.unsent_since + WRITE_PATIENCE_S * bool(self.unsent)):
-                self.transport.abort()
-            return
-        waiting = self.transport.get_write_buffer_size()
-        if not waiting or waiting < self.unsent or not self.unsent:
-            self.unsent_since = now
-        self.unsent = waiting
-        if waiting and now - self.unsent_since > WRITE_PATIENCE_S:
-            self.transport.abort()
-        elif self.phase == BUSY:
-            if isinstance(self.running, Turn) and self.running.slow(now):
-                self.refuse(Refused(408, "The body did not arrive in time."))
-        elif now > self.deadline:
-            if self.phase == HEAD:
-                self.refuse(Refused(408, "The head of the request did not arrive in time."))
-            else:
-                self.transport.close()
 
     def resume_writing(self) -> None:
         """There is room for answers again."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backendhub.kit import problems, telemetry
+from backendhub.kit.errors import HubError
+from backendhub.kit.output import dumps
 from backendhub.kit.problems import HttpError
 
 from .framing import Refused
-from .turn import problem
+from .messages import Response
 
 if TYPE_CHECKING:
     from .protocol import HttpProtocol
@@ -49,6 +52,16 @@ class Rest:
         """Nothing is read after it."""
         self.protocol.on_message_complete()
         self.protocol.deaf = True
+
+
+def problem(error: HubError, path: str) -> Response:
+    """An error as RFC 9457 has it."""
+    fields = [(b"content-type", problems.MEDIA_TYPE.encode()), (b"cache-control", b"no-store")]
+    fields += [(name.lower().encode(), str(value).encode("latin-1")) for name, value in error.headers.items()]
+    if error.status == 503 and "Retry-After" not in error.headers:
+        fields.append((b"retry-after", b"1"))
+    shown = problems.body(error, instance=path, request_id=telemetry.request_id(None))
+    return Response(error.status, fields, dumps(shown, compact=True).encode("utf-8", "replace"))
 
 
 def drain(protocol: Any) -> None:

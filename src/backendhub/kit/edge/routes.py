@@ -124,6 +124,24 @@ class Seen(NamedTuple):
 
 
 MAX_SEEN = 1024
+MAX_MET = 4096
+
+
+class Met:
+    """Whether bytes have come before, in few of them: what comes once only is not worth being kept."""
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+
+    def before(self, data: bytes) -> bool:
+        """Whether they did; now they have. It may forget, and two that are not the same may pass for it."""
+        known, mark = self._known, hash(data)
+        if mark in known:
+            return True
+        if len(known) >= MAX_MET:
+            known.clear()
+        known.add(mark)
+        return False
 
 
 class Table:
@@ -136,6 +154,7 @@ class Table:
         self.hub = hub
         self.done = done
         self.seen: dict[bytes, Seen] = {}
+        self.met = Met()
         self._root = next((m for m in mounts if not m.prefix), None)
         self._mounts = {m.prefix.encode(): m for m in mounts if m.prefix}
 

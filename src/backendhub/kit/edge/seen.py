@@ -20,9 +20,12 @@ def remember(protocol: HttpProtocol, data: bytes) -> None:
     """Keeps what these bytes mean: one whole request without a body, after which the connection stays."""
     turn = protocol.cycle
     if isinstance(turn, Turn) and not turn.more_body and turn.keep_alive and not turn.expects:
-        assert protocol.table is not None
-        if data.endswith(b"\r\n\r\n") and not turn.request.has_body:
-            protocol.table.remember(data, Seen(turn.request.again(None), turn.url, turn.route, turn.mount))
+        table = protocol.table
+        assert table is not None
+        if data.endswith(b"\r\n\r\n") and table.met.before(data) and not turn.request.has_body:
+            kept = turn.request.again(None)
+            kept.memo = {}
+            table.remember(data, Seen(kept, turn.url, turn.route, turn.mount))
 
 
 def again(protocol: HttpProtocol, seen: Seen) -> None:

@@ -8,11 +8,12 @@ from contextlib import aclosing
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from backendhub.kit import encodings, problems, telemetry
+from backendhub.kit import encodings, telemetry
 from backendhub.kit.errors import HubError, TooLarge
-from backendhub.kit.output import dumps
 
 from .messages import BODILESS, STATUS_LINES, Gone, Request, Response, Stream, block
+from .refusal import problem
+from .relay import Relay
 from .tunnel import Duplex, Tunnel
 
 if TYPE_CHECKING:
@@ -42,9 +43,11 @@ class Turn:
     __slots__ = (
         "_buffer",
         "_failure",
+        "_heard",
         "_size",
         "_task",
         "_waiter",
+        "_waiting",
         "began",
         "body",
         "disconnected",
@@ -88,12 +91,12 @@ class Turn:
         self.more_body = not socket
         self.body = bytearray()
         self.leftover = b""
-        self.began = self.since = 0.0
-        self._size = 0
+        self.began = self.since = self._heard = 0.0
+        self._size = self._waiting = 0
         self._buffer: list[bytes] = []
         self._failure: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | Relay | None = None
         request._turn, request._protocol = self, protocol
 
     # -- the request --------------------------------------------------------------------------------------
@@ -117,6 +120,7 @@ class Turn:
         if self.response_complete:
             return
         self._size += len(data)
+        self._heard = self.protocol.clock.now
         limit = self.route.max_body
         if limit and self._size > limit:
             if self.route.stream:
@@ -130,7 +134,8 @@ class Turn:
             return
         if self.route.stream:
             self._buffer.append(data)
-            if sum(map(len, self._buffer)) > HIGH_WATER:
+            self._waiting += len(data)
+            if self._waiting > HIGH_WATER:
                 self.protocol.flow.pause_reading()
             self._wake()
         else:
@@ -158,9 +163,10 @@ class Turn:
         if not self.started or not self.more_body or self.response_started:
             return False
         if self.protocol.flow.read_paused:  # it is us who keep the client waiting
-            self.since = now
+            self.since = self._heard = now
             return False
-        return now - self.since > PATIENCE_S + self._size / MIN_RATE
+        quiet = now - max(self.since, self._heard)
+        return quiet > PATIENCE_S or now - self.since > PATIENCE_S + self._size / MIN_RATE
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises Gone and TooLarge."""
@@ -173,6 +179,7 @@ class Turn:
             if self._buffer:
                 data = b"".join(self._buffer)
                 self._buffer.clear()
+                self._waiting = 0
                 self.protocol.flow.resume_reading()
                 yield data
             elif not self.more_body:
@@ -206,20 +213,31 @@ class Turn:
         except Exception as error:
             self._failed(error)
             return
-        self._take(answer)
+        self.take(answer)
 
     def adopt(self, answer: Any) -> None:
         """Goes on with what a handler has returned, or raised, for a request without a body."""
         self.started, self.more_body, self.began = True, False, perf_counter()
         self.since = self.protocol.clock.now
+        self.answer(answer)
+
+    def answer(self, answer: Any) -> None:
+        """Takes an answer, or an exception in its stead."""
         if isinstance(answer, Exception):
             self._failed(answer)
-        else:
-            self._take(answer)
+            return
+        try:
+            self.take(answer)
+        except Exception as error:
+            self._failed(error)
 
-    def _take(self, answer: Any) -> None:
+    def take(self, answer: Any) -> None:
+        """Does what a handler has returned."""
         if type(answer) is Response:
             self.reply(answer)
+        elif isinstance(answer, Relay):
+            self._task = answer
+            answer.start(self)
         elif answer is None:
             self.protocol.hand_over(self)
         else:
@@ -332,6 +350,8 @@ class Turn:
 
     async def _tunnel(self, tunnel: Tunnel) -> None:
         """Hands the connection over."""
+        if not self.socket:  # its client speaks HTTP on, and others may share its connection
+            raise ValueError("A Tunnel is no answer to what is no handshake.")
         protocol, transport = self.protocol, self.protocol.transport
         duplex = Duplex()
         self.response_started = self.response_complete = True
@@ -375,16 +395,6 @@ async def _close(stream: Stream) -> None:
     close = getattr(stream.parts, "aclose", None)
     if close is not None:
         await close()
-
-
-def problem(error: HubError, path: str) -> Response:
-    """An error as RFC 9457 has it."""
-    fields = [(b"content-type", problems.MEDIA_TYPE.encode()), (b"cache-control", b"no-store")]
-    fields += [(name.lower().encode(), str(value).encode("latin-1")) for name, value in error.headers.items()]
-    if error.status == 503 and "Retry-After" not in error.headers:
-        fields.append((b"retry-after", b"1"))
-    shown = problems.body(error, instance=path, request_id=telemetry.request_id(None))
-    return Response(error.status, fields, dumps(shown, compact=True).encode("utf-8", "replace"))
 
 
 def _too_large(limit: int) -> TooLarge:

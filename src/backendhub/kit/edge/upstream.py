@@ -10,13 +10,19 @@ from urllib.parse import urlsplit
 
 from backendhub.kit.errors import Invalid, Upstream
 
-from .link import Incoming, Interim, Link, Outgoing, Pairs
+from .exchange import Head, Incoming, Interim, Outgoing, Pairs
+from .link import Link
+from .places import Places
+from .routes import Met
 
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
 FRESH_S = 1.0
 """How long a connection may have been idle to carry a request that must not be sent twice."""
 KEEP_S = 30.0
 DEFAULT_PORTS = {"http": 80, "https": 443}
+MAX_SEEN = 256
+LOOK_S = 1.0
+"""How often deadlines are looked at, at the least."""
 
 
 class Unreachable(Upstream):
@@ -63,8 +69,13 @@ class Origin:
         self.authority = (name if default else f"{name}:{self.port}").encode()
         self.connect_s, self.answer_s, self.idle_s = connect_s, answer_s, idle_s
         self.keep = keep
+        self.places = Places(limit)
+        self.heads: dict[bytes, Head] = {}
+        """What heads of answers mean that came before, by their bytes."""
+        self._met = Met()
         self._idle: list[Link] = []
-        self._room = asyncio.Semaphore(limit)
+        self._watched: set[Link] = set()
+        self._timer: asyncio.TimerHandle | None = None
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
 
     async def send(
@@ -79,8 +90,12 @@ class Origin:
         """Sends a request. `headers` hold neither Host (unless it is not the server's own) nor framing; a body of bytes
         has its length said, one that comes in parts is chunked unless its Content-Length is among them. `interim` is
         told of 1xx. Raises Unreachable and TooLate."""
-        outgoing = Outgoing(method, self.prefix + target, headers, body, self.authority)
-        await self._enter()
+        outgoing = self.outgoing(method, target, headers, body)
+        if not self.places.take():
+            try:
+                await self.places.wait(self.connect_s)
+            except TimeoutError:
+                raise TooLate(f"All connections to {self.host} are busy.") from None
         try:
             link = self._kept(safe=method in IDEMPOTENT and not outgoing.streams)
             if link is not None:
@@ -92,18 +107,23 @@ class Origin:
             link = await self._connect()
             return await self._exchange(link, outgoing, interim)
         except BaseException:
-            self._room.release()
+            self.places.give()
             raise
 
-    async def _enter(self) -> None:
-        if not self._room.locked():  # as it is nearly always: that needs no timer
-            await self._room.acquire()
-            return
-        try:
-            async with asyncio.timeout(self.connect_s):
-                await self._room.acquire()
-        except TimeoutError:
-            raise TooLate(f"All connections to {self.host} are busy.") from None
+    def outgoing(
+        self, method: bytes, target: bytes, headers: Pairs, body: AsyncIterator[bytes] | bytes | None = None
+    ) -> Outgoing:
+        """A request to this server as bytes."""
+        return Outgoing(method, self.prefix + target, headers, body, self.authority)
+
+    def kept(self) -> Link | None:
+        """A connection at once, for a request that may be sent twice; None where none lies idle."""
+        if self._idle and self.places.take():
+            link = self._kept(safe=True)
+            if link is not None:
+                return link
+            self.places.give()
+        return None
 
     def _kept(self, *, safe: bool) -> Link | None:
         """A connection that lies idle and is still good."""
@@ -124,7 +144,7 @@ class Origin:
         try:
             async with asyncio.timeout(self.connect_s):
                 _, link = await loop.create_connection(
-                    lambda: Link(loop, self._back), self.host, self.port, ssl=self._tls
+                    lambda: Link(loop, self), self.host, self.port, ssl=self._tls
                 )
         except TimeoutError:
             raise TooLate(f"{self.host}:{self.port} does not take connections in time.") from None
@@ -135,24 +155,55 @@ class Origin:
     async def _exchange(
         self, link: Link, outgoing: Outgoing, interim: Callable[[Interim], None] | None
     ) -> Incoming:
-        incoming = link.begin(outgoing, interim, self.idle_s)
+        incoming = link.begin(outgoing, interim)
+        assert incoming.arrived is not None
         try:
-            async with asyncio.timeout(self.answer_s):
-                await incoming.arrived
-        except TimeoutError:
-            link.drop()
-            raise TooLate(f"{self.host}:{self.port} does not answer in time.") from None
+            await incoming.arrived
         except asyncio.CancelledError:
             link.drop()
             raise
-        except ConnectionError as error:
+        except (ConnectionError, TimeoutError) as error:
             link.close()
-            raise Unreachable(f"{self.host}:{self.port} broke off: {error}.") from None
+            raise self.failure(error) from None
         return incoming
 
-    def _back(self, link: Link, good: bool) -> None:
+    def failure(self, error: Exception) -> Unreachable | TooLate:
+        """What it is called that no answer came."""
+        if isinstance(error, TimeoutError):
+            return TooLate(f"{self.host}:{self.port} does not answer in time.")
+        return Unreachable(f"{self.host}:{self.port} broke off: {error}.")
+
+    # -- what its connections tell ------------------------------------------------------------------------
+
+    def watch(self, link: Link) -> None:
+        """An exchange has begun: one timer looks at the deadlines of all, for as long as there are any."""
+        self._watched.add(link)
+        if self._timer is None:
+            self._look_again(link.loop)
+
+    def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(min(LOOK_S, self.answer_s / 4, self.idle_s / 4), self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = monotonic()
+        for link in [*self._watched]:
+            if not link.look(now):
+                self._watched.discard(link)
+        self._timer = None
+        if self._watched:
+            self._look_again(loop)
+
+    def remember(self, data: bytes, head: Head) -> None:
+        """Keeps what the bytes of a head mean that has come before."""
+        if not self._met.before(data):
+            return
+        if len(self.heads) >= MAX_SEEN:
+            self.heads.clear()
+        self.heads[data] = head
+
+    def back(self, link: Link, good: bool) -> None:
         """An exchange is over; `good` says whether its connection may carry another."""
-        self._room.release()
+        self.places.give()
         if good and link.open and len(self._idle) < self.keep:
             link.idle_since = monotonic()
             self._idle.append(link)

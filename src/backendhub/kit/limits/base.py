@@ -28,7 +28,10 @@ class Limits(ABC):
 
     def hit(self, key: str, rule: Rule, cost: int = 1) -> Decision:
         """Counts a hit if the rule admits it; a cost of 0 only looks. Raises Invalid for a cost that never fits."""
-        return self.hit_all([(key, rule)], cost)[0]
+        pairs = [(key, rule)]
+        return self._hit(
+            pairs, checked(pairs, cost), lease_for(pairs) if rule.algorithm == "concurrency" else ""
+        )[0]
 
     async def ahit(self, key: str, rule: Rule, cost: int = 1) -> Decision:
         """`hit` for event loops."""

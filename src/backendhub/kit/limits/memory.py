@@ -33,6 +33,8 @@ class MemoryLimits(Limits):
         self._lock = Lock()
 
     def _hit(self, pairs: Sequence[Pair], costs: Sequence[int], lease: str) -> list[Decision]:
+        if len(pairs) == 1:
+            return [self._alone(*pairs[0], costs[0], lease)]
         with self._lock:
             now = round(self._clock() * 1_000_000)
             steps = [
@@ -45,7 +47,7 @@ class MemoryLimits(Limits):
                 for (key, rule), found, cost in zip(pairs, steps, costs, strict=True):
                     if cost:
                         self._keep(f"{rule.id}:{key}", found, now)
-            elif len(steps) > 1:
+            else:
                 # Nothing is counted: those that would have been admitted tell what is there without this hit.
                 looked = [step(rule, self._state(key, rule.id, now), now, 0, "") for key, rule in pairs]
                 steps = [
@@ -53,17 +55,23 @@ class MemoryLimits(Limits):
                     for found, without in zip(steps, looked, strict=True)
                 ]
         return [
-            Decision(
-                found.allowed,
-                rule,
-                found.remaining,
-                found.reset / 1_000_000,
-                found.retry / 1_000_000,
-                found.delay / 1_000_000,
-                lease_of(lease, rule, cost, allowed=found.allowed) if lease else "",
-            )
+            _decided(rule, found, cost, lease)
             for (_, rule), found, cost in zip(pairs, steps, costs, strict=True)
         ]
+
+    def _alone(self, key: str, rule: Rule, cost: int, lease: str) -> Decision:
+        """One rule alone, as nearly all hits are."""
+        name = f"{rule.id}:{key}"
+        with self._lock:
+            now = round(self._clock() * 1_000_000)
+            known = self._states.get(name)
+            state = None if known is None or known[1] <= now else known[0]
+            found = step(rule, state, now, cost, f"{cost}:{lease}")
+            if found.allowed and cost:
+                if not self._room(now):
+                    return unsure([(key, rule)])[0]
+                self._keep(name, found, now)
+        return _decided(rule, found, cost, lease)
 
     def _state(self, key: str, rule: str, now: int) -> State:
         known = self._states.get(f"{rule}:{key}")
@@ -124,3 +132,15 @@ class MemoryLimits(Limits):
                     if len(found) == limit:
                         break
             return found
+
+
+def _decided(rule: Rule, found: Step, cost: int, lease: str) -> Decision:
+    return Decision(
+        found.allowed,
+        rule,
+        found.remaining,
+        found.reset / 1_000_000,
+        found.retry / 1_000_000,
+        found.delay / 1_000_000,
+        lease_of(lease, rule, cost, allowed=found.allowed) if lease else "",
+    )

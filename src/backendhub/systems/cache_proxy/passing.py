@@ -33,7 +33,7 @@ class Passing:
     async def on(self, request: Request, *, why: str = "", forwarded: str = "") -> Reply:
         """Passes a request on as it is."""
         proxy, method = self.proxy, request.method
-        if request.fields.get(b"upgrade", b"").lower() == b"websocket":
+        if request.switches:
             return await self._upgrade(request)
         headers = self._fields(request)
         body = request.stream() if request.has_body else None

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 
 from backendhub.kit import edge
 from backendhub.kit.breaker import BulkheadFull, NotPermitted, Outcome, Permit
+from backendhub.kit.edge.exchange import Incoming
 from backendhub.kit.edge.hops import FORWARDED, end_to_end, forwarded, via
-from backendhub.kit.edge.link import Incoming
 from backendhub.kit.edge.upstream import IDEMPOTENT, Origin
 from backendhub.kit.errors import HubError, NotFound, Upstream
 

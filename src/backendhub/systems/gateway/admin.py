@@ -115,8 +115,8 @@ def health(gateway: Gateway, key: str) -> list[Json]:
     peers = gateway.state.balancers[owner["name"]].peers
     watched = owner["name"] in gateway.state.config.upstreams
     return [
-        {"target": peer.name, "weight": peer.weight, "connections": peer.open,
-         "health": ("HEALTHY" if peer.healthy else "UNHEALTHY") if watched else "HEALTHCHECKS_OFF"}
+        {"target": peer.name, "weight": peer.weight, "connections": peer.health.open,
+         "health": ("HEALTHY" if peer.health.well else "UNHEALTHY") if watched else "HEALTHCHECKS_OFF"}
         for peer in peers
     ]  # fmt: skip
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 from backendhub.kit.edge import Origin, TooLate
 from backendhub.kit.errors import Upstream as UpstreamFailure
@@ -18,20 +19,32 @@ if TYPE_CHECKING:
     from .plugins import Context
 
 
-@dataclass(slots=True)
-class Peer:
-    """A target, and how it is."""
+TRY_AGAIN_S = 10.0
+"""After so long an ill target that nothing probes gets one request, to see whether it is well again."""
 
-    host: str
-    port: int
-    weight: int
-    healthy: bool = True
+
+@dataclass(slots=True)
+class State:
+    """How a target is: shared by all configurations that know it, for requests outlive theirs."""
+
+    well: bool = True
     open: int = 0
-    turn: float = 0
     failures: int = 0
     timeouts: int = 0
     successes: int = 0
     due: float = 0
+    """When it is probed, or tried, again."""
+
+
+@dataclass(slots=True)
+class Peer:
+    """A target of a configuration."""
+
+    host: str
+    port: int
+    weight: int
+    health: State = field(default_factory=State)
+    turn: float = 0
 
     @property
     def name(self) -> str:
@@ -51,18 +64,24 @@ class Balancer:
             host, _, port = target.target.rpartition(":")
             peer = Peer(host.strip("[]"), int(port), target.weight)
             if (old := known.get(peer.name)) is not None:
-                peer.healthy, peer.open = old.healthy, old.open
+                peer.health = old.health
             self.peers.append(peer)
 
     def pick(self, context: Context, tried: set[str]) -> Peer | None:
         """The peer for a request, none of those tried before while there is another; None where all are ill."""
-        able = [peer for peer in self.peers if peer.healthy and peer.weight]
+        able = [peer for peer in self.peers if peer.weight and (peer.health.well or self._worth_a_try(peer))]
         able = [peer for peer in able if peer.name not in tried] or able
         if not able:
             return None
+        best = self._best(able, context)
+        if not best.health.well:
+            best.health.due = monotonic() + TRY_AGAIN_S
+        return best
+
+    def _best(self, able: list[Peer], context: Context) -> Peer:
         algorithm = self.upstream.algorithm
         if algorithm == "least-connections":
-            return min(able, key=lambda peer: (peer.open + 1) / peer.weight)
+            return min(able, key=lambda peer: (peer.health.open + 1) / peer.weight)
         if algorithm == "consistent-hashing" and (value := self._hashed(context)) is not None:
             return max(able, key=lambda peer: _score(value, peer))
         total = sum(peer.weight for peer in able)
@@ -71,6 +90,10 @@ class Balancer:
         best = max(able, key=lambda peer: peer.turn)
         best.turn -= total
         return best
+
+    def _worth_a_try(self, peer: Peer) -> bool:
+        """Whether a request may find out how an ill target is, since nothing else does."""
+        return not self.upstream.health.interval_down and monotonic() >= peer.health.due
 
     def _hashed(self, context: Context) -> str | None:
         upstream = self.upstream
@@ -91,7 +114,7 @@ class Balancer:
         if status in health.passive_bad and health.passive_http_failures:
             self._ill(peer, "failures", health.passive_http_failures)
         elif status not in health.passive_bad:
-            self._well(peer, health.passive_successes)
+            self._well(peer, health.passive_successes or (0 if health.interval_down else 1))
 
     def failed(self, peer: Peer, error: UpstreamFailure) -> None:
         """No answer has come."""
@@ -102,29 +125,33 @@ class Balancer:
             self._ill(peer, "failures", health.passive_tcp_failures)
 
     def _ill(self, peer: Peer, kind: str, most: int) -> None:
-        peer.successes = 0
-        setattr(peer, kind, getattr(peer, kind) + 1)
-        if most and getattr(peer, kind) >= most:
-            peer.healthy = False
-            peer.failures = peer.timeouts = 0
+        health = peer.health
+        health.successes = 0
+        setattr(health, kind, getattr(health, kind) + 1)
+        if most and getattr(health, kind) >= most:
+            if health.well:
+                health.due = monotonic() + (self.upstream.health.interval_down or TRY_AGAIN_S)
+            health.well = False
+            health.failures = health.timeouts = 0
 
     def _well(self, peer: Peer, needed: int) -> None:
-        peer.failures = peer.timeouts = 0
-        if not peer.healthy and needed:
-            peer.successes += 1
-            if peer.successes >= needed:
-                peer.healthy, peer.successes = True, 0
+        health = peer.health
+        health.failures = health.timeouts = 0
+        if not health.well and needed:
+            health.successes += 1
+            if health.successes >= needed:
+                health.well, health.successes = True, 0
 
-    async def probe(self, now: float, origin: Callable[[Peer], Origin]) -> None:
-        """Probes the peers whose time has come."""
+    def due(self, now: float, origin: Callable[[Peer], Origin]) -> list[Coroutine[Any, Any, None]]:
+        """Probes of the peers whose time has come."""
         health = self.upstream.health
-        due = []
+        found = []
         for peer in self.peers:
-            interval = health.interval_up if peer.healthy else health.interval_down
-            if interval and now >= peer.due:
-                peer.due = now + interval
-                due.append(self._probe(peer, origin(peer)))
-        await asyncio.gather(*due)
+            interval = health.interval_up if peer.health.well else health.interval_down
+            if interval and now >= peer.health.due:
+                peer.health.due = now + max(interval, health.timeout)  # one at a time
+                found.append(self._probe(peer, origin(peer)))
+        return found
 
     async def _probe(self, peer: Peer, origin: Origin) -> None:
         health = self.upstream.health

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 Json = dict[str, Any]
 
 
+@lru_cache(maxsize=10_000)
 def id_of(kind: str, name: str) -> str:
     """An id that stays the same while the name does."""
     return str(uuid5(NAMESPACE_URL, f"backendhub:gateway:{kind}:{name}"))

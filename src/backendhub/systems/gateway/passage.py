@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from backendhub.kit.edge import Incoming
 from backendhub.kit.errors import TooLarge
 
-from .balancer import Peer
+from .crossing import Attempts
 from .plugins.base import Context
 
 
@@ -25,9 +25,9 @@ async def relayed(context: Context) -> AsyncIterator[bytes]:
 class Passage:
     """An answer's body for the client."""
 
-    def __init__(self, context: Context, incoming: Incoming, peer: Peer | None) -> None:
+    def __init__(self, context: Context, incoming: Incoming, attempts: Attempts) -> None:
         self.incoming = incoming
-        self.peer = peer
+        self.attempts: Attempts | None = attempts
         self.call, context.breaker = context.breaker, None
         self.parts = incoming.parts()
         length = dict(incoming.headers).get(b"content-length")
@@ -54,9 +54,9 @@ class Passage:
         """It has gone through, or nobody wants the rest."""
         if self.call is not None:
             self.call.settle(good=self.incoming.whole)
-        if self.peer is not None:
-            self.peer.open -= 1
-            self.peer = None
+        if self.attempts is not None:
+            self.attempts.ended()
+            self.attempts = None
 
     async def aclose(self) -> None:
         """Nobody wants the rest."""

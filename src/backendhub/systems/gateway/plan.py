@@ -27,6 +27,11 @@ class Plan:
     then: dict[str | None, list[Plugin]] = field(default_factory=dict)
     """The others, by consumer; None is any that has none of its own."""
 
+    @property
+    def empty(self) -> bool:
+        """Whether nobody has a word in it."""
+        return not self.first and not any(self.then.values())
+
     def after(self, consumer: str | None) -> list[Plugin]:
         """Those that run once it is known who asks."""
         found = self.then.get(consumer)

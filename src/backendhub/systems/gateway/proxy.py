@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from inspect import isawaitable
 from time import monotonic
 from typing import Any
 
 from backendhub.kit import edge
 from backendhub.kit.edge import Duplex, Incoming, Origin, TooLate
-from backendhub.kit.edge.hops import FORWARDED, end_to_end, forwarded, via
+from backendhub.kit.edge.hops import FORWARDED, HOP, end_to_end, forwarded, via
 from backendhub.kit.edge.upstream import IDEMPOTENT
 from backendhub.kit.errors import HubError, TooLarge
 from backendhub.kit.errors import Upstream as UpstreamFailure
 from backendhub.kit.hub import Hub
 
 from .balancer import Balancer, Peer
+from .crossing import Attempts, Crossing, Found, NoPeer, Way, hinted, onward, sent
 from .models import Config, Service
 from .passage import Passage, relayed
 from .plan import Plan, build, plans
@@ -26,13 +26,14 @@ from .plugins import Plugin
 from .plugins.base import Context, Local, Pairs, message, networks, within
 from .plugins.identity import OWN
 from .plugins.traffic import Flood
-from .routing import Router, normalised, upstream_path
+from .routing import Match, Router, normalised, upstream_path
 
-DROPPED = FORWARDED | OWN | {b"host", b"via", b"x-forwarded-prefix", b"x-forwarded-path", b"forwarded"}
+DROPPED = HOP | FORWARDED | OWN | {b"host", b"via", b"x-forwarded-prefix", b"x-forwarded-path", b"forwarded"}
 LOOK_S = 0.5
 BODILESS = (204, 304)
 OURS = ("/openapi.json", "/docs")
 """Paths that are the Admin API's where no route wants them."""
+Reply = edge.Response | edge.Stream | edge.Tunnel
 UPGRADE: Pairs = [(b"connection", b"upgrade"), (b"upgrade", b"websocket")]
 
 
@@ -78,137 +79,182 @@ class Gateway:
 
     # -- a request ----------------------------------------------------------------------------------------
 
-    async def handle(self, request: edge.Request) -> edge.Response | edge.Stream | edge.Tunnel | None:
+    def handle(self, request: edge.Request) -> edge.Answer:
         """Answers a request; None leaves the document of the Admin API to the application."""
-        state = self.state
-        client = self._client(request)
+        client = self._client(request) if self.trusted else request.client
         if self.flood is not None and (refused := self.flood.refuses(client)) is not None:
-            return _sent(refused)
+            return sent(refused)
+        state, memo = self.state, request.memo
+        found: Found | None = memo.get("gateway") if memo else None
+        if found is None or found.state is not state or found.peer != request.client:
+            made = self._find(request, state, client)
+            if not isinstance(made, Found):
+                return made
+            found = made
+            if memo is not None:
+                memo["gateway"] = found
+        if found.outgoing is not None and found.origin is not None:
+            return Crossing(self, request, found, found.origin, found.outgoing)
+        way = Way(found, self.context(request, found))
+        try:
+            answer = way.run()
+            if answer is None:
+                return self._onward(way)
+            if not isinstance(answer, Local):
+                return self._waiting(way, answer)
+        except BaseException:
+            way.settle()
+            raise
+        way.settle()
+        return sent(answer, way.context, way.plugins)
+
+    def _find(self, request: edge.Request, state: State, client: str) -> Found | edge.Response | None:
+        """Where a request goes; its answer where that is nowhere."""
         path = normalised(request.path)
         if path is None:
-            return _sent(message(400, "The path is not well-formed"))
+            return sent(message(400, "The path is not well-formed"))
         name, port = _authority(request)
-        method = request.method.decode("latin-1")
-        match = state.router.find(method, name, port, path, request.fields)
+        match = state.router.find(request.method.decode("latin-1"), name, port, path, request.fields)
         if match is None and path in OURS:
             return None
         if match is None:
-            return _sent(message(404, "no Route matched with those values"))
+            return sent(message(404, "no Route matched with those values"))
         route = match.route
         if request.scheme not in route.protocols:
-            return _sent(_elsewhere(request, route.https_redirect_status_code))
+            return sent(_elsewhere(request, route.https_redirect_status_code))
         service = state.config.services[route.service] if route.service is not None else None
-        target = upstream_path(service.path if service else None, path, match.prefix, route)
-        headers = [
-            pair
-            for pair in end_to_end(request.headers, request.fields.get(b"connection"))
-            if pair[0] not in DROPPED
-        ]
-        context = Context(
-            self, state.config, request, route, service, request.method, target, request.query, headers,
-            request.fields.get(b"host") if route.preserve_host else None, client=client, groups=match.groups,
+        headers = end_to_end(request.headers, request.fields.get(b"connection"), DROPPED)
+        found = Found(
+            state, request.client, client, match, service, state.plans[route.name],
+            upstream_path(service.path if service else None, path, match.prefix, route),
+            headers, self._added(request, match, path),
+            simple=request.method in IDEMPOTENT and not request.has_body and not request.switches,
         )  # fmt: skip
-        return await self._through(context, state, path, match.prefix)
+        if found.simple and found.plan.empty and service is not None and service.host not in state.balancers:
+            found.origin = self._origin(service, None)
+            found.outgoing = found.origin.outgoing(
+                request.method, *self._said(self.context(request, found), None)
+            )
+        return found
 
-    async def _through(
-        self, context: Context, state: State, path: str, prefix: str
-    ) -> edge.Response | edge.Stream | edge.Tunnel:
-        """Runs the plugins, and what they leave to be done."""
-        plan = state.plans[context.route.name]
+    def context(self, request: edge.Request, found: Found) -> Context:
+        """What plugins see of a request."""
+        route = found.match.route
+        return Context(
+            self, found.state.config, request, route, found.service, request.method, found.target, request.query,
+            found.headers, request.fields.get(b"host") if route.preserve_host else None, client=found.client,
+            groups=found.match.groups, added=found.added,
+        )  # fmt: skip
+
+    async def _waiting(self, way: Way, waits: Awaitable[Local | None]) -> Reply:
+        """The plugins from one on that has to wait, and what they leave to be done."""
+        context = way.context
         try:
-            answer = await _access(plan.first, context)
-            later = plan.after(context.consumer.username if context.consumer is not None else None)
-            if answer is None:
-                answer = await _access(later, context)
-            if answer is None:
-                self._forward(context, path, prefix)
-                return await self._proxied(context, state, [*plan.first, *later])
+            answer = await waits
+            while answer is None:
+                more = way.run()
+                if more is None:
+                    return await self.proxied(context, Attempts(way.found, context), way.plugins)
+                answer = more if isinstance(more, Local) else await more
         except TooLarge as error:
-            answer, later = message(413, error.message), plan.after(None)
+            answer = message(413, error.message)
         finally:
-            if context.breaker is not None:
-                context.breaker.settle()
-        return _sent(answer, context, [*plan.first, *later])
+            way.settle()
+        return sent(answer, context, way.plugins)
+
+    def _onward(self, way: Way) -> edge.Answer:
+        """What the plugins have let through goes to a server; without a task where nothing has to be waited for."""
+        context, plugins = way.context, way.plugins
+        attempts = Attempts(way.found, context)
+        if not way.found.simple or context.method not in IDEMPOTENT or context.body is not None:
+            return self.proxied(context, attempts, plugins)
+        try:
+            attempts.next(context)
+        except NoPeer as error:
+            way.settle()
+            return sent(error.answer, context, plugins)
+        origin = self._origin(attempts.service, attempts.peer)
+        outgoing = origin.outgoing(context.method, *self._said(context, attempts.balancer))
+        attempts.begin()
+        return Crossing(self, context.request, way.found, origin, outgoing, context, attempts, plugins)
 
     def _client(self, request: edge.Request) -> str:
         """Who asks: behind proxies that are trusted, the last address that is none of theirs."""
         client = request.client
-        if self.trusted and within(client, self.trusted):
+        if within(client, self.trusted):
             for part in reversed(request.fields.get(b"x-forwarded-for", b"").decode("latin-1").split(",")):
                 if (address := part.strip()) and not within(address, self.trusted):
                     return address
         return client
 
-    def _forward(self, context: Context, path: str, prefix: str) -> None:
+    def _added(self, request: edge.Request, match: Match, path: str) -> Pairs:
         """The fields that a proxy adds."""
-        request = context.request
         trust = bool(self.trusted) and within(request.client, self.trusted)
-        more = forwarded(request.fields, request.client, request.scheme, trust=trust)
-        context.headers += [
-            *more,
+        fields = [
+            *forwarded(request.fields, request.client, request.scheme, trust=trust),
             via(request.fields, request.version),
             (b"x-forwarded-path", path.encode("latin-1")),
         ]
-        if context.route.strip_path and len(prefix) > 1:
-            context.headers.append((b"x-forwarded-prefix", prefix.encode("latin-1")))
+        if match.route.strip_path and len(match.prefix) > 1:
+            fields.append((b"x-forwarded-prefix", match.prefix.encode("latin-1")))
+        return fields
 
-    async def _proxied(
-        self, context: Context, state: State, plugins: list[Plugin]
-    ) -> edge.Response | edge.Stream | edge.Tunnel:
-        """Sends it on; tries others where that is safe."""
-        request, service = context.request, context.elsewhere or context.service
-        if service is None:
-            return _sent(message(503, "no Service found with those values"), context, plugins)
-        has_body = request.has_body
-        tries = 1 + service.retries if context.method in IDEMPOTENT and not has_body else 1
-        tried: set[str] = set()
-        for attempt in range(tries):
-            try:
-                return await self._once(context, state, service, plugins, tried)
-            except NoPeer:
-                return _sent(message(503, "failure to get a peer from the ring-balancer"), context, plugins)
-            except UpstreamFailure as error:
-                if context.oversized:
-                    return _sent(message(413, "Request size limit exceeded"), context, plugins)
-                if attempt == tries - 1:
-                    if context.breaker is not None:
-                        context.breaker.failed(error)
-                    return _sent(_unanswered(error), context, plugins)
-        raise AssertionError("no attempt")
-
-    async def _once(
-        self, context: Context, state: State, service: Service, plugins: list[Plugin], tried: set[str]
-    ) -> edge.Response | edge.Stream | edge.Tunnel:
-        """One attempt. Raises NoPeer, TooLate, Unreachable."""
-        balancer = state.balancers.get(service.host)
-        peer = balancer.pick(context, tried) if balancer is not None else None
-        if balancer is not None:
-            if peer is None:
-                raise NoPeer("All targets are ill.")
-            tried.add(peer.name)
-        origin = self._origin(service, peer)
-        headers = [*context.headers]
-        host = context.host or (balancer.upstream.host_header.encode() if balancer and balancer.upstream.host_header else None)  # fmt: skip
+    def _said(self, context: Context, balancer: Balancer | None) -> tuple[bytes, Pairs]:
+        """What a server is asked for: target and fields, without framing."""
+        target = context.path.encode("latin-1") + (b"?" + context.query if context.query else b"")
+        headers = [*context.headers, *context.added]
+        host = context.host
+        if host is None and balancer is not None and balancer.upstream.host_header:
+            host = balancer.upstream.host_header.encode()
         if host is not None:
             headers.append((b"host", host))
-        socket = context.request.fields.get(b"upgrade", b"").lower() == b"websocket"
-        target = context.path.encode("latin-1") + (b"?" + context.query if context.query else b"")
-        if peer is not None:
-            peer.open += 1
+        return target, headers
+
+    async def proxied(self, context: Context, attempts: Attempts, plugins: list[Plugin]) -> Reply:
+        """Sends it on; tries others where that is safe."""
+        try:
+            while True:
+                try:
+                    attempts.next(context)
+                    return await self._once(context, attempts, plugins)
+                except NoPeer as error:
+                    return sent(error.answer, context, plugins)
+                except UpstreamFailure as error:
+                    if (answer := self.given_up(context, attempts, plugins, error)) is not None:
+                        return answer
+        finally:
+            if context.breaker is not None:
+                context.breaker.settle()
+
+    def given_up(
+        self, context: Context, attempts: Attempts, plugins: list[Plugin], error: UpstreamFailure
+    ) -> edge.Response | None:
+        """The answer after an attempt that failed; None where there may be another."""
+        if context.oversized:
+            return sent(message(413, "Request size limit exceeded"), context, plugins)
+        attempts.left -= 1
+        if attempts.left > 0:
+            return None
+        if context.breaker is not None:
+            context.breaker.failed(error)
+        return sent(_unanswered(error), context, plugins)
+
+    async def _once(self, context: Context, attempts: Attempts, plugins: list[Plugin]) -> Reply:
+        """One attempt. Raises TooLate, Unreachable."""
+        origin = self._origin(attempts.service, attempts.peer)
+        target, headers = self._said(context, attempts.balancer)
+        attempts.begin()
         try:
             incoming = await origin.send(
-                context.method, target, headers + (UPGRADE if socket else self._framing(context)), self._body(context),
-                interim=lambda i: context.request.interim(i.status, i.headers),
+                context.method, target,
+                headers + (UPGRADE if context.request.switches else self._framing(context)), self._body(context),
+                interim=lambda interim: hinted(context.request, interim),
             )  # fmt: skip
         except BaseException as error:
-            if peer is not None and balancer is not None:
-                peer.open -= 1
-                if isinstance(error, UpstreamFailure) and not context.oversized:
-                    balancer.failed(peer, error)
+            attempts.failed(error if not context.oversized else None)
             raise
-        if peer is not None and balancer is not None:
-            balancer.served(peer, incoming.status)
-        return await self._answer(context, incoming, peer, plugins)
+        attempts.served(incoming.status)
+        return self.passed(context, incoming, attempts, plugins)
 
     def _framing(self, context: Context) -> Pairs:
         """The length of a body that goes on as it came; also where that is 0, which some servers want to be told."""
@@ -220,12 +266,12 @@ class Gateway:
             return context.body
         return relayed(context) if context.request.has_body else None
 
-    async def _answer(
-        self, context: Context, incoming: Incoming, peer: Peer | None, plugins: list[Plugin]
-    ) -> edge.Response | edge.Stream | edge.Tunnel:
-        passage = Passage(context, incoming, peer)
-        fields = end_to_end(incoming.headers, dict(incoming.headers).get(b"connection"))
-        fields = [pair for pair in fields if pair[0] != b"via"] + [via(dict(fields), incoming.version)]
+    def passed(
+        self, context: Context, incoming: Incoming, attempts: Attempts, plugins: list[Plugin]
+    ) -> Reply:
+        """A server's answer for the client."""
+        passage = Passage(context, incoming, attempts)
+        fields = onward(incoming)
         for plugin in plugins:
             fields = plugin.respond(context, incoming.status, fields)
         fields += context.early
@@ -242,7 +288,7 @@ class Gateway:
         if incoming.whole:
             passage.ended()
             if context.request.method != b"HEAD" and incoming.status not in BODILESS:  # all here: one write
-                return edge.Response(incoming.status, fields, await incoming.read())
+                return edge.Response(incoming.status, fields, incoming.taken())
         return edge.Stream(incoming.status, fields, passage, passage.length)
 
     # -- servers ------------------------------------------------------------------------------------------
@@ -282,7 +328,11 @@ class Gateway:
         try:
             while True:
                 balancers = self.state.balancers.values()
-                await asyncio.gather(*(b.probe(monotonic(), self._probed(b)) for b in balancers))
+                for (
+                    balancer
+                ) in balancers:  # each by itself: one that is slow does not keep the others waiting
+                    for probe in balancer.due(monotonic(), self._probed(balancer)):
+                        self.spawn(probe)
                 await asyncio.sleep(LOOK_S)
         finally:
             for origin in self._origins.values():
@@ -295,36 +345,10 @@ class Gateway:
         return lambda peer: self._origin(service, peer)
 
 
-class NoPeer(HubError):
-    """No target of an upstream is well."""
-
-
 def _unanswered(error: UpstreamFailure) -> Local:
     if isinstance(error, TooLate):
         return message(504, "The upstream server is timing out")
     return message(502, "An invalid response was received from the upstream server")
-
-
-async def _access(plugins: list[Plugin], context: Context) -> Local | None:
-    for plugin in plugins:
-        answer = plugin.access(context)
-        if isawaitable(answer):
-            answer = await answer
-        if answer is not None:
-            return answer
-    return None
-
-
-def _sent(
-    answer: Local, context: Context | None = None, plugins: list[Plugin] | None = None
-) -> edge.Response:
-    """An answer of the gateway's own, with what plugins add to every answer."""
-    headers = answer.headers
-    if context is not None:
-        for plugin in plugins or ():
-            headers = plugin.respond(context, answer.status, headers) if plugin.name != "cors" else headers
-        headers = [*headers, *context.early]
-    return edge.Response(answer.status, headers, answer.body)
 
 
 def _authority(request: edge.Request) -> tuple[str, str]:

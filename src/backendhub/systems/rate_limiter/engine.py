@@ -29,8 +29,9 @@ class Engine:
         Limits in shadow mode are counted for themselves and refuse nothing; of limits in quota mode one that admits is
         enough. Neither takes anything from a request that is refused anyway. Hits of 0 only look.
         """
-        if len(descriptors) == 1 and (quick := await self._one(domain, descriptors[0], hits)) is not None:
-            return quick
+        if (plain := self.plain(domain, descriptors, hits)) is not None:
+            alone, rule, cost = plain
+            return self.judged(alone, await self.limits.ahit(alone.key, rule, cost), cost)
         matches = self._matches(domain, descriptors)
         costs = [hits if d.hits is None else d.hits for d in descriptors]
         found: list[Status | None] = [
@@ -52,15 +53,24 @@ class Engine:
                 self._note(match, status, cost)
         return Verdict(over, [_shadowed(status) for status in statuses])
 
-    async def _one(self, domain: str, descriptor: Descriptor, hits: int) -> Verdict | None:
-        """The short way of most requests: one descriptor with a plain limit; None for any other."""
+    def plain(
+        self, domain: str, descriptors: Sequence[Descriptor], hits: int
+    ) -> tuple[Match, Rule, int] | None:
+        """What is to be counted for most requests: one descriptor with a plain limit; None for any other."""
+        if len(descriptors) != 1:
+            return None
+        descriptor = descriptors[0]
         match = self.config.find(domain, descriptor)
         if match is None:
             return None
         limit, cost = match.limit, hits if descriptor.hits is None else descriptor.hits
         if limit.rule is None or limit.shadow or limit.quota or cost > limit.rule.most:
             return None
-        status = _status(match, match.key, await self.limits.ahit(match.key, limit.rule, cost))
+        return match, limit.rule, cost
+
+    def judged(self, match: Match, decision: Decision, cost: int) -> Verdict:
+        """The verdict on a request with one plain limit."""
+        status = _status(match, match.key, decision)
         if cost:
             self._note(match, status, cost)
         return Verdict(status.over, (status,))

@@ -23,10 +23,13 @@ FIELDS = [(b"content-type", b"application/json")]
 def should_rate_limit(request: edge.Request) -> edge.Answer:
     """The same as the route of this path in `api.py`."""
     engine = boards.of(request.hub).engine
-    checking = engine.check(*rls.request(request.body))
+    asked = rls.request(request.body)
     if isinstance(engine.limits, MemoryLimits):
-        return told(_at_once(checking))
-    return _later(checking)
+        if (plain := engine.plain(*asked)) is not None:
+            match, rule, cost = plain
+            return told(engine.judged(match, engine.limits.hit(match.key, rule, cost), cost))
+        return told(_at_once(engine.check(*asked)))
+    return _later(engine.check(*asked))
 
 
 async def _later(checking: Coroutine[Any, Any, Verdict]) -> edge.Response:

@@ -12,17 +12,22 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pydantic_core import from_json, to_json
+
 from backendhub.kit.db import Db
 from backendhub.systems.analytics import store
 from backendhub.systems.analytics.models import Door, Parcel, Seen, Source, Unusable
 
 from . import reading, sources, visits
 
-PARCELS, BYTES = 200, 64 * 1024
+PARCELS, BYTES = 2000, 64 * 1024
 """How many requests, and how much of them, one transaction digests: long ones would keep others from writing."""
+QUIET = 512 * 1024
+"""How much it digests while nobody writes: pages that many events touch are written once for all of them."""
 SHOWN = 2000
 """Characters of a refused event that are kept."""
-WRITE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+DAY, MINUTE = len("2026-01-05"), len("2026-01-05T09:00")
+"""The beginnings of a time as it is stored."""
 TALLIES = ("received", "stored", "duplicates", "rejected")
 
 
@@ -41,15 +46,16 @@ class _Group:
 
     door: Door
     key: str
-    seen: list[tuple[Seen, datetime]] = field(default_factory=list)
+    seen: list[tuple[Seen, str]] = field(default_factory=list)
+    """Events, each with when it came in, as it is stored."""
     tallies: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def digest(db: Db) -> Digested:
-    """Digests the oldest parcels. Where another process is at it (PostgreSQL), this does nothing."""
+def digest(db: Db, most: int = BYTES) -> Digested:
+    """Digests the oldest parcels, `most` bytes of them. Where another process is at it (PostgreSQL), this does nothing."""
     if not db.value(store.LOCK[db.dialect]):
         return Digested()
-    parcels = _oldest(db)
+    parcels = _oldest(db, most)
     if not parcels:
         return Digested()
     groups: dict[tuple[Door, str], _Group] = {}
@@ -71,12 +77,12 @@ def digest(db: Db) -> Digested:
     return done
 
 
-def _oldest(db: Db) -> list[Parcel]:
+def _oldest(db: Db, most: int) -> list[Parcel]:
     nos: list[int] = []
     size = 0
     for no, length in db.fetch(store.WAITING, {"limit": PARCELS}):
         size += length
-        if nos and size > BYTES:
+        if nos and size > most:
             break
         nos.append(no)
     return db.all(Parcel, store.PARCELS.format(nos=db.among("nos")), nos=nos) if nos else []
@@ -86,7 +92,7 @@ def _orphans(group: _Group) -> list[dict[str, Any]]:
     """Events whose source is gone since they came in."""
     rejects = []
     for seen, received in group.seen:
-        group.tallies[received.date().isoformat(), "rejected"] += 1
+        group.tallies[received[:DAY], "rejected"] += 1
         about = {"door": group.door, "key": group.key, "received_at": received, "code": "unknown_source"}
         rejects.append(about | {"detail": "The source was removed.", "payload": seen.message_id})
     return rejects
@@ -94,30 +100,33 @@ def _orphans(group: _Group) -> list[dict[str, Any]]:
 
 def _read(parcel: Parcel, group: _Group) -> list[dict[str, Any]]:
     """The events of a parcel go to its group; those that cannot be used are given back, with the reason."""
-    body = _clean(json.loads(parcel.body)) if b"\\u0000" in parcel.body else json.loads(parcel.body)
-    day = parcel.received_at.date().isoformat()
+    body = from_json(parcel.body)
+    if b"\\u0000" in parcel.body:
+        body = _clean(body)
     rejects = []
     large = len(parcel.body) > reading.MAX_EVENT
     if parcel.door is Door.SEGMENT:
         read, events = reading.segment, reading.segment_events(parcel.kind, body)
     else:
         read, events = reading.plausible, iter([body])
-    for number, event in enumerate(events):
-        group.tallies[day, "received"] += 1
+    received_at, received, number = parcel.received_at, store.stamp(parcel.received_at), 0
+    for number, event in enumerate(events, 1):
         try:
-            seen = read(event, parcel.received_at, f"{parcel.no}:{number}")
+            seen = read(event, received_at, f"{parcel.no}:{number - 1}")
             if large:
                 _size(event)
         except Unusable as error:
-            group.tallies[day, "rejected"] += 1
             rejects.append(_reject(parcel, event, error))
         else:
-            group.seen.append((seen, parcel.received_at))
+            group.seen.append((seen, received))
+    day = received[:DAY]
+    group.tallies[day, "received"] += number
+    group.tallies[day, "rejected"] += len(rejects)
     return rejects
 
 
 def _size(event: dict[str, Any]) -> None:
-    size = len(WRITE(event).encode())
+    size = len(to_json(event))
     if size > reading.MAX_EVENT:
         raise Unusable("too_large", f"An event has at most {reading.MAX_EVENT} bytes; this one has {size}.")
 
@@ -153,32 +162,28 @@ def _store(db: Db, source: Source, group: _Group) -> int:
     sessions = visits.assign(db, source, [(who, seen) for who, (seen, _) in zip(whose, fresh, strict=True)])
     zone = ZoneInfo(source.timezone)
     first = (db.value(store.LAST_EVENT) or 0) + 1
+    rows = zip(range(first, first + len(fresh)), fresh, whose, sessions, strict=True)
     db.run_many(
         store.INSERT_EVENT,
-        [
-            _row(first + i, source, seen, received, who, session, zone)
-            for i, ((seen, received), who, session) in enumerate(zip(fresh, whose, sessions, strict=True))
-        ],
+        [_row(id, source, seen, received, who, session, zone) for id, (seen, received), who, session in rows],
     )
     _people(db, source, [seen for seen, _ in fresh])
     return len(fresh)
 
 
-def _new(db: Db, source: Source, group: _Group) -> list[tuple[Seen, datetime]]:
+def _new(db: Db, source: Source, group: _Group) -> list[tuple[Seen, str]]:
     """The events whose message id nobody has sent before."""
-    ids = list({seen.message_id for seen, _ in group.seen})
-    known = {
-        row[0] for row in db.fetch(store.KNOWN[db.dialect], {"source_id": source.id, "ids": json.dumps(ids)})
-    }
+    ids = json.dumps([seen.message_id for seen, _ in group.seen])
+    known = {row[0] for row in db.fetch(store.KNOWN[db.dialect], {"source_id": source.id, "ids": ids})}
     fresh = []
-    for seen, received in group.seen:
-        day = received.date().isoformat()
-        if seen.message_id in known:
-            group.tallies[day, "duplicates"] += 1
-            continue
-        known.add(seen.message_id)
-        group.tallies[day, "stored"] += 1
-        fresh.append((seen, received))
+    for pair in group.seen:
+        if (id := pair[0].message_id) not in known:
+            known.add(id)
+            fresh.append(pair)
+        else:
+            group.tallies[pair[1][:DAY], "duplicates"] += 1
+    for day, count in Counter(received[:DAY] for _, received in fresh).items():
+        group.tallies[day, "stored"] += count
     return fresh
 
 
@@ -199,8 +204,9 @@ def _identify(db: Db, source: Source, events: Iterable[Seen]) -> dict[str, str]:
 
 
 def _row(
-    id: int, source: Source, seen: Seen, received: datetime, visitor: str, session: int, zone: ZoneInfo
+    id: int, source: Source, seen: Seen, received: str, visitor: str, session: int, zone: ZoneInfo
 ) -> dict[str, Any]:
+    at = store.stamp(seen.at)
     return {
         "id": id,
         "source_id": source.id,
@@ -210,21 +216,21 @@ def _row(
         "visitor": visitor,
         "user_id": seen.user_id,
         "session_id": session,
-        "at": seen.at,
-        "hour": _hour(zone, int(seen.at.timestamp()) // 900),
+        "at": at,
+        "hour": _hour(zone, at[:MINUTE]),
         "received_at": received,
         "hostname": seen.hostname,
         "path": seen.path,
         "revenue": seen.revenue,
         "currency": seen.currency,
-        "properties": WRITE(seen.properties) if seen.properties else "{}",
+        "properties": to_json(seen.properties).decode() if seen.properties else "{}",
     }
 
 
 @lru_cache(maxsize=4096)
-def _hour(zone: ZoneInfo, quarter: int) -> str:
-    """The hour that it was by a clock; offsets are whole quarters of an hour."""
-    return datetime.fromtimestamp(quarter * 900, zone).strftime("%Y-%m-%dT%H")
+def _hour(zone: ZoneInfo, minute: str) -> str:
+    """The hour that it was by a clock in a minute of UTC."""
+    return datetime.fromisoformat(minute + "Z").astimezone(zone).strftime("%Y-%m-%dT%H")
 
 
 def _people(db: Db, source: Source, events: Iterable[Seen]) -> None:

@@ -14,7 +14,7 @@ from backendhub.kit.errors import HubError, NotFound
 from backendhub.systems.analytics import store
 from backendhub.systems.analytics.models import Event, Person, Source
 
-from .digest import digest
+from .digest import BYTES, QUIET, digest
 from .ingest import TOPIC
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ QUIET_S = 30.0
 """Seconds after which a live view looks again although nothing has come."""
 IDLE_S = 2.0
 """Seconds after which the inbox is looked at even if nobody has said anything: another process may have put it in."""
-YIELD = 4.0
+YIELD = 8.0
 """How long digesting rests while events come in, as a multiple of the time that it has taken."""
 SHOWN = 10
 
@@ -95,11 +95,13 @@ async def keep_digesting(hub: Hub) -> None:
 async def _once(hub: Hub, wake: asyncio.Event) -> None:
     """Digests until nothing waits. While more comes in it takes only a part of the time: whoever sends goes first, and
     what waits is safe."""
-    start = time.monotonic()
-    while (done := await asyncio.to_thread(hub.store.unit, digest)).parcels:
+    start, most = time.monotonic(), BYTES
+    while (done := await asyncio.to_thread(hub.store.unit, digest, most)).parcels:
         for source in done.sources:
             await hub.events.publish(f"analytics.{source}", {"stored": done.stored})
+        most = QUIET
         if wake.is_set():
             wake.clear()
+            most = BYTES
             await asyncio.sleep(min((time.monotonic() - start) * YIELD, 1.0))
         start = time.monotonic()

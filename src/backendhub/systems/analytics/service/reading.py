@@ -57,33 +57,42 @@ def segment(event: dict[str, Any], received_at: datetime, number: str) -> Seen:
     user, anonymous = _id(event, "userId"), _id(event, "anonymousId")
     name, anonymous = _meaning(event, type_, user, anonymous)
     context, properties = _object(event.get("context")), _object(event.get("properties"))
-    page = _object(context.get("page"))
+    host, path, query, referrer = _where(properties, context.get("page"))
+    money = "revenue" in properties or "total" in properties
+    revenue, currency = _segment_revenue(properties) if money else (None, None)
+    return Seen(
+        _id(event, "messageId") or number,
+        type_,
+        name,
+        user or anonymous or "",
+        user is not None,
+        user,
+        anonymous,
+        moment(event, received_at),
+        host,
+        path,
+        Arrival(query, referrer, host, _text(context.get("userAgent")), None, context.get("campaign")),
+        properties,
+        _object(event.get("traits")) if type_ == "identify" else None,
+        revenue,
+        currency,
+        type_ in ("track", "page", "screen"),
+    )
+
+
+PLACES = frozenset(("url", "path", "referrer"))
+
+
+def _where(properties: dict[str, Any], page: Any) -> tuple[str | None, str | None, str, str | None]:
+    """Host, path, query and referrer, of the properties or of the page; most events of programs say nothing of it."""
+    if not isinstance(page, dict):
+        if PLACES.isdisjoint(properties):
+            return None, None, "", None
+        page = {}
     address = _text(properties.get("url")) or _text(page.get("url"))
     host, path, query = _address(address)
     path = _text(properties.get("path")) or _text(page.get("path")) or path
-    referrer = _text(properties.get("referrer")) or _text(page.get("referrer"))
-    revenue, currency = _segment_revenue(properties)
-    said = event.get("traits")
-    return Seen(
-        message_id=_id(event, "messageId") or number,
-        type=type_,
-        name=name,
-        visitor=user or anonymous or "",
-        known=user is not None,
-        user_id=user,
-        anonymous_id=anonymous,
-        at=moment(event, received_at),
-        hostname=host,
-        path=path,
-        arrival=Arrival(
-            query, referrer, host, _text(context.get("userAgent")), campaign=context.get("campaign")
-        ),
-        properties=properties,
-        traits=_object(said) if type_ == "identify" else None,
-        revenue=revenue,
-        currency=currency,
-        interactive=type_ in ("track", "page", "screen"),
-    )
+    return host, path, query, _text(properties.get("referrer")) or _text(page.get("referrer"))
 
 
 def _meaning(
@@ -119,9 +128,11 @@ def moment(event: dict[str, Any], received_at: datetime) -> datetime:
     sent = event.get("sentAt")
     if sent is not None:
         at = received_at - (_time(sent, "sentAt") - at)
+    if at <= received_at:
+        return at
     if at > received_at + AHEAD:
         raise Unusable("future", f"{str(given)[:40]!r} lies in the future.")
-    return min(at, received_at)
+    return received_at
 
 
 def _segment_revenue(properties: dict[str, Any]) -> tuple[int | None, str | None]:
@@ -255,6 +266,8 @@ def _time(value: Any, name: str) -> datetime:
     """An ISO 8601 time; without an offset it is UTC. Raises Unusable."""
     try:
         found = datetime.fromisoformat(value)
+        if found.tzinfo is UTC:
+            return found
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         raise Unusable("bad_time", f"{name} {str(value)[:40]!r} is no ISO 8601 time.") from None
@@ -264,6 +277,8 @@ def _id(event: dict[str, Any], name: str) -> str | None:
     value = event.get(name)
     if value is None or value == "":
         return None
+    if value.__class__ is str and len(value) <= MAX_ID and "\0" not in value:  # as nearly always
+        return value
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise Unusable("bad_id", f"{name} is text.")
     text = str(value)

@@ -11,7 +11,7 @@ from typing import Any
 
 from backendhub.kit.db import Db
 from backendhub.systems.analytics import store
-from backendhub.systems.analytics.models import Seen, Session, Source, Visit
+from backendhub.systems.analytics.models import Seen, Source, Visit
 
 from . import reading
 
@@ -19,7 +19,7 @@ PAUSE = timedelta(minutes=30)
 """After this long without an event, the next one begins another visit."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Open:
     """A visit that events are being added to."""
 
@@ -31,13 +31,19 @@ class Open:
     events: int
     entry_page: str | None
     exit_page: str | None
-    visit: Visit
+    visit: Visit | None
     new: bool
     touched: bool = False
 
+    moved: bool = False
+    """Whether it begins with another event now: then it came from somewhere else, too."""
+
+    def __post_init__(self) -> None:
+        self.earliest, self.latest = self.started_at - PAUSE, self.ended_at + PAUSE
+
     def takes(self, at: datetime) -> bool:
         """Whether an event of that time belongs to it."""
-        return self.started_at - PAUSE <= at <= self.ended_at + PAUSE
+        return self.earliest <= at <= self.latest
 
     def add(self, seen: Seen) -> None:
         """Counts an event in; an early one that comes late moves the beginning."""
@@ -47,8 +53,10 @@ class Open:
         if page and (self.exit_page is None or seen.at >= self.ended_at):
             self.exit_page = seen.path
         if seen.at < self.started_at and seen.interactive:
-            self.visit = reading.visit(seen.arrival)
-        self.started_at, self.ended_at = min(self.started_at, seen.at), max(self.ended_at, seen.at)
+            self.visit, self.moved = reading.visit(seen.arrival), True
+        if not self.started_at <= seen.at <= self.ended_at:
+            self.started_at, self.ended_at = min(self.started_at, seen.at), max(self.ended_at, seen.at)
+            self.earliest, self.latest = self.started_at - PAUSE, self.ended_at + PAUSE
         self.pageviews += page
         self.events += seen.interactive
         self.touched = True
@@ -75,28 +83,29 @@ def assign(db: Db, source: Source, events: Sequence[tuple[str, Seen]]) -> list[i
     touched = [visit for visits in found.values() for visit in visits if visit.touched]
     db.run_many(store.INSERT_SESSION, [_row(source, v) for v in touched if v.new])
     db.run_many(store.SET_SESSION, [_gained(v) for v in touched if not v.new])
+    moved = [
+        {"id": v.id, **v.visit._asdict()} for v in touched if v.moved and not v.new and v.visit is not None
+    ]
+    if moved:
+        db.run_many(store.SET_ORIGIN, moved)
     return given
 
 
 def _near(db: Db, source: Source, events: Sequence[tuple[str, Seen]]) -> defaultdict[str, list[Open]]:
     """The visits of these visitors around these times."""
-    rows = db.all(
-        Session,
+    rows = db.fetch(
         store.SESSIONS_NEAR[db.dialect],
-        source_id=source.id,
-        visitors=json.dumps(sorted({visitor for visitor, _ in events})),
-        since=events[0][1].at - PAUSE,
-        until=events[-1][1].at + PAUSE,
+        {
+            "source_id": source.id,
+            "visitors": json.dumps(sorted({visitor for visitor, _ in events})),
+            "since": events[0][1].at - PAUSE,
+            "until": events[-1][1].at + PAUSE,
+        },
     )
     found: defaultdict[str, list[Open]] = defaultdict(list)
-    for row in rows:
-        marks = Visit(*(getattr(row, name) for name in Visit._fields))
-        found[row.visitor].append(
-            Open(
-                row.id, row.visitor, row.started_at, row.ended_at, row.pageviews, row.events, row.entry_page,
-                row.exit_page, marks, new=False,
-            )
-        )  # fmt: skip
+    for id, visitor, since, until, views, count, entry, exit in rows:
+        start, end = datetime.fromisoformat(since), datetime.fromisoformat(until)
+        found[visitor].append(Open(id, visitor, start, end, views, count, entry, exit, None, new=False))
     return found
 
 
@@ -105,16 +114,17 @@ def _row(source: Source, visit: Open) -> dict[str, Any]:
         "source_id": source.id,
         "visitor": visit.visitor,
         **_gained(visit),
-        **visit.visit._asdict(),
+        **(visit.visit or Visit())._asdict(),
     }
 
 
 def _gained(visit: Open) -> dict[str, Any]:
+    start, end = visit.started_at, visit.ended_at
     return {
         "id": visit.id,
-        "started_at": visit.started_at,
-        "ended_at": visit.ended_at,
-        "duration_s": int((visit.ended_at - visit.started_at).total_seconds()),
+        "started_at": start,
+        "ended_at": end,
+        "duration_s": int((end - start).total_seconds()),
         "pageviews": visit.pageviews,
         "events": visit.events,
         "entry_page": visit.entry_page,

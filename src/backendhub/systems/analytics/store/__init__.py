@@ -7,7 +7,17 @@ from datetime import datetime
 from backendhub.kit.checks import Check
 from backendhub.kit.db import columns
 from backendhub.kit.db.records import encode
-from backendhub.systems.analytics.models import Event, Goal, Parcel, Person, Reject, Session, Source, Tally
+from backendhub.systems.analytics.models import (
+    Event,
+    Goal,
+    Parcel,
+    Person,
+    Reject,
+    Session,
+    Source,
+    Tally,
+    Visit,
+)
 
 from . import query
 
@@ -16,7 +26,8 @@ SOURCE, GOAL = columns(Source), columns(Goal)
 
 def stamp(moment: datetime) -> str:
     """A time as it is stored, for comparing."""
-    return str(encode(moment))
+    text: str = encode(moment)
+    return text
 
 
 # -- sources -------------------------------------------------------------------------------------------------
@@ -76,9 +87,10 @@ ALIASES = _listed(
 TRAITS = _listed(
     "SELECT user_id, traits FROM analytics_person WHERE source_id = :source_id AND user_id IN ", "ids"
 )
+_OPEN = "s.id, s.visitor, s.started_at, s.ended_at, s.pageviews, s.events, s.entry_page, s.exit_page"
 # The visitors lead: SQLite would rather walk through all the visits of the time.
 _SESSIONS_NEAR = (
-    f"SELECT {columns(Session, 's')} FROM {{values}} CROSS JOIN analytics_session s WHERE s.source_id = :source_id "
+    f"SELECT {_OPEN} FROM {{values}} CROSS JOIN analytics_session s WHERE s.source_id = :source_id "
     "AND s.visitor = v.value AND s.ended_at >= :since AND s.started_at <= :until"
 )
 SESSIONS_NEAR = {
@@ -101,6 +113,9 @@ INSERT_SESSION = (
 SET_SESSION = (
     "UPDATE analytics_session SET started_at = :started_at, ended_at = :ended_at, duration_s = :duration_s, "
     "pageviews = :pageviews, events = :events, entry_page = :entry_page, exit_page = :exit_page WHERE id = :id"
+)
+SET_ORIGIN = (
+    f"UPDATE analytics_session SET {', '.join(f'{name} = :{name}' for name in Visit._fields)} WHERE id = :id"
 )
 INSERT_ALIAS = "INSERT INTO analytics_alias (source_id, anonymous_id, user_id) VALUES (:source_id, :anonymous_id, :user_id)"
 ADOPT_EVENTS = (

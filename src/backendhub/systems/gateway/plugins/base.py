@@ -46,6 +46,7 @@ class Context:
     path: str
     query: bytes
     headers: Pairs
+    """The fields that go on: replaced by another list, never changed in place, for requests of the same bytes share it."""
     host: bytes | None = None
     consumer: Consumer | None = None
     credential: str = ""
@@ -61,6 +62,8 @@ class Context:
     oversized: bool = False
     body: bytes | None = None
     """The whole body, where a plugin had to read it."""
+    added: Pairs = field(default_factory=list)
+    """The fields that a proxy adds to those that go on."""
     early: Pairs = field(default_factory=list)
     """Fields for the answer, whoever makes it."""
 

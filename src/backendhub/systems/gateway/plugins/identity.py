@@ -42,30 +42,32 @@ class Identity(Plugin, ABC):
         """Takes the credentials that were sent."""
         if not self.preflight and context.request.method == b"OPTIONS":
             return None
-        if context.consumer is not None and self.anonymous:
-            return None  # another plugin has found out
+        if context.credential and self.anonymous:
+            return None  # another plugin has found out who it is; somebody anonymous may still be somebody
         found = self.identify(context)
         if isinstance(found, str):
             if self.anonymous and (consumer := context.config.consumers.get(self.anonymous)) is not None:
                 context.consumer = consumer
-                context.set("x-anonymous-consumer", "true")
                 self._tell(context, "")
                 return None
             fields: Pairs = [(b"www-authenticate", self.challenge + b' realm="' + self.realm + b'"')]
             return message(401, found, fields)
         username, credential = found
         context.consumer, context.credential = context.config.consumers[username], credential
-        context.set("x-anonymous-consumer", None)
         self._tell(context, credential)
         return None
 
     def _tell(self, context: Context, credential: str) -> None:
         consumer = context.consumer
         assert consumer is not None
-        context.set("x-consumer-id", consumer.id)
-        context.set("x-consumer-username", consumer.username)
-        context.set("x-consumer-custom-id", consumer.custom_id)
-        context.set("x-credential-identifier", credential or None)
+        said = {
+            b"x-anonymous-consumer": None if credential else "true", b"x-consumer-id": consumer.id,
+            b"x-consumer-username": consumer.username, b"x-consumer-custom-id": consumer.custom_id,
+            b"x-credential-identifier": credential or None,
+        }  # fmt: skip
+        context.headers = [pair for pair in context.headers if pair[0] not in said] + [
+            (name, value.encode()) for name, value in said.items() if value is not None
+        ]
 
     @abstractmethod
     def identify(self, context: Context) -> tuple[str, str] | str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import random
+from collections.abc import Awaitable
 from dataclasses import replace
 from hashlib import blake2b
 from math import ceil
 
 from backendhub.kit.breaker import Breaker, NotPermitted, Outcome, Permit, Policy
 from backendhub.kit.errors import Invalid
-from backendhub.kit.limits import ALGORITHMS, MemoryLimits, Rule
+from backendhub.kit.limits import ALGORITHMS, Decision, MemoryLimits, Rule
 from backendhub.kit.output import dumps
 
 from .base import JSON, Answer, Context, Local, Options, Pairs, Plugin, message, networks, within
@@ -49,10 +50,19 @@ class RateLimiting(Plugin):
         self.status = int(options.number("error_code", 429, 400, 599))
         self.message = options.text("error_message", "API rate limit exceeded")
 
-    async def access(self, context: Context) -> Answer:
-        """Counts under every limit or none."""
+    def access(self, context: Context) -> Answer | Awaitable[Answer]:
+        """Counts under every limit or none; without waiting where that is in memory."""
         key = f"gateway|{self.key}|{self._who(context)}"
-        decisions = await context.gateway.hub.limits.ahit_all([(key, rule) for _, rule in self.rules])
+        pairs = [(key, rule) for _, rule in self.rules]
+        limits = context.gateway.hub.limits
+        if isinstance(limits, MemoryLimits):
+            return self._judged(context, limits.hit_all(pairs))
+        return self._asked(context, limits.ahit_all(pairs))
+
+    async def _asked(self, context: Context, asking: Awaitable[list[Decision]]) -> Answer:
+        return self._judged(context, await asking)
+
+    def _judged(self, context: Context, decisions: list[Decision]) -> Answer:
         refused = [d for d in decisions if not d.allowed]
         if refused and all(d.unsure for d in refused):
             return message(500, "An unexpected error occurred")
