@@ -9,6 +9,10 @@ from .models import Channel
 CHANNEL = columns(Channel)
 
 ADVANCE = (
+    "UPDATE fanout_channel SET top = top + :count, touched_at = :now "
+    f"WHERE space = :space AND name = :name RETURNING {CHANNEL}"
+)
+OPEN = (
     "INSERT INTO fanout_channel (space, name, epoch, top, floor, touched_at) "
     "VALUES (:space, :name, :epoch, :count, 0, :now) ON CONFLICT (space, name) DO UPDATE SET "
     f"top = fanout_channel.top + excluded.top, touched_at = excluded.touched_at RETURNING {CHANNEL}"
