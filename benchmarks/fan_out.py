@@ -95,15 +95,19 @@ async def crowd(port: int, path: str, count: int, hello: list[bytes]) -> list[Cl
     return clients
 
 
-async def fan_out(port: int, path: str, hello: list[bytes], frame: bytes, size: int, seconds: float) -> int:
-    """Messages that arrived in the given time; `size` is that of a frame as the server sends it."""
-    clients = await crowd(port, path, 100, hello)
+async def fan_out(
+    server: Server, path: str, hello: list[bytes], frame: bytes, size: int, seconds: float
+) -> tuple[float, float]:
+    """Messages that arrived in a second, and the server's CPU time for each, from when everybody is connected; `size`
+    is that of a frame as the server sends it."""
+    clients = await crowd(server.port, path, 100, hello)
     await asyncio.sleep(0.5)
     publisher = clients[0]
     for client in clients:
         client.got = 0
     publisher.wake = asyncio.Event()
-    sent, end = 0, time.perf_counter() + seconds
+    before, start = cpu_s(server.process.pid), time.perf_counter()
+    sent, end = 0, start + seconds
     while time.perf_counter() < end:
         room = WINDOW - (sent - publisher.got // size)
         if room > 0:
@@ -112,9 +116,10 @@ async def fan_out(port: int, path: str, hello: list[bytes], frame: bytes, size: 
         publisher.wake.clear()
         await asyncio.wait_for(publisher.wake.wait(), 5)
     arrived = sum(client.got // size for client in clients)
+    spent, took = cpu_s(server.process.pid) - before, time.perf_counter() - start
     for client in clients:
         client.transport.abort()
-    return arrived
+    return arrived / took, spent / arrived * 1e6
 
 
 class Server:
@@ -152,13 +157,6 @@ def node(script: str) -> Server:
     return Server(["node", str(PEERS / script), str(port)], port)
 
 
-def measured(server: Server, round_: Any) -> tuple[float, float]:
-    before, start = cpu_s(server.process.pid), time.perf_counter()
-    arrived = asyncio.run(round_)
-    spent = cpu_s(server.process.pid) - before
-    return arrived / (time.perf_counter() - start - 0.5), spent / arrived * 1e6
-
-
 def compare(title: str, sides: dict[str, Any], rounds: int) -> None:
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
     for _ in range(rounds):
@@ -181,7 +179,7 @@ def websockets(folder: str, seconds: float, rounds: int) -> None:
     def run(make: Any) -> Any:
         def one() -> tuple[float, float]:
             with make() as server:
-                return measured(server, fan_out(server.port, "/", [], masked(payload), SIZE + 2, seconds))
+                return asyncio.run(fan_out(server, "/", [], masked(payload), SIZE + 2, seconds))
 
         return one
 
@@ -235,7 +233,7 @@ def sockets_io(seconds: float, rounds: int) -> None:
         def one() -> tuple[float, float]:
             with make() as server:
                 frame = masked(f'42["say","{text}"]'.encode())
-                return measured(server, fan_out(server.port, path, [masked(b"40")], frame, said, seconds))
+                return asyncio.run(fan_out(server, path, [masked(b"40")], frame, said, seconds))
 
         return one
 

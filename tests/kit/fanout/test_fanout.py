@@ -11,7 +11,7 @@ import pytest
 
 from backendhub.kit import hub as hubs
 from backendhub.kit.db import Db, Store
-from backendhub.kit.errors import StoreError
+from backendhub.kit.errors import Invalid, StoreError
 from backendhub.kit.fanout import (
     Entry,
     Fanout,
@@ -63,7 +63,8 @@ def test_statements_are_understood_by_both_engines(store: Store) -> None:
 
     store.use("fanout")
     with store.transaction() as db:
-        for name, statement in vars(sql).items():
+        found = {**vars(sql), "STILL_HERE": sql.STILL_HERE[store.dialect]}
+        for name, statement in found.items():
             if not isinstance(statement, str) or not re.match("SELECT|INSERT|UPDATE|DELETE", statement):
                 continue
             if name.endswith("_POSTGRES") and db.dialect != "postgres":
@@ -140,7 +141,7 @@ async def test_processes_without_news_of_each_other_read_the_store(make: Callabl
     one.lost()
     assert await taken(peer, 1) == ["d"]
     last = await two.submit("c", Entry("", "e"))
-    one.hinted("c", last.number)
+    one.hinted("c", last.epoch, last.number)
     one.arrived("c", last.epoch, [last])
     one.arrived("c", last.epoch, [last])
     assert await taken(peer, 1) == ["e"] and not peer.drain()
@@ -216,6 +217,74 @@ async def test_a_transaction_that_fails_is_told_to_who_submitted(
     fan.close()
 
 
+async def test_what_no_store_keeps_takes_nothing_with_it(make: Callable[..., hubs.Hub]) -> None:
+    """Half of a character, or a NUL, would fail the transaction of everybody who publishes in the same turn."""
+    fan = Fanout(make(), "t")
+    peer = QueuePeer()
+    await fan.join(peer, "c", lambda channel, entry: entry.body)
+    good = [fan.submit("c", Entry("", "a"))]
+    for bad in (Entry("", "\ud800"), Entry("", "a\x00"), Entry("\x00", "a"), Entry("\udfff", "a")):
+        with pytest.raises(Invalid):
+            fan.submit("c", bad)
+        with pytest.raises(Invalid):
+            fan.whisper("c", bad)
+    good += [fan.submit("c", Entry("é", "é😀")), fan.submit("c", Entry("", b"\x00\xff"))]
+    assert [entry.number for entry in await asyncio.gather(*good)] == [1, 2, 3]
+    assert await taken(peer, 3) == ["a", "é😀", b"\x00\xff"]
+    fan.close()
+
+
+async def test_a_codec_that_fails_holds_up_nobody(
+    make: Callable[..., hubs.Hub], capfd: pytest.CaptureFixture[str]
+) -> None:
+    fan = Fanout(make(), "t")
+    peer = QueuePeer()
+    await fan.join(peer, "bad", lambda channel, entry: str(1 // 0))
+    await fan.join(peer, "good", text)
+    both = fan.submit("bad", Entry("", "a")), fan.submit("good", Entry("", "b"))
+    await asyncio.wait_for(asyncio.gather(*both), 5)
+    assert await taken(peer, 1) == ["b"] and "ZeroDivisionError" in capfd.readouterr().err
+    fan.close()
+
+
+async def test_who_publishes_much_waits_for_the_store(make: Callable[..., hubs.Hub]) -> None:
+    fan = Fanout(make(), "t")
+    half = "x" * (9 << 20)
+    first = fan.submit("c", Entry("", half))
+    assert fan._group._room.is_set()
+    second = fan.submit("c", Entry("", half))
+    assert not fan._group._room.is_set()
+    await asyncio.wait_for(fan.ready(), 10)
+    assert first.done() and second.done() and not fan._group._size
+    fan.close()
+
+
+@pytest.mark.parametrize("told", ["hint", "lost", "entry"])
+async def test_a_history_that_begins_anew_is_read_from_its_start(
+    make: Callable[..., hubs.Hub], told: str
+) -> None:
+    """A channel is forgotten, and another process has written more to it since than there was before."""
+    one, two = Fanout(make(), "t"), Fanout(make(), "t")
+    peer = QueuePeer()
+    await one.join(peer, "c", text)
+    await one.submit("c", Entry("", "old"))
+    await one.submit("c", Entry("", "older"))
+    assert await taken(peer, 2) == ["old", "older"]
+    await one.unit(lambda db: db.run("DELETE FROM fanout_channel"))
+    entries = [await two.submit("c", Entry("", str(n))) for n in range(5)]
+    if told == "hint":
+        one.hinted("c", entries[-1].epoch, entries[-1].number)
+    elif told == "lost":
+        one.lost()
+    else:
+        one.arrived("c", entries[-1].epoch, entries[-1:])
+    assert await taken(peer, 5) == list("01234")
+    await one.submit("c", Entry("", "next"))
+    assert await taken(peer, 1) == ["next"]
+    one.close()
+    two.close()
+
+
 @pytest.mark.redis
 async def test_redis_that_goes_away_loses_nothing(
     make: Callable[..., hubs.Hub], redis_server: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
@@ -274,6 +343,33 @@ def test_members_who_come_and_go_at_once_are_told_of_once(store: Store) -> None:
         assert [p.member for p in store.read(presence.present, "t", "c")] == ["ann"]
         assert sum(pool.map(leave, range(16))) == 1
     assert store.read(presence.present, "t", "c") == []
+
+
+def test_leases_that_end_together_are_asked_about_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process with many connections is killed: who is still there by another process is one question."""
+    store.use("fanout")
+
+    def fill(db: Db) -> None:
+        for n in range(60):
+            presence.enter(
+                db, "t", f"c{n % 3}", peer=f"a{n}", member=f'm"{n % 20}', info=n, node="killed", lease_s=-1
+            )
+        presence.enter(db, "t", "c1", peer="b", member='m"1', info=0, node="lives", lease_s=60)
+        presence.enter(db, "t", "c2", peer="c", member='m"1', info=0, node="lives", lease_s=60)
+
+    store.unit(fill)
+    asked: list[str] = []
+    with store.transaction() as db:
+        fetch, value = db.fetch, db.value
+        monkeypatch.setattr(db, "fetch", lambda q, p: asked.append(q) or fetch(q, p))
+        monkeypatch.setattr(db, "value", lambda q, **p: asked.append(q) or value(q, **p))
+        gone = presence.expired(db, "t")
+        assert len(asked) == 2
+        assert {(g.channel, g.member) for g in gone} == {(f"c{n % 3}", f'm"{n % 20}') for n in range(60)} - {
+            ("c1", 'm"1'),
+            ("c2", 'm"1'),
+        }
+        assert presence.expired(db, "t") == []
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536])

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.serving import Live
 
 from backendhub.kit import hub as hubs
 from backendhub.kit import web
@@ -51,64 +52,6 @@ def engine_hub(store_url: str) -> Iterator[hubs.Hub]:
     made = hubs.Hub(Settings({"database": store_url}))
     yield made
     made.close()
-
-
-class Live:
-    """An application behind our server's own protocols, in a thread of this process."""
-
-    def __init__(self, app: Any) -> None:
-        import socket
-        import threading
-        import time
-
-        import uvicorn
-
-        from backendhub.kit.web import server
-
-        self.app = app
-        self.listener = socket.socket()
-        self.listener.bind(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        config = uvicorn.Config(
-            app,
-            http=server.HttpProtocol,
-            ws=server.SocketProtocol,
-            log_config=None,
-            lifespan="on",
-            timeout_graceful_shutdown=5,
-            **server.SETTINGS,
-        )
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]})
-        self.thread.start()
-        while not self.server.started:
-            time.sleep(0.005)
-            assert self.thread.is_alive()
-
-    def connect(self) -> Any:
-        """A raw connection."""
-        import socket
-
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
-
-    def ask(self, path: str, *lines: str, method: str = "GET") -> Any:
-        """A connection that has sent a request without a body."""
-        link = self.connect()
-        head = [f"{method} {path} HTTP/1.1", "Host: x", *lines, "", ""]
-        link.sendall("\r\n".join(head).encode())
-        return link
-
-    def websocket(self, path: str, **options: Any) -> Any:
-        """A WebSocket client."""
-        from websockets.sync.client import connect
-
-        return connect(f"ws://127.0.0.1:{self.port}{path}", compression=None, **options)
-
-    def stop(self) -> None:
-        """Ends it as a signal would."""
-        self.server.should_exit = True
-        self.thread.join(20)
-        assert not self.thread.is_alive()
 
 
 @pytest.fixture

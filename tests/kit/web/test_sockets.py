@@ -33,6 +33,7 @@ class Room:
         self.sockets: set[web.Socket] = set()
         self.ended: list[int] = []
         self.cancelled = threading.Event()
+        self.over = threading.Event()
 
 
 def make_router(room: Room) -> web.Router:
@@ -63,6 +64,12 @@ def make_router(room: Room) -> web.Router:
     async def fail(socket: web.Socket, kind: str) -> None:
         await socket.accept()
         raise {"rule": Invalid("too long"), "bug": RuntimeError("secret")}[kind]
+
+    @router.websocket("/busy")
+    async def busy(socket: web.Socket) -> None:
+        await socket.accept()
+        while not room.over.is_set():
+            await asyncio.sleep(0.01)
 
     @router.websocket("/room")
     async def enter(socket: web.Socket) -> None:
@@ -153,6 +160,65 @@ def test_what_is_too_large_closes_with_1009(server: Any) -> None:
         assert len(ws.recv()) == 1005
         ws.send("x" * 1001)
         assert code(ws)[0] == 1009
+
+
+def frame(opcode: int, data: bytes, *, fin: bool = False) -> bytes:
+    """A frame of a client, masked with zeros."""
+    head = bytes([(0x80 if fin else 0) | opcode])
+    size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + len(data).to_bytes(2)
+    return head + size + b"\0\0\0\0" + data
+
+
+def wire(server: Any) -> Any:
+    """What our protocol holds of the only connection."""
+    wait(lambda: len(server.app.sockets.open) == 1)
+    return next(iter(server.app.sockets.open)).request.scope["backendhub.wire"]
+
+
+def test_the_parts_of_a_message_take_no_more_than_their_bytes(server: Any) -> None:
+    """Neither a list of a million single bytes, nor more than the route takes before the message is whole."""
+    with server.websocket("/echo/ann") as ws:
+        ws.socket.sendall(frame(1, b"a") + frame(0, b"b") * 900 + frame(0, b"") * 100)
+        ours = wire(server)
+        wait(lambda: sum(map(len, ours.frames)) == 901)
+        assert len(ours.frames) == 1
+        ws.socket.sendall(frame(0, b"c", fin=True))
+        assert ws.recv(timeout=5) == "ann: a" + "b" * 900 + "c"
+        ws.socket.sendall(frame(2, b"x" * 3000) + frame(0, b"x" * 1001))  # its end is not sent
+        assert code(ws)[0] == 1009
+
+
+def test_pings_of_who_does_not_read_are_answered_once(server: Any) -> None:
+    with server.websocket("/echo/ann") as ws:
+        ours, loop = wire(server), server.loop
+        loop.call_soon_threadsafe(ours.pause_writing)  # as the transport does when much waits
+        wait(lambda: not ours.writable.is_set())
+        pings = []
+        for n in range(3):
+            pings.append(ws.ping(str(n)))
+            wait(lambda n=n: str(n).encode() in ours._pong)
+        ws.send("x")
+        assert ours._pong == b"\x8a\x012" and not any(ping.is_set() for ping in pings)
+        loop.call_soon_threadsafe(ours.resume_writing)
+        assert pings[-1].wait(5) and ws.recv(timeout=5) == "ann: x"
+
+
+def test_little_is_read_ahead_of_an_endpoint(server: Any, room: Room) -> None:
+    """Short messages are read on, up to a number; a client that floods waits in its own buffers."""
+    from backendhub.kit.web.server import AHEAD
+
+    with server.websocket("/busy") as ws:
+        ours = wire(server)
+        ws.socket.sendall(frame(1, b"a", fin=True) * 3)
+        wait(lambda: ours.queue.qsize() == 3)
+        assert not ours.read_paused
+        for _ in range(AHEAD):
+            ws.socket.sendall(frame(1, b"a", fin=True))
+        wait(lambda: ours.read_paused)
+        ws.socket.sendall(frame(1, b"a", fin=True))
+        time.sleep(0.02)
+        assert AHEAD <= ours.queue.qsize() <= AHEAD + 3
+        room.over.set()
 
 
 def refusal(server: Any, path: str, **options: Any) -> Any:

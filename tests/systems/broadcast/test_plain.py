@@ -145,6 +145,26 @@ def test_what_is_stored_is_confirmed_and_mistakes_are_told(running: Any) -> None
             assert "error" in json.loads(ws.recv(timeout=8))
 
 
+def test_a_message_that_cannot_be_kept_is_its_senders_trouble(running: Any) -> None:
+    """It is not stored together with what others send in the same moment."""
+    with running.socket() as reader, running.socket("/", JSON, mute="true") as good:
+        here(running, 1)
+        for n in range(5):
+            with running.socket(mute="true") as bad:
+                bad.send("a\x00b")
+                good.send(json.dumps({"data": str(n), "ref": n}))
+                with pytest.raises(ConnectionClosed) as caught:
+                    bad.recv(timeout=8)
+                assert caught.value.rcvd is not None and caught.value.rcvd.code == 1008
+        assert [json.loads(m)["ack"] for m in take(good, 5)] == list(range(5))
+        good.send('{"data": "\\ud800", "ref": "x"}')
+        assert json.loads(good.recv(timeout=8))["ref"] == "x"
+        assert take(reader, 5) == list("01234")
+    headers = {"Content-Type": "application/json"}
+    said = running.http.post("/channels/main/messages", content=b'{"data":"\\ud800"}', headers=headers)
+    assert said.status_code == 400
+
+
 def test_history_is_bounded_and_a_gap_is_told(start: Callable[..., Any], store_url: str) -> None:
     running = start(store_url, **{"broadcast.history": "10"})
     post = lambda n: running.http.post("/channels/c/messages", json={"data": str(n)}).json()["id"]  # noqa: E731

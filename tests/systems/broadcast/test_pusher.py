@@ -177,6 +177,39 @@ def test_client_events_are_for_subscribers_and_few(running: Any) -> None:
         assert a.next()["data"]["code"] == 4301
 
 
+def test_what_is_no_json_for_others_is_not_sent_on(running: Any) -> None:
+    """Python's reader takes it; a browser's would fail in every other client."""
+    with Client(running) as a, Client(running) as b:
+        a.enter("presence-r", "ann")
+        b.enter("presence-r", "bob")
+        a.next()
+        for data in ("NaN", "1e999", '{"a": [-Infinity]}', '"\\ud800"'):
+            a.ws.send('{"event": "client-x", "channel": "presence-r", "data": ' + data + "}")
+            assert a.next()["data"]["code"] == 4301
+        a.send("client-y", {}, channel="presence-r")
+        assert b.next()["event"] == "client-y"
+        a.ws.send('{"event": "\\ud800"}')
+        assert "Unknown event" in a.next()["data"]["message"]
+
+
+def test_nobody_speaks_as_the_protocol_itself(running: Any, library: pusher.Pusher) -> None:
+    """Not by the plain doors either, whose messages Pusher's clients get too."""
+    path = "/channels/news/messages"
+    with Client(running) as a, running.socket("/", "broadcast.json", channel="news") as plain:
+        succeeded(a.subscribe("news"))
+        for name in ("pusher:raw", "pusher:error", "pusher_internal:member_added", "\x01pusher"):
+            assert running.http.post(path, json={"data": "{}", "event": name}).status_code == 422
+            plain.send(json.dumps({"data": "{}", "event": name, "ref": 3}))
+            told = json.loads(plain.recv(timeout=8))
+            assert told["ref"] == 3 and "is no name for an event" in told["error"]
+            with pytest.raises(pusher.errors.PusherBadRequest):
+                library.trigger("news", name, "{}")
+        with pytest.raises(pusher.errors.PusherBadRequest):  # all of a batch or nothing
+            library.trigger_batch([{"channel": "news", "name": n, "data": "x"} for n in ("e", "pusher:x")])
+        library.trigger("news", "fine", "{}")
+        assert a.next()["event"] == "fine"
+
+
 def test_a_cache_channel_begins_with_its_last_event(running: Any, library: pusher.Pusher) -> None:
     with Client(running) as a, Client(running) as b:
         succeeded(a.subscribe("cache-c"))

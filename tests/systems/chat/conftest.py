@@ -1,71 +1,24 @@
-"""A server of `chat` behind our own protocols, in a thread of this process."""
+"""A server of `chat`, its accounts and their connections."""
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-import uvicorn
+from tests.serving import System
 
-from backendhub import registry
-from backendhub.kit import hub as hubs
-from backendhub.kit import web
-from backendhub.kit.settings import Settings
-from backendhub.kit.web import server
 from backendhub.systems.chat.client import Http, Wire
 
 
-class Running:
+class Running(System):
     """One process's worth of server."""
 
     def __init__(self, database: str, **flags: str) -> None:
-        declared = [o for s in registry.SYSTEMS for o in s.settings]
-        self.hub = hubs.Hub(Settings({"database": database, **flags}, declared=declared))
-        self.hub.use("chat")
-        rows = [s for s in registry.SYSTEMS if s.name == "chat"]
-        self.app: Any = web.build_app(rows, self.hub, single=True, log_format="none")
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
-        self.port = listener.getsockname()[1]
-        config = uvicorn.Config(
-            self.app,
-            http=server.HttpProtocol,
-            ws=server.SocketProtocol,
-            log_config=None,
-            lifespan="on",
-            timeout_graceful_shutdown=5,
-            **server.SETTINGS,
-        )
-        self.server = uvicorn.Server(config)
-        startup = self.app.startup
-
-        async def noting() -> None:
-            self.loop = asyncio.get_running_loop()
-            await startup()
-
-        self.app.startup = noting
-        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listener]})
-        self.thread.start()
-        while not self.server.started:
-            time.sleep(0.005)
-            assert self.thread.is_alive()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.Client(base_url=self.url, timeout=10)
-
-    def stop(self) -> None:
-        """Ends it as a signal would."""
-        self.server.should_exit = True
-        self.thread.join(20)
-        assert not self.thread.is_alive()
-        self.http.close()
+        super().__init__("chat", database, **flags)
 
 
 class Person:

@@ -14,14 +14,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
-
-from backendhub.kit.db import Db
-from backendhub.kit.errors import StoreBusy
+from typing import TYPE_CHECKING, Any
 
 from . import log
+from .group import Group, check
 from .members import Member, Missed, Stream
-from .models import Channel, Codec, Entry, Place
+from .models import Channel, Codec, Entry, Past, Place
 from .peers import Block, Peer, portions
 from .relay import Relay
 from .work import Work
@@ -29,12 +27,6 @@ from .work import Work
 if TYPE_CHECKING:
     from backendhub.kit.hub import Hub
 
-P = ParamSpec("P")
-Waiting = tuple[str, Entry, "asyncio.Future[Entry]"]
-Added = tuple[Channel, list[Entry]]
-T = TypeVar("T")
-MAX_WAITING = 1000
-"""Entries that may wait for their commit before who publishes has to wait, too."""
 MAX_HELD = 100
 """Entries that nobody keeps and that are kept for one who is catching up."""
 
@@ -53,10 +45,7 @@ class Fanout(Work):
         """Events at which a membership may end: `Member.stop` is asked about them, wherever they are read."""
         self.on_lost: Callable[[], None] | None = None
         self.on_ask: Callable[[dict[str, Any]], None] | None = None
-        self._pending: list[Waiting] = []
-        self._flushing = False
-        self._room = asyncio.Event()
-        self._room.set()
+        self._group = Group(hub, space, keep, self.committed)
         self.relay = Relay(self) if hub.redis is not None else None
 
     @classmethod
@@ -68,63 +57,12 @@ class Fanout(Work):
 
     def submit(self, channel: str, entry: Entry) -> asyncio.Future[Entry]:
         """Stores an entry and delivers it. What is submitted in one turn of the loop is one transaction; entries of one
-        publisher stay in order. The result is known, and the entry numbered, once it is committed."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Entry] = loop.create_future()
-        self._pending.append((channel, entry, future))
-        if not self._flushing:
-            self._flushing = True
-            loop.call_soon(self._flush)
-        if len(self._pending) >= MAX_WAITING:
-            self._room.clear()
-        return future
+        publisher stay in order. The result is known, and the entry numbered, once it is committed. Raises Invalid."""
+        return self._group.submit(channel, entry)
 
     async def ready(self) -> None:
         """Waits while too much waits for its commit."""
-        await self._room.wait()
-
-    def _flush(self) -> None:
-        batch, self._pending = self._pending, []
-        if not self.hub.store.blocking:
-            try:
-                self._settle(batch, self.hub.store.unit(self._write, batch))
-            except StoreBusy:
-                self.spawn(self._flush_elsewhere(batch))
-            except Exception as error:
-                self._settle(batch, error)
-        else:
-            self.spawn(self._flush_elsewhere(batch))
-
-    async def _flush_elsewhere(self, batch: list[Waiting]) -> None:
-        try:
-            result: list[Added] | Exception = await asyncio.to_thread(self.hub.store.unit, self._write, batch)
-        except Exception as error:
-            result = error
-        self._settle(batch, result)
-
-    def _write(self, db: Db, batch: list[Waiting]) -> list[Added]:
-        found = log.by_channel((channel, entry) for channel, entry, _ in batch)
-        return [
-            (log.append(db, self.space, channel, entries, keep=self.keep), entries)
-            for channel, entries in found.items()
-        ]
-
-    def _settle(self, batch: list[Waiting], result: list[Added] | Exception) -> None:
-        if isinstance(result, list):
-            for channel, entries in result:
-                self.committed(channel, entries)
-        for _, entry, future in batch:
-            if future.cancelled():
-                continue
-            if isinstance(result, list):
-                future.set_result(entry)
-            else:
-                future.set_exception(result)
-        self._flushing = bool(self._pending)
-        if self._flushing:
-            asyncio.get_running_loop().call_soon(self._flush)
-        else:
-            self._room.set()
+        await self._group.ready()
 
     def committed(self, channel: Channel, entries: Sequence[Entry]) -> None:
         """Delivers entries that `log.append` has numbered and that are committed, here and in other processes."""
@@ -134,7 +72,9 @@ class Fanout(Work):
             self.relay.tell(channel.name, channel.epoch, entries)
 
     def whisper(self, channel: str, entry: Entry) -> None:
-        """Delivers an entry that nobody keeps: typing, a cursor. Who is behind does not get it."""
+        """Delivers an entry that nobody keeps: typing, a cursor. Who is behind does not get it. Raises Invalid for what
+        no wire carries."""
+        check(entry)
         self.heard(channel, entry)
         if self.relay is not None:
             self.relay.tell(channel, "", [entry])
@@ -146,9 +86,7 @@ class Fanout(Work):
         stream = self.streams.get(channel)
         if stream is None:
             return
-        if stream.epoch != epoch:  # all of it was forgotten, and begins anew
-            stream.number, stream.hint = (0 if stream.number >= 0 else -1), 0
-            stream.epoch = epoch
+        stream.of(epoch)
         last = entries[-1].number
         stream.hint = max(stream.hint, last)
         if stream.number < 0 or stream.filling is not None or last <= stream.number:
@@ -158,10 +96,13 @@ class Fanout(Work):
             return
         self._deliver(stream, [entry for entry in entries if entry.number > stream.number])
 
-    def hinted(self, channel: str, number: int) -> None:
+    def hinted(self, channel: str, epoch: str, number: int) -> None:
         """Takes note that there are entries up to a number."""
         stream = self.streams.get(channel)
-        if stream is not None and number > stream.number:
+        if stream is None:
+            return
+        stream.of(epoch)
+        if number > stream.number:
             stream.hint = max(stream.hint, number)
             self.fill(stream)
 
@@ -179,8 +120,10 @@ class Fanout(Work):
     async def _fill(self, stream: Stream) -> None:
         try:
             while True:
-                hint = stream.hint
-                past = await self.read(log.since, self.space, stream.name, stream.number)
+                hint, epoch = stream.hint, stream.epoch
+                past = await self._after(stream, stream.number)
+                if stream.epoch != epoch:
+                    continue
                 if past.entries:
                     self._deliver(stream, past.entries)
                 else:  # what was heard of before this was read is there, or is no longer kept
@@ -190,6 +133,15 @@ class Fanout(Work):
                     return
         finally:
             stream.filling = None
+
+    async def _after(self, stream: Stream, number: int) -> Past:
+        """Reads what comes after a number, of the history that is there now: where it has begun anew, `stream` has too."""
+        epoch = stream.epoch
+        place = Place(epoch, number) if epoch else number
+        past = await self.read(log.since, self.space, stream.name, place)
+        if stream.epoch == epoch and past.channel is not None:
+            stream.of(past.channel.epoch)
+        return past
 
     def _deliver(self, stream: Stream, entries: Sequence[Entry]) -> None:
         stream.number = entries[-1].number
@@ -324,7 +276,7 @@ class Fanout(Work):
             if stream is None or member not in stream.members.get(member.codec, {}):
                 return
             if member.number > stream.number:  # it has read what the others are about to get
-                self.hinted(member.channel, member.number)
+                self.hinted(member.channel, stream.epoch, member.number)
                 if stream.filling is not None:
                     await asyncio.wait((stream.filling,))
                 continue
@@ -334,7 +286,10 @@ class Fanout(Work):
                 if held:
                     member.peer.take(Block(member.channel, member.codec, held))
                 return
-            past = await self.read(log.since, self.space, member.channel, member.number)
+            epoch = stream.epoch
+            past = await self._after(stream, member.number)
+            if stream.epoch != epoch:
+                continue
             if past.missing and member.missed is not None:
                 member.missed(member.peer, member.channel, past)
             if not past.entries:
@@ -392,5 +347,6 @@ class Fanout(Work):
     def close(self) -> None:
         """Ends what runs for it."""
         self.stop_work()
+        self._group.stop_work()
         if self.relay is not None:
             self.relay.close()

@@ -27,9 +27,8 @@ def append(db: Db, space: str, channel: str, entries: Sequence[Entry], *, keep: 
     """Adds entries to a channel in the caller's transaction and numbers them. Beyond twice `keep` the oldest are cut
     down to `keep`. Deliver them after the commit: `Fanout.committed`."""
     now = encode(clock.precise())
-    row = db.one(
-        Channel, store.ADVANCE, space=space, name=channel, epoch=_epoch(), count=len(entries), now=now
-    )
+    values = {"space": space, "name": channel, "count": len(entries), "now": now}
+    row = db.one(Channel, store.ADVANCE, **values) or db.one(Channel, store.OPEN, **values, epoch=_epoch())
     assert row is not None
     first = row.top - len(entries) + 1
     for number, entry in enumerate(entries, first):

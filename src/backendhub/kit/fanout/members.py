@@ -46,6 +46,15 @@ class Stream:
         self.members: dict[Codec, dict[Member, None]] = {}
         self.filling: asyncio.Task[None] | None = None
 
+    def of(self, epoch: str) -> None:
+        """Takes note of the history that there is: where it is another one, everybody begins with it anew."""
+        if self.epoch == epoch:
+            return
+        self.epoch, self.number, self.hint = epoch, min(self.number, 0), 0
+        for member in self.all():
+            if member.behind:
+                member.number = 0
+
     def all(self) -> Iterable[Member]:
         """Every member."""
         return [member for members in self.members.values() for member in members]

@@ -115,7 +115,10 @@ class Past(NamedTuple):
 def framed(payload: str | bytes) -> bytes:
     """A whole message as one unmasked WebSocket frame (RFC 6455 §5.2)."""
     if isinstance(payload, str):
-        head, data = b"\x81", payload.encode()
+        head, data = (
+            b"\x81",
+            payload.encode(errors="replace"),
+        )  # half a character of a client's JSON, told back
     else:
         head, data = b"\x82", payload
     size = len(data)

@@ -112,12 +112,12 @@ class SocketPeer(Peer):
 
     def take(self, block: Block) -> bool:
         """Gets a block of messages; False where there is no room."""
-        if self.wire is not None:
-            frames = block.frames
-            self.socket.sent += len(frames)
-            return self.wire.put(frames, self.limit)
-        assert self.plain is not None
-        return self.plain.put(block.payloads, self.limit)
+        if self.wire is None:
+            assert self.plain is not None
+            return self.plain.put(block.payloads, self.limit)
+        frames = block.frames
+        self.socket.sent += len(frames)
+        return self.wire.put(frames, self.limit)
 
     def say(self, payload: str | bytes) -> bool:
         """Gets a message of its own; one for which there is no room ends the connection: nobody else has it."""

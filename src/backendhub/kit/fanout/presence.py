@@ -78,14 +78,13 @@ def ended(db: Db, space: str, node: str) -> list[Gone]:
 
 
 def _gone(db: Db, space: str, rows: list[tuple[Any, ...]]) -> list[Gone]:
-    now = encode(clock.precise())
-    found: dict[tuple[str, str], Gone] = {}
-    for channel, member, info in rows:
-        if (channel, member) not in found:
-            here = db.value(store.HERE, space=space, channel=channel, member=member, now=now)
-            if not here:
-                found[channel, member] = Gone(channel, member, json.loads(info))
-    return list(found.values())
+    """Whose last lease was among those that ended."""
+    found = {(channel, member): info for channel, member, info in rows}
+    if not found:
+        return []
+    values = {"space": space, "pairs": json.dumps(list(found)), "now": encode(clock.precise())}
+    here = set(db.fetch(store.STILL_HERE[db.dialect], values))
+    return [Gone(*pair, json.loads(info)) for pair, info in found.items() if pair not in here]
 
 
 class Leases:

@@ -110,7 +110,7 @@ class Relay:
         if "a" in told:
             self._fan.asked(told["a"])
         elif "h" in told:
-            self._fan.hinted(told["c"], told["h"])
+            self._fan.hinted(told["c"], told["p"], told["h"])
         else:
             entries = [_read(told["p"], each) for each in told["e"]]
             if entries[-1].number:

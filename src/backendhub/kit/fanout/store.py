@@ -9,6 +9,10 @@ from .models import Channel
 CHANNEL = columns(Channel)
 
 ADVANCE = (
+    "UPDATE fanout_channel SET top = top + :count, touched_at = :now "
+    f"WHERE space = :space AND name = :name RETURNING {CHANNEL}"
+)
+OPEN = (
     "INSERT INTO fanout_channel (space, name, epoch, top, floor, touched_at) "
     "VALUES (:space, :name, :epoch, :count, 0, :now) ON CONFLICT (space, name) DO UPDATE SET "
     f"top = fanout_channel.top + excluded.top, touched_at = excluded.touched_at RETURNING {CHANNEL}"
@@ -42,6 +46,14 @@ ENTER = (
     "node = excluded.node, until = excluded.until"
 )
 HERE = "SELECT count(*) FROM fanout_presence WHERE space = :space AND channel = :channel AND member = :member AND until > :now"
+_STILL_HERE = (
+    "SELECT DISTINCT p.channel, p.member FROM {pairs} JOIN fanout_presence p "
+    "ON p.space = :space AND p.channel = pair.value ->> 0 AND p.member = pair.value ->> 1 WHERE p.until > :now"
+)
+STILL_HERE = {
+    "sqlite": _STILL_HERE.format(pairs="json_each(:pairs) AS pair"),
+    "postgres": _STILL_HERE.format(pairs="jsonb_array_elements(CAST(:pairs AS JSONB)) AS pair (value)"),
+}
 LEAVE = "DELETE FROM fanout_presence WHERE space = :space AND channel = :channel AND peer = :peer RETURNING member, info"
 PRESENT = (
     "SELECT member, min(info) FROM fanout_presence WHERE space = :space AND channel = :channel AND until > :now "

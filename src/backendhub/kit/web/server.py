@@ -18,6 +18,8 @@ __all__ = ["SETTINGS", "HttpProtocol", "SocketProtocol"]
 
 CLOSE_PATIENCE_S = 2.0
 """How long a client may take to answer a goodbye."""
+SMALL, AHEAD = 4096, 16
+"""A message of more bytes is handed on before the next is read, as are this many that are shorter."""
 MAX_MESSAGE = 16 * 1024 * 1024
 SETTINGS: dict[str, Any] = {
     "ws_max_size": MAX_MESSAGE,
@@ -60,6 +62,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.conn = Strict(max_size=self.config.ws_max_size, logger=logging.getLogger("uvicorn.error"))
+        self._pong = b""
 
     def data_received(self, data: bytes) -> None:
         """What came before a mistake is still handed on."""
@@ -67,6 +70,45 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.handle_events()
         if self.conn.parser_exc is not None and not self.close_sent:
             self.handle_parser_exception()
+
+    def send_receive_event_to_app(self) -> None:
+        """Reads on while little waits: uvicorn stops and goes on for each message, which costs two system calls."""
+        paused, self.read_paused = self.read_paused, True
+        size = sum(map(len, self.frames))
+        super().send_receive_event_to_app()
+        self.read_paused = paused
+        if not paused and not self.close_sent and (size > SMALL or self.queue.qsize() >= AHEAD):
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def at_most(self, size: int) -> None:
+        """Takes no message of more bytes, of which a part would otherwise wait for the rest."""
+        self.conn.max_message_size = min(size, MAX_MESSAGE)
+
+    def handle_cont(self, event: Any) -> None:
+        """Keeps the parts of a message as one: a million of one byte would take fifty times their size."""
+        frames: list[Any] = self.frames
+        if not isinstance(frames[0], bytearray):
+            frames[0] = bytearray(frames[0])
+        frames[0] += event.data
+        if event.fin:
+            frames[0] = bytes(frames[0])
+            self.send_receive_event_to_app()
+
+    def handle_ping(self) -> None:
+        """Answers, or where the client does not read, answers the last one once it does (RFC 6455 §5.5.3)."""
+        answer = b"".join(self.conn.data_to_send())  # to all the pings that were read at once
+        if self.writable.is_set():
+            self.transport.write(answer)
+        else:
+            self._pong = answer or self._pong
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        super().resume_writing()
+        pong, self._pong = self._pong, b""
+        if pong and not self.close_sent:
+            self.transport.write(pong)
 
     def handle_connect(self, event: Any) -> None:
         """Puts the door where `broadcast` finds it."""
@@ -83,11 +125,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def put(self, frame: bytes, limit: int) -> bool:
         """Writes a frame; False where more than `limit` bytes wait already."""
-        if self.close_sent or self.disconnected or self.transport.is_closing():
+        transport = self.transport
+        if self.close_sent or self.disconnected or transport.is_closing():
             return True
-        if self.transport.get_write_buffer_size() > limit:
+        if transport.get_write_buffer_size() > limit:
             return False
-        self.transport.write(frame)
+        transport.write(frame)
         return True
 
     def end(self, code: int, reason: str) -> None:

@@ -38,6 +38,9 @@ MAX_BACKLOG = 256 * 1024
 class Wire(Protocol):
     """What the server gives for broadcasts: a door past ASGI for frames that are ready-made."""
 
+    def at_most(self, size: int) -> None:
+        """Takes no message of more bytes."""
+
     def put(self, frame: bytes, limit: int) -> bool:
         """Writes a frame; False where more than `limit` bytes wait already."""
 
@@ -73,6 +76,9 @@ class Socket:
         if not self.accepted:
             self.accepted = True
             fields = encoded(headers)
+            wire: Wire | None = self.request.scope.get("backendhub.wire")
+            if wire is not None:
+                wire.at_most(4 * self.max_message)  # characters of up to four bytes
             await self._put({"type": "websocket.accept", "subprotocol": subprotocol, "headers": fields})
 
     async def deny(self, sent: Sent) -> None:

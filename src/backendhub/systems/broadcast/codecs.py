@@ -8,8 +8,8 @@ import json
 from backendhub.kit.fanout import Entry
 from backendhub.kit.web import Event
 
-RAW = "pusher:raw"
-"""The event of an entry whose body is a whole message of the Pusher protocol."""
+RAW = "\x01pusher"
+"""The event of an entry whose body is a whole message of the Pusher protocol; nobody can name an event like that."""
 MESSAGE = "message"
 """What a message without a name is called where one is needed."""
 

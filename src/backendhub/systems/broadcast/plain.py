@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from backendhub.kit import web
 from backendhub.kit.db import Db
-from backendhub.kit.errors import Invalid
+from backendhub.kit.errors import HubError, Invalid
 from backendhub.kit.fanout import Entry, Member, Past, Peer, Place, QueuePeer, SocketPeer
 from backendhub.kit.web.fields import NO_NUL, VISIBLE
 
@@ -117,13 +116,19 @@ async def _talk(engine: Engine, socket: web.Socket, peer: SocketPeer, channel: s
             data, event, ref = given["data"], given.get("event", ""), given.get("ref")
             if not isinstance(data, str) or not isinstance(event, str):
                 raise TypeError
-            if event and not re.fullmatch(service.EVENT, event):
-                raise ValueError
+            published = engine.publish(channel, data, event and service.event(event))
+        except HubError as error:
+            peer.say(_told(error.message, ref))
+            continue
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             peer.say('{"error":"Send {\\"data\\": text}, with an event and a ref if you like."}')
             continue
-        _confirm(engine.publish(channel, data, event), peer, ref)
+        _confirm(published, peer, ref)
         await engine.fan.ready()
+
+
+def _told(error: str, ref: Any) -> str:
+    return json.dumps({"error": error} | ({} if ref is None else {"ref": ref}))
 
 
 def _confirm(published: asyncio.Future[Entry], peer: SocketPeer, ref: Any) -> None:
@@ -131,7 +136,7 @@ def _confirm(published: asyncio.Future[Entry], peer: SocketPeer, ref: Any) -> No
         if done.cancelled() or peer.closed:
             return
         if done.exception() is not None:
-            peer.say(json.dumps({"error": "The message could not be stored.", "ref": ref}))
+            peer.say(_told("The message could not be stored.", ref))
         elif ref is not None:
             peer.say(json.dumps({"ack": ref, "id": done.result().place}))
 
@@ -211,5 +216,6 @@ def list_messages(
 async def post_message(request: web.Request, channel: Named, body: MessageIn) -> Message:
     """Send a message to everybody in a channel. The answer comes once it is stored."""
     service.public(channel)
-    entry = await Engine.of(request.hub).publish(channel, body.data, body.event or "")
+    event = service.event(body.event) if body.event else ""
+    entry = await Engine.of(request.hub).publish(channel, body.data, event)
     return service.told(channel, entry.epoch, entry)

@@ -188,7 +188,11 @@ class Connection:
         told = {"event": event, "channel": channel, "data": data}
         if channel in self.signed:
             told["user_id"] = self.signed[channel].user_id
-        self.engine.fan.whisper(channel, Entry(codecs.RAW, dumps(told, compact=True), skip=self.id))
+        try:
+            text = json.dumps(told, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+            self.engine.fan.whisper(channel, Entry(codecs.RAW, text, skip=self.id))
+        except (HubError, ValueError):  # Python reads more than JSON: NaN, and half of a character
+            self.error(4301, "The data of a client event is JSON.")
 
     async def _sign_in(self, data: dict[str, Any]) -> None:
         try:

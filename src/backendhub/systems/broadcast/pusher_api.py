@@ -107,7 +107,7 @@ async def trigger(request: web.Request, app_id: AppId, body: EventIn) -> dict[st
     names = body.channels if body.channels is not None else [body.channel] if body.channel else []
     if not names:
         raise Invalid("The event names no channel.")
-    _check(names, body.data)
+    _check(names, body)
     if len(names) > 1 and any(name.startswith("private-encrypted-") for name in names):
         raise Invalid("An event for an encrypted channel goes to no other.")
     waiting = [_send(engine, name, body.name, body.data, body.socket_id) for name in dict.fromkeys(names)]
@@ -123,7 +123,7 @@ async def trigger_batch(request: web.Request, app_id: AppId, body: BatchIn) -> d
     """Send several events, each to its channel."""
     engine = _engine(request, app_id)
     for event in body.batch:
-        _check([event.channel], event.data)
+        _check([event.channel], event)
     waiting = [_send(engine, e.channel, e.name, e.data, e.socket_id) for e in body.batch]
     for each in waiting:
         if each is not None:
@@ -134,8 +134,12 @@ async def trigger_batch(request: web.Request, app_id: AppId, body: BatchIn) -> d
     return {"batch": told}
 
 
-def _check(names: list[str], data: str) -> None:
-    if len(data.encode()) > MAX_DATA:
+def _check(names: list[str], event: EventIn | OneIn) -> None:
+    """Raises Invalid, TooLarge before anything is sent."""
+    service.event(event.name)
+    if event.socket_id is not None and not re.fullmatch(r"\d{1,20}\.\d{1,20}", event.socket_id):
+        raise Invalid(f"Invalid socket id {event.socket_id}")
+    if len(event.data.encode()) > MAX_DATA:
         raise TooLarge(f"The data of an event has {MAX_DATA:,} bytes at most.")
     for name in names:
         if not (name.startswith(TO_USER) and 1 <= len(name) - len(TO_USER) <= 128):
@@ -143,8 +147,6 @@ def _check(names: list[str], data: str) -> None:
 
 
 def _send(engine: Engine, channel: str, event: str, data: str, socket_id: str | None) -> Any:
-    if socket_id is not None and not re.fullmatch(r"\d{1,20}\.\d{1,20}", socket_id):
-        raise Invalid(f"Invalid socket id {socket_id}")
     if channel.startswith(TO_USER):
         engine.fan.whisper(channel, Entry(event, data))
         return None

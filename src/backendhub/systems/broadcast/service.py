@@ -24,6 +24,8 @@ SPACE = "broadcast"
 MAIN = "main"
 NAME = r"[A-Za-z0-9_\-=@,.;]{1,164}"
 EVENT = r"[^\x00-\x1f]{1,200}"
+RESERVED = ("pusher:", "pusher_internal:")
+"""Beginnings of the events by which the Pusher protocol itself speaks to its clients."""
 CLOCK_S = 600
 """How far the clock of a server that publishes may be off."""
 MAX_KEPT = 1_000_000
@@ -44,6 +46,13 @@ def access(name: str) -> Access:
         if name.startswith(start):
             return kind
     return Access.PUBLIC
+
+
+def event(name: str) -> str:
+    """The name of an event that anybody may send. Raises Invalid."""
+    if not re.fullmatch(EVENT, name) or name.startswith(RESERVED):
+        raise Invalid(f"{name[:80]!r} is no name for an event.", hint="without control characters or pusher:")
+    return name
 
 
 def is_cache(name: str) -> bool:
