@@ -242,7 +242,10 @@ class Gateway:
         if incoming.whole:
             passage.ended()
             if context.request.method != b"HEAD" and incoming.status not in BODILESS:  # all here: one write
-                return edge.Response(incoming.status, fields, await incoming.read())
+                body = await incoming.read()
+                if context.keep is not None:
+                    context.keep(body, True)
+                return edge.Response(incoming.status, fields, body)
         return edge.Stream(incoming.status, fields, passage, passage.length)
 
     # -- servers ------------------------------------------------------------------------------------------
