@@ -72,6 +72,7 @@ resilience4j.circuitbreaker:
     soft: {{upstream: "{url}/soft", fallback: '{{"items": []}}'}}
     again: {{upstream: "{url}", maxAttempts: 3, slidingWindowSize: 100, minimumNumberOfCalls: 100}}
     narrow: {{upstream: "{url}", maxConcurrentCalls: 1}}
+    quiet: {{upstream: "{url}", ignoredStatuses: 503}}
     gone: {{upstream: "http://127.0.0.1:1"}}
     bare: {{}}
 """
@@ -114,8 +115,12 @@ def test_a_breaker_before_an_upstream(server: Any, upstream: Any) -> None:
     ]  # fmt: skip
 
 
-def test_bodies_that_break_off_are_failures(server: Any) -> None:
+def test_bodies_that_break_off_are_failures_and_some_answers_say_nothing(server: Any) -> None:
     http = server.http
+    for _ in range(4):
+        assert http.get("/guard/quiet/?status=503").status_code == 503
+    shown = http.get("/actuator/circuitbreakers/quiet").json()
+    assert (shown["state"], shown["bufferedCalls"]) == ("CLOSED", 0)
     for _ in range(4):
         with pytest.raises(Exception, match=r"(?i)closed|peer|incomplete"):
             http.get("/guard/shop/break")

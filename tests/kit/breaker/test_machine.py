@@ -245,6 +245,29 @@ def test_waits_grow_until_their_bound_and_begin_anew_when_closed() -> None:
     assert waits == [1, 2, 4, 5, 5, 0, 1]
 
 
+def test_a_wait_that_no_number_holds_is_the_longest() -> None:
+    assert Policy(wait_factor=10, wait_max_s=90).wait(100_000) == 90 * SECOND
+
+
+def test_with_automatic_the_wait_alone_makes_it_half_open() -> None:
+    notes: list[tuple[str, int, str]] = []
+    policy = Policy(size=1, minimum=1, half_open=2, wait_s=5, half_open_s=3, automatic=True)
+    machine = Machine(policy, note=lambda *note: notes.append(note))
+    failing = machine.acquire(0)
+    assert failing
+    machine.record(failing, 0, Outcome.FAILURE)
+    assert machine.snapshot(5 * SECOND - 1).state is State.OPEN
+    assert machine.snapshot(6 * SECOND).state is State.HALF_OPEN  # nobody has called
+    assert [machine.acquire(6 * SECOND) is not None for _ in range(3)] == [True, True, False]
+    assert machine.snapshot(8 * SECOND).state is State.OPEN  # they were not back
+    moves = [(when, text) for kind, when, text in notes if kind == "STATE_TRANSITION"]
+    assert moves == [
+        (0, "CLOSED_TO_OPEN"), (5 * SECOND, "OPEN_TO_HALF_OPEN"), (8 * SECOND, "HALF_OPEN_TO_OPEN"),
+    ]  # fmt: skip
+    assert machine.snapshot(14 * SECOND).state is State.HALF_OPEN
+    assert machine.snapshot(10**9 * SECOND).state in (State.OPEN, State.HALF_OPEN)  # in no time
+
+
 def test_defaults_are_those_of_resilience4j() -> None:
     policy = Policy()
     assert (policy.failure_rate, policy.size, policy.minimum, policy.half_open) == (50, 100, 100, 10)
@@ -262,6 +285,7 @@ def test_defaults_are_those_of_resilience4j() -> None:
     "bad",
     [
         {"failure_rate": 0}, {"failure_rate": 101}, {"window": "x"}, {"size": 0}, {"minimum": 0}, {"half_open": 0},
+        {"wait_s": float("inf"), "wait_max_s": float("inf")}, {"half_open_s": float("nan")}, {"slow_s": float("inf")},
         {"wait_s": 0}, {"wait_factor": 0.5}, {"wait_max_s": 1}, {"slow_s": 0}, {"half_open_s": -1}, {"cancelled": "x"},
     ],
 )  # fmt: skip

@@ -311,7 +311,7 @@ def test_ranges(start: Any) -> None:
     cache = start(constant("0123456789", Cache_Control="max-age=60", ETag='"a"'))
     passed = cache.get(Range="bytes=0-1")  # nothing is stored: the origin may do as it likes
     assert passed.text == "0123456789" and cache.origin.seen[0][2]["range"] == "bytes=0-1"
-    cache.get()
+    cache.settle()
     part = cache.get(Range="bytes=2-4")
     assert (part.status_code, part.text, part.headers["content-range"]) == (206, "234", "bytes 2-4/10")
     assert part.headers["x-cache"] == "HIT" and part.headers["content-length"] == "3"
@@ -320,7 +320,7 @@ def test_ranges(start: Any) -> None:
     assert beyond.status_code == 416 and beyond.headers["content-range"] == "bytes */10"
     assert cache.get(Range="bytes=0-1", If_Range='"b"').text == "0123456789"
     assert cache.get(Range="bytes=0-1,3-4").text == "0123456789"
-    assert cache.origin.count == 2
+    assert cache.origin.count == 1  # it gave the whole, which was stored
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "PURGE-NOT", "M-SEARCH"])

@@ -38,6 +38,9 @@ resilience4j.circuitbreaker:
       exponentialBackoffMultiplier: 2
       exponentialMaxWaitDurationInOpenState: PT5M
       initialState: METRICS_ONLY
+      automaticTransitionFromOpenToHalfOpenEnabled: true
+      eventConsumerBufferSize: 5
+      ignoredStatuses: "503"
     plain:
 """
 
@@ -54,8 +57,17 @@ def test_what_spring_reads() -> None:
     )
     assert {429, 500, 599} <= a.statuses and 404 not in a.statuses
     assert b.policy == Policy(
-        slow_s=0.2, slow_rate=30, window="time", size=10, wait_factor=2, wait_max_s=300, wait_s=60
+        slow_s=0.2,
+        slow_rate=30,
+        window="time",
+        size=10,
+        wait_factor=2,
+        wait_max_s=300,
+        wait_s=60,
+        automatic=True,
     )
+    assert (b.events, b.ignored, a.events, a.ignored) == (5, {503}, 100, frozenset())
+    assert 503 not in b.statuses and 500 in b.statuses
     assert (b.state, b.health, b.upstream) == (State.METRICS_ONLY, False, None)
     assert plain.policy == Policy(failure_rate=60, wait_s=10)
     nested = SPRING.replace("resilience4j.circuitbreaker:", "resilience4j:\n circuitbreaker:").replace(
@@ -95,6 +107,10 @@ def test_durations(value: Any, seconds: float) -> None:
         ("resilience4j.circuitbreaker: {instances: {a: {upstream: 'ftp://x'}}}", "no http"),
         ("resilience4j.circuitbreaker: {instances: {a: {failureStatuses: 700}}}", "no status"),
         ("resilience4j.circuitbreaker: {instances: {a: {initialState: AJAR}}}", "'AJAR'"),
+        ("resilience4j.circuitbreaker: {instances: {a: {maxAttempts: .inf}}}", "no number"),
+        ("resilience4j.circuitbreaker: {instances: {a: {waitDurationInOpenState: .inf}}}", "no duration"),
+        ("resilience4j.circuitbreaker: {instances: {a: {eventConsumerBufferSize: 1e9}}}", "no number"),
+        ("resilience4j.circuitbreaker: {instances: {a: {eventConsumerBufferSize: 1000000000}}}", "at most"),
         ("resilience4j.circuitbreaker: {instances: {a b: {}}}", "no name"),
         ("resilience4j.circuitbreaker: {instances: [a]}", "mapping"),
     ],

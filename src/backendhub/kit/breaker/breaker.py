@@ -63,7 +63,7 @@ class Call:
 
 
 class Breaker:
-    """One for each thing that may fail. `clock` in seconds is for tests."""
+    """One for each thing that may fail. It remembers the last `events`; `clock` in seconds is for tests."""
 
     def __init__(
         self,
@@ -71,12 +71,14 @@ class Breaker:
         policy: Policy | None = None,
         *,
         state: State = State.CLOSED,
+        events: int = EVENTS,
         clock: Callable[[], float] = clock.steady,
     ) -> None:
         self.name = name
         self.policy = policy or Policy()
-        self.events: deque[Event] = deque(maxlen=EVENTS)
+        self.events: deque[Event] = deque(maxlen=events)
         self.listeners: list[Callable[[Event], None]] = []
+        """Told while the breaker is held: they must not ask it anything."""
         self._clock = clock
         self._lock = Lock()
         self._duration: int | None = None

@@ -52,6 +52,8 @@ class Snapshot(NamedTuple):
 
 Note = Callable[[str, int, str], None]
 """Told of what happens: a type, the time, a word about it (a transition, a rate)."""
+CATCH_UP = 1000
+"""Changes of state that time alone brought, and that are made up for at a look."""
 COUNTING = (State.CLOSED, State.HALF_OPEN, State.METRICS_ONLY)
 
 
@@ -100,11 +102,19 @@ class Machine:
 
     def _tick(self, now: int) -> int:
         """Brings the time up; ends what has lasted long enough."""
-        self._now = now = max(now, self._now)
-        if self._state is State.HALF_OPEN and self._until and now >= self._until:
-            self._now = self._until  # it opened then, whenever somebody looks
-            self._move(State.OPEN)
-            self._now = now
+        now = max(now, self._now)
+        for _ in range(CATCH_UP):
+            if self._until == 0 or now < self._until:
+                break
+            if self._state is State.HALF_OPEN:
+                following = State.OPEN
+            elif self._state is State.OPEN and self.policy.automatic:
+                following = State.HALF_OPEN
+            else:
+                break
+            self._now = self._until  # it was then, whenever somebody looks
+            self._move(following)
+        self._now = now
         return now
 
     def acquire(self, now: int) -> Permit | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 from backendhub.kit.errors import Invalid
@@ -16,7 +17,7 @@ class Policy:
     or `slow_rate` per cent took longer than `slow_s`. The window is the last `size` calls, or the calls of the last
     `size` seconds. After `wait_s` (times `wait_factor` for each time that it opened again, `wait_max_s` at most) it
     admits `half_open` calls and decides by them alone. Where they are not back after `half_open_s` it opens again; 0
-    waits for them.
+    waits for them. With `automatic` it is half-open when its wait is over, else when the next call comes.
 
     Errors in `ignored` are neither success nor failure; `recorded` says which of the others are failures, the rest
     are successes. A cancelled call is `ignored` or a `failure`.
@@ -33,6 +34,7 @@ class Policy:
     wait_factor: float = 1.0
     wait_max_s: float = 3600.0
     half_open_s: float = 0.0
+    automatic: bool = False
     recorded: tuple[type[BaseException], ...] = (Exception,)
     ignored: tuple[type[BaseException], ...] = ()
     cancelled: Literal["ignored", "failure"] = "ignored"
@@ -47,6 +49,10 @@ class Policy:
             raise Invalid(
                 "The window, the calls it needs and those in half-open are at least 1, at most a million."
             )
+        if not all(
+            map(isfinite, (self.slow_s, self.wait_s, self.wait_factor, self.wait_max_s, self.half_open_s))
+        ):
+            raise Invalid("Times of a breaker are finite.")
         if self.wait_s <= 0 or self.wait_factor < 1 or self.wait_max_s < self.wait_s:
             raise Invalid(
                 "An open breaker waits more than 0 s, ever longer or as long, and has a longest wait."
@@ -58,5 +64,8 @@ class Policy:
 
     def wait(self, attempts: int) -> int:
         """How long it stays open the `attempts`-th time in a row, in microseconds."""
-        factor = self.wait_factor ** min(attempts - 1, 1000) if self.wait_factor > 1 else 1.0
-        return round(min(self.wait_s * factor, self.wait_max_s) * 1_000_000)
+        try:
+            seconds = min(self.wait_s * self.wait_factor ** (attempts - 1), self.wait_max_s)
+        except OverflowError:  # it has opened hundreds of times
+            seconds = self.wait_max_s
+        return round(seconds * 1_000_000)

@@ -8,19 +8,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from backendhub.kit.errors import MissingExtra
 
-from .base import KEEP_S, PARTITIONS, TIMEOUT_S, Bus, BusLost, Message, Reader, Received, divided
+from .base import CLOSE_S, KEEP_S, PARTITIONS, TIMEOUT_S, Bus, BusLost, Message, Reader, Received, divided
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
 
 HEARTBEAT_S = 10
-CLOSE_S = 1.0
-"""How long to say goodbye: over a connection that broke nobody answers."""
+JOIN_S = 60.0
+"""How long eight queues may take: each is a group of its own on the server's disks."""
 PREFETCH = 200
 """What a reader may hold that it has not acknowledged: the bound of its memory."""
 LOOK_EVERY = 20
@@ -53,68 +54,67 @@ class AmqpBus(Bus):
 
         async with self._opening:
             connection, channel = self._connection, self._channel
-            if connection is not None and channel is not None and self._exchange is not None:
-                if not connection.is_closed and not channel.is_closed:
-                    return self._exchange
-                await self.close()
-            made = await connect(
+            up = connection is not None and not connection.is_closed
+            if up and channel is not None and not channel.is_closed and self._exchange is not None:
+                return self._exchange
+            await self.close()  # what is left of the last one
+            self._connection = await connect(
                 self._address,
                 heartbeat=HEARTBEAT_S,
                 timeout=TIMEOUT_S,
                 client_properties={"connection_name": "backendhub"},
             )
-            self._connection, self._channel = made, await made.channel(publisher_confirms=True)
+            self._channel = await self._connection.channel(publisher_confirms=True)
             name = f"{self.prefix}.bus"
             self._exchange = await self._channel.declare_exchange(name, ExchangeType.TOPIC, durable=True)
             return self._exchange
 
+    @asynccontextmanager
+    async def _channel_for(self, seconds: float) -> AsyncIterator[AbstractChannel]:
+        """A channel of its own, closed with what is done on it."""
+        async with self.talking(seconds):
+            await self._open()
+            assert self._connection is not None
+            channel = await self._connection.channel()
+            try:
+                yield channel
+            finally:
+                await self.end(channel)
+
     async def check(self) -> None:
         """See Bus."""
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                await self._open()
-        except Exception as error:
-            raise self._lost(error) from error
+        async with self.talking():
+            await self._open()
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Sends all, and waits until the server has confirmed each."""
         from aio_pika import DeliveryMode
         from aio_pika import Message as Sent
 
-        try:
-            async with asyncio.timeout(TIMEOUT_S + len(messages) / 100):
-                exchange = await self._open()
-                about: dict[str, Any] = {
-                    "content_type": "application/cloudevents+json",
-                    "delivery_mode": DeliveryMode.PERSISTENT,
-                }
-                sent = [
-                    exchange.publish(
-                        Sent(m.body, message_id=m.id, type=m.topic, **about),
-                        f"{m.partition}.{m.topic}",
-                        mandatory=False,  # an event that nobody has asked for is kept for nobody
-                    )
-                    for m in messages
-                ]
-                await asyncio.gather(*sent)
-        except Exception as error:
-            raise self._lost(error) from error
+        about: dict[str, Any] = {
+            "content_type": "application/cloudevents+json",
+            "delivery_mode": DeliveryMode.PERSISTENT,
+        }
+        async with self.talking(TIMEOUT_S + len(messages) / 100):
+            exchange = await self._open()
+            sent = [
+                exchange.publish(
+                    Sent(m.body, message_id=m.id, type=m.topic, **about),
+                    f"{m.partition}.{m.topic}",
+                    mandatory=False,  # an event that nobody has asked for is kept for nobody
+                )
+                for m in messages
+            ]
+            await asyncio.gather(*sent)
 
     async def join(self, group: str) -> list[str]:
         """Declares and binds the queues of a group."""
-        try:
-            async with asyncio.timeout(60):
-                exchange = await self._open()
-                assert self._connection is not None
-                channel = await self._connection.channel()
-                for number in range(PARTITIONS):
-                    queue = await channel.declare_queue(
-                        self.queue(group, number), durable=True, arguments=self._arguments()
-                    )
-                    await queue.bind(exchange, f"{number}.#")
-                await channel.close()
-        except Exception as error:
-            raise self._lost(error) from error
+        async with self._channel_for(JOIN_S) as channel:
+            assert self._exchange is not None
+            for number in range(PARTITIONS):
+                name = self.queue(group, number)
+                queue = await channel.declare_queue(name, durable=True, arguments=self._arguments())
+                await queue.bind(self._exchange, f"{number}.#")
         return [""] * PARTITIONS
 
     def queue(self, group: str, partition: int) -> str:
@@ -128,49 +128,48 @@ class AmqpBus(Bus):
         transport = getattr(self._connection, "transport", None)
         told = getattr(getattr(transport, "connection", None), "server_properties", None) or {}
         version = told.get("version", b"3")
-        if (version.decode() if isinstance(version, bytes) else str(version)).partition(".")[0] >= "4":
-            found[
-                "x-delivery-limit"
-            ] = -1  # 4.0 drops what came back twenty times; we have dead jobs for that
+        major = (version.decode() if isinstance(version, bytes) else str(version)).partition(".")[0]
+        if major.isdecimal() and int(major) >= 4:
+            # 4.0 drops what came back twenty times; we have dead jobs for that.
+            found["x-delivery-limit"] = -1
         return found
 
     async def read(self, group: str, partition: int, position: str) -> Reader:
         """See Bus."""
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                await self._open()
-                assert self._connection is not None
-                channel = await self._connection.channel()
+        async with self.talking():
+            await self._open()
+            assert self._connection is not None
+            channel = await self._connection.channel()
+            try:
                 await channel.set_qos(prefetch_count=PREFETCH)
                 reader = AmqpReader(self, channel, self.queue(group, partition))
                 await reader.begin()
                 return reader
-        except Exception as error:
-            raise self._lost(error) from error
+            except BaseException:
+                # Whoever is cancelled in here would leave a consumer behind that gets everything and reads nothing.
+                await asyncio.shield(self.end(channel))
+                raise
 
     async def leave(self, group: str) -> None:
         """Deletes the queues of a group."""
-        try:
-            async with asyncio.timeout(TIMEOUT_S * 2):
-                await self._open()
-                assert self._connection is not None
-                channel = await self._connection.channel()
-                for number in range(PARTITIONS):
-                    await channel.queue_delete(self.queue(group, number))
-                await channel.close()
-        except Exception as error:
-            raise self._lost(error) from error
+        async with self._channel_for(TIMEOUT_S * 2) as channel:
+            for number in range(PARTITIONS):
+                await channel.queue_delete(self.queue(group, number))
 
-    def _lost(self, error: Exception) -> BusLost:
-        return error if isinstance(error, BusLost) else BusLost(self.shown, error)
+    async def end(self, channel: AbstractChannel) -> None:
+        """Closes a channel, if the server is there to be told."""
+        if not channel.is_closed:
+            with contextlib.suppress(BusLost):
+                async with self.talking(CLOSE_S):
+                    await channel.close()
 
     async def close(self) -> None:
         """Ends the connection."""
         connection = self._connection
         self._connection = self._channel = self._exchange = None
         if connection is not None:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(CLOSE_S):
+            with contextlib.suppress(BusLost):
+                async with self.talking(CLOSE_S):
                     await connection.close()
 
 
@@ -193,7 +192,8 @@ class AmqpReader(Reader):
         if self._channel.is_closed:
             raise BusLost(self._bus.shown, "the connection was closed")
         try:
-            taken = [await asyncio.wait_for(self._waiting.get(), 1.0)]
+            async with asyncio.timeout(1.0):
+                taken = [await self._waiting.get()]
         except TimeoutError:
             self._idle += 1
             if self._idle % LOOK_EVERY == 0:
@@ -205,27 +205,17 @@ class AmqpReader(Reader):
         return [Received("", m.body) for m in taken]
 
     async def _look(self) -> None:
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                await self._channel.declare_queue(self._name, passive=True)
-        except Exception as error:
-            raise BusLost(self._bus.shown, error) from error
+        async with self._bus.talking():
+            await self._channel.declare_queue(self._name, passive=True)
 
     async def done(self) -> None:
         """Acknowledges all that was taken."""
         if self._last is None:
             return
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                await self._last.ack(multiple=True)
-        except Exception as error:
-            raise BusLost(self._bus.shown, error) from error
+        async with self._bus.talking():
+            await self._last.ack(multiple=True)
         self._last = None
 
     async def close(self) -> None:
         """See Reader."""
-        if self._channel.is_closed:
-            return
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(CLOSE_S):
-                await self._channel.close()
+        await self._bus.end(self._channel)

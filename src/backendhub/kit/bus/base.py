@@ -6,9 +6,11 @@ reads every partition once: one process reads a partition at a time (`leases`), 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from zlib import crc32
@@ -22,6 +24,8 @@ KEEP_S = 7 * 86400
 """How long a bus keeps messages for a store that does not read them."""
 TIMEOUT_S = 5.0
 """How long a server may take to say that it has messages."""
+CLOSE_S = 1.0
+"""How long to say goodbye: over a connection that broke nobody answers."""
 MAX_TOPIC = 200
 
 
@@ -83,6 +87,26 @@ class Bus(ABC):
         self.shown = without_password(url)
         self.trouble: str | None = None
         """Why it cannot be reached at the moment, as far as is known."""
+
+    @asynccontextmanager
+    async def talking(self, seconds: float = TIMEOUT_S) -> AsyncIterator[None]:
+        """What is said to the server in here takes no longer than that. Raises BusLost, whatever the client raises.
+
+        A client whose connection breaks cancels the calls that are under way. Nobody has cancelled those who made
+        them: were that passed on, a task would end as if it had been told to, and nothing would begin it anew.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise BusLost(self.shown, "the connection was closed") from error
+        except BusLost:
+            raise
+        except Exception as error:
+            raise BusLost(self.shown, error) from error
 
     @abstractmethod
     async def check(self) -> None:

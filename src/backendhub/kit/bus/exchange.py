@@ -30,6 +30,7 @@ BATCH = 200
 BEAT_S = 1.0
 IDLE_S = 5.0
 FIRST_RETRY_S, LAST_RETRY_S = 0.1, 3.0
+CANCEL_AGAIN_S = 2.0
 BACKLOG = 10_000
 """So many jobs may wait in the store; then messages stay with the bus."""
 
@@ -110,7 +111,9 @@ class Exchange:
                 everything = [*tasks, *self.readers.values()]
                 await asyncio.wait(everything, timeout=BEAT_S, return_when=asyncio.FIRST_EXCEPTION)
                 for task in (*tasks, *self.readers.values()):  # those that have begun meanwhile as well
-                    if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                    if task.cancelled():  # not by us: those are not among them any more
+                        raise BusLost(self.bus.shown, "its client has given up")
+                    if task.done() and (error := task.exception()) is not None:
                         raise error
                 for number in [n for n, task in self.readers.items() if task.done()]:
                     del self.readers[number]
@@ -202,7 +205,8 @@ class Exchange:
             if self.sends:
                 await self._send_all()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), IDLE_S)
+                async with asyncio.timeout(IDLE_S):
+                    await self._wake.wait()
 
     async def _send_all(self) -> None:
         while True:
@@ -252,10 +256,19 @@ def _waiting(db: Db, limit: int) -> int:
 
 
 async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancels tasks and waits for their end; how they end does not matter any more."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    """Cancels tasks and waits for their end; how they end does not matter any more.
+
+    More than once, for a client of a server may swallow it (nats-py does when it flushes, and so does `wait_for` of
+    Python 3.11 when what it waits for comes in the same turn), and then its task would go on for ever.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        done, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
+        for task in done:
+            if not task.cancelled():
+                task.exception()
 
 
 def _listen(wake: Callable[[], Any], topic: str) -> None:

@@ -12,6 +12,8 @@ from backendhub.kit.redis.link import Link
 
 from .base import KEEP_S, PARTITIONS, Bus, BusLost, Message, Reader, Received, missing
 
+NOTHING = "0-0"
+"""The position before the first message."""
 BLOCK_MS = 1000
 """Shorter than the link waits for an answer."""
 
@@ -53,20 +55,18 @@ class RedisBus(Bus):
 
     async def join(self, group: str) -> list[str]:
         """A stream keeps what comes, whether anybody reads it: there is nothing to make."""
-        ends = []
-        for number in range(PARTITIONS):
-            try:
-                last = await self.redis.acall("XREVRANGE", self.stream(number), "+", "-", "COUNT", 1)
-            except (RedisLost, RedisFailed) as error:
-                raise BusLost(self.shown, why(error)) from error
-            ends.append(last[0][0].decode() if last else "0-0")
-        return ends
+        ends = [("XREVRANGE", self.stream(number), "+", "-", "COUNT", 1) for number in range(PARTITIONS)]
+        try:
+            found = await self.redis.acall_many(ends)
+        except (RedisLost, RedisFailed) as error:
+            raise BusLost(self.shown, why(error)) from error
+        return [last[0][0].decode() if last else NOTHING for last in found]
 
     async def read(self, group: str, partition: int, position: str) -> Reader:
         """See Bus."""
         link = Link(self.redis.address)
         self._links.append(link)
-        reader = RedisReader(self, link, self.stream(partition), position or "0-0")
+        reader = RedisReader(self, link, self.stream(partition), position or NOTHING)
         await reader.look()
         return reader
 
@@ -94,20 +94,25 @@ class RedisReader(Reader):
         self._bus, self._link, self._stream, self._position = bus, link, stream, position
 
     async def look(self) -> None:
-        """Says so where what was to be read next is gone: who was away for longer than the bus keeps messages."""
-        if self._position == "0-0":
+        """Says so where what was to be read next is gone: who was away for longer than the bus keeps messages, or whose
+        stream is another one now (it was deleted, or the server has lost it): that is read from its beginning."""
+        if self._position == NOTHING:
             await self._call("PING")
             return
         try:
             about = await self._call("XINFO", "STREAM", self._stream)
         except BusLost as error:
-            if "no such key" in error.message:
-                return
-            raise
+            if "no such key" not in error.message:
+                raise
+            about = {}
         told = about if isinstance(about, dict) else dict(zip(about[::2], about[1::2], strict=True))
+        read = _order(self._position)
+        another = _order(told.get(b"last-generated-id", b"0-0").decode()) < read
         gone = told.get(b"max-deleted-entry-id", b"0-0").decode()  # Redis 7
-        if _order(gone) > _order(self._position):
+        if another or _order(gone) > read:
             missing(self._bus.shown, self._stream, self._position)
+        if another:
+            self._position = NOTHING
 
     async def _call(self, *words: str | int) -> Any:
         try:

@@ -201,14 +201,26 @@ class Flights:
         flight.landed.set_result(landed)
         await self.fill(key, landed, incoming, start)
 
-    def judged(self, asked: Asked, incoming: Incoming, received: float) -> Verdict:
-        """Whether an answer may be stored, by the rules and by what is known of its end."""
-        verdict = rules.storable(asked, incoming.status, incoming.headers, received, self.policy)
+    def judged(
+        self, asked: Asked, incoming: Incoming, received: float, *, status: int | None = None
+    ) -> Verdict:
+        """Whether an answer may be stored, by the rules and by what is known of its end; as one of another status where
+        it is a part of that."""
+        verdict = rules.storable(asked, status or incoming.status, incoming.headers, received, self.policy)
         if verdict.stored and not incoming.framed:
             return Verdict(False, "nothing says where the body ends")
         length = length_of(incoming.headers)
         if verdict.stored and length is not None and length > self.max_object:
             return Verdict(False, f"{length} bytes are more than max_object")
+        return verdict
+
+    def fitting(self, verdict: Verdict, span: tuple[int, int, int], length: int | None) -> Verdict:
+        """Whether a part may be stored: one that has as many bytes as it says, of something that is not too large."""
+        first, end, size = span
+        if length != end - first:
+            return Verdict(False, "Content-Length is not what Content-Range says")
+        if size > self.max_object or length > self.shelf.partials.limit // 2:
+            return Verdict(False, f"a part of {length} bytes of {size} is too large")
         return verdict
 
     def forget(self, key: bytes, asked: Asked, incoming: Incoming) -> None:
@@ -219,6 +231,7 @@ class Flights:
         if len(self.private) > MAX_PRIVATE:
             self.private.clear()
         self.private[key] = clock.steady() + PRIVATE_S
+        self.shelf.partials.drop([key])
         if (old := self.shelf.find(key, asked.fields)) is not None:
             self.shelf.drop(old)
 
@@ -279,6 +292,14 @@ class Flights:
                     return
         self.shelf.put(entry)
         self.stats.stored += 1
+
+    def put_whole(self, key: bytes, landed: Landed, body: bytes, start: float) -> None:
+        """Stores a response whose parts have all come."""
+        landed.spool = spool = self.spool()
+        spool.append(body)
+        self._store(key, landed, spool, start)
+        spool.end()
+        spool.close(remove=False)
 
     def keep(self, task: asyncio.Task[None]) -> None:
         """Holds on to work that nobody waits for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from backendhub.kit import clock
@@ -10,10 +11,11 @@ from backendhub.kit.edge import Duplex, Incoming, Request, Response, Stream, Tun
 
 from . import forward, rules
 from .answers import arriving, length_of
-from .entry import Entry
+from .entry import Entry, prepared
 from .fields import Fields, value
 from .flights import Landed, drained
-from .rules import Asked
+from .partial import span_of
+from .rules import Asked, Freshness
 from .vary import key as variant_of
 from .vary import nominated
 
@@ -55,7 +57,11 @@ class Passing:
             f"fwd={forwarded or ('bypass' if method in SAFE else 'method')}; fwd-status={incoming.status}"
         )
         if method == b"POST" and self._answers_get(request, incoming, received):
-            return await self._kept(request, incoming, start, received, status)
+            return await self._kept(
+                request, incoming, start, received, status, "POST is passed on; stored for GET"
+            )
+        if method == b"GET" and b"range" in request.fields and not request.has_body:
+            return await self._ranged(request, incoming, start, received, status, why)
         return self._answer(request, incoming, received, status, why)
 
     def _fields(self, request: Request) -> Fields:
@@ -98,6 +104,7 @@ class Passing:
         targets = forward.invalidated(request.target, incoming.headers, self._authorities(request))
         for target in targets:
             shelf.purge(list(shelf.index.get(prefix + target, ())))
+            shelf.partials.drop([prefix + target])
         return sorted(targets)
 
     def _answers_get(self, request: Request, incoming: Incoming, received: float) -> bool:
@@ -110,7 +117,7 @@ class Passing:
         return told.lifetime > 0 and self.proxy.flights.judged(asked, incoming, received).stored
 
     async def _kept(
-        self, request: Request, incoming: Incoming, start: float, received: float, status: str
+        self, request: Request, incoming: Incoming, start: float, received: float, status: str, why: str
     ) -> Response | Stream:
         flights, asked = self.proxy.flights, Asked.of(b"GET", request.fields)
         landed = Landed(200, incoming.headers, received, flights.judged(asked, incoming, received))
@@ -123,10 +130,62 @@ class Passing:
             forward.response_fields(incoming.headers, received),
             hit=False,
             status=status + "; stored",
-            why=f"POST is passed on; stored for GET: {landed.verdict.why}",
+            why=f"{why}: {landed.verdict.why}",
         )
         shown = [pair for pair in fields if pair[0] != b"content-length"]
         return Stream(200, shown, landed.spool.read(), length_of(incoming.headers))
+
+    async def _ranged(
+        self, request: Request, incoming: Incoming, start: float, received: float, status: str, why: str
+    ) -> Response | Stream:
+        """The answer to a request for a part: what came is kept where it may be, the whole as well."""
+        flights = self.proxy.flights
+        span = span_of(incoming.headers) if incoming.status == 206 else None
+        if span is None and incoming.status != 200:
+            return self._answer(request, incoming, received, status, why)
+        asked = Asked.of(b"GET", request.fields)
+        verdict = flights.judged(asked, incoming, received, status=200)
+        if span is not None and verdict.stored:
+            verdict = flights.fitting(verdict, span, length_of(incoming.headers))
+        if not verdict.stored:
+            return self._answer(request, incoming, received, status, f"{why}; not stored: {verdict.why}")
+        if span is None:
+            return await self._kept(
+                request, incoming, start, received, status, f"{why}; all came, and is stored"
+            )
+        answer = self._answer(request, incoming, received, f"{status}; stored", f"{why}; the part is stored")
+        assert isinstance(answer, Stream)
+        fields = [pair for pair in incoming.headers if pair[0] not in (b"content-range", b"content-length")]
+        landed = Landed(200, fields, received, verdict)
+        landed.names = nominated(fields)
+        landed.variant = variant_of(landed.names, request.fields)
+        answer.parts = self._collected(answer.parts, self.proxy.key(request), landed, span, start)
+        return answer
+
+    async def _collected(
+        self,
+        parts: AsyncIterator[bytes],
+        key: bytes,
+        landed: Landed,
+        span: tuple[int, int, int],
+        start: float,
+    ) -> AsyncIterator[bytes]:
+        """A part on its way through; it is kept when all of it has come, and only what Content-Range has promised."""
+        first, end, size = span
+        found, flights = bytearray(), self.proxy.flights
+        try:
+            async for part in parts:
+                found += part
+                if len(found) == end - first:
+                    fresh = Freshness.of(200, landed.fields, start, landed.received, flights.policy)
+                    fields = prepared(landed.fields, landed.received)
+                    entry = Entry(key, 200, fields, fresh, landed.variant, size, None, landed.received)
+                    whole = flights.shelf.partials.put(entry, first, bytes(found))
+                    if whole is not None:
+                        flights.put_whole(key, landed, whole.read(0, size) or b"", start)
+                yield part
+        finally:
+            await parts.aclose()  # type: ignore[attr-defined]
 
     async def head(self, request: Request, entry: Entry | None, why: str) -> Response | Stream:
         """Passes a HEAD on, and learns from the answer (RFC 9111 §4.3.5)."""

@@ -183,6 +183,9 @@ class Proxy:
         if request.method == b"HEAD":
             return await self.passing.head(request, None, why)
         if b"range" in request.fields and entry is None:
+            part = self.shelf.partials.answer(request, asked, key, clock.steady())
+            if part is not None:
+                return self._hit(part)
             return await self.passing.on(request, why=f"{why}, and a range is asked for", forwarded=forwarded)
         alone = (
             "no-store" in asked.told or b"authorization" in request.fields or not self.flights.shareable(key)

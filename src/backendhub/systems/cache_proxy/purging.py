@@ -44,25 +44,28 @@ class Purging:
     def keys(self, keys: list[bytes], *, soft: bool = False) -> int:
         """Everything under these keys."""
         found = [entry for key in keys for entry in self.shelf.index.get(key, ())]
-        return self._count(found, soft)
+        return self._count(found, soft, keys)
 
     def tags(self, tags: list[str], *, soft: bool = False) -> int:
         """Everything that has one of the tags."""
-        return self._count(list(self.shelf.tagged(tags)), soft)
+        parts = [entry.key for entry in self.shelf.partials.entries if not entry.tags.isdisjoint(tags)]
+        return self._count(list(self.shelf.tagged(tags)), soft, parts)
 
     def pattern(self, pattern: str, *, soft: bool = False) -> int:
         """Everything whose path and query a pattern with `*` and `?` matches. Raises Invalid."""
         if len(pattern) > MAX_PATTERN or pattern.count("*") > 10:
             raise Invalid("The pattern is too long.")
         matches = re.compile(fnmatch.translate(re.sub(r"\*+", "*", pattern))).match
-        return self._count(self.shelf.where(lambda entry: matches(entry.target) is not None), soft)
+        parts = [entry.key for entry in self.shelf.partials.entries if matches(entry.target)]
+        return self._count(self.shelf.where(lambda entry: matches(entry.target) is not None), soft, parts)
 
     def everything(self, *, soft: bool = False) -> int:
         """All of it."""
-        return self._count(list(self.shelf), soft)
+        return self._count(list(self.shelf), soft, [entry.key for entry in self.shelf.partials.entries])
 
-    def _count(self, entries: list[Entry], soft: bool) -> int:
-        count = self.shelf.purge(entries, soft=soft)
+    def _count(self, entries: list[Entry], soft: bool, parts: list[bytes]) -> int:
+        """Purges; parts of responses are always removed."""
+        count = self.shelf.purge(entries, soft=soft) + self.shelf.partials.drop(parts)
         self.stats.purged += count
         return count
 

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 from .disk import Disk
 from .entry import Entry
+from .partial import Partials
 from .vary import matches
 
 Keys = dict[bytes, list[Entry]]
+PARTS = 4
+"""Parts of responses may take a fourth of the memory, beside it."""
 
 
 class Shelf:
@@ -20,6 +23,7 @@ class Shelf:
         self.index: Keys = {}
         self.memory_limit, self.object_limit, self.disk = memory, objects, disk
         self.memory = self.on_disk = self.evicted = 0
+        self.partials = Partials(memory // PARTS)
         self._tags: dict[str, set[Entry]] = {}
         self._queue: OrderedDict[Entry, None] = OrderedDict()
         """All of them; those that were not touched for long stand in front."""
@@ -45,6 +49,7 @@ class Shelf:
 
     def put(self, entry: Entry) -> None:
         """Stores a response in the place of the one that the same requests were served with."""
+        self.partials.drop([entry.key])
         found = self.index.get(entry.key, [])
         for old in [e for e in found if e.names != entry.names or e.variant == entry.variant]:
             self.drop(old, keep_file=old.file == entry.file)

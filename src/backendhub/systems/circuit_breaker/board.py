@@ -23,7 +23,7 @@ class Guarded:
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
-        self.breaker = Breaker(instance.name, instance.policy, state=instance.state)
+        self.breaker = Breaker(instance.name, instance.policy, state=instance.state, events=instance.events)
         self.bulkhead = Bulkhead(
             instance.name,
             calls=instance.calls,

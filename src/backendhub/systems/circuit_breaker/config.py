@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import Any
 
 from backendhub.kit import yamls
@@ -29,6 +30,7 @@ OWN = {
     "upstream",
     "fallback",
     "failureStatuses",
+    "ignoredStatuses",
     "maxConcurrentCalls",
     "maxWaitDuration",
     "maxAttempts",
@@ -37,10 +39,12 @@ OWN = {
 KNOWN = {
     *POLICY, *DURATIONS, *OWN, "slidingWindowType", "baseConfig", "enableExponentialBackoff",
     "exponentialBackoffMultiplier", "exponentialMaxWaitDurationInOpenState", "registerHealthIndicator",
-    "allowHealthIndicatorToFail", "cancelledCalls", "initialState",
+    "allowHealthIndicatorToFail", "cancelledCalls", "initialState", "automaticTransitionFromOpenToHalfOpenEnabled",
+    "eventConsumerBufferSize",
 }  # fmt: skip
 UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 MAX_INSTANCES = 1000
+MAX_COUNT = 1_000_000
 
 
 def load(text: str, where: str) -> dict[str, Instance]:
@@ -102,6 +106,7 @@ def _made(name: str, given: Json) -> Instance:
     upstream = given.get("upstream")
     if upstream is not None and not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", str(upstream)):
         raise Invalid(f"{str(upstream)[:100]!r} is no http or https URL of an upstream.")
+    ignored = _statuses(given.get("ignoredStatuses", []))
     state = str(given.get("initialState") or "CLOSED")
     if state not in State.__members__:
         raise Invalid(f"There is no state {state[:40]!r}.")
@@ -110,15 +115,24 @@ def _made(name: str, given: Json) -> Instance:
         policy(given),
         State[state],
         upstream=None if upstream is None else str(upstream),
-        statuses=_statuses(given.get("failureStatuses", "5xx")),
+        statuses=_statuses(given.get("failureStatuses", "5xx")) - ignored,
+        ignored=ignored,
+        events=_count(given, "eventConsumerBufferSize", 100, most=100_000),
         fallback=None if given.get("fallback") is None else str(given["fallback"]),
-        calls=int(_number(given.get("maxConcurrentCalls", 25), "maxConcurrentCalls", least=1)),
+        calls=_count(given, "maxConcurrentCalls", 25),
         wait_s=duration(given.get("maxWaitDuration", 0), "maxWaitDuration"),
-        tries=int(_number(given.get("maxAttempts", 1), "maxAttempts", least=1)),
+        tries=_count(given, "maxAttempts", 1),
         timeout_s=duration(given.get("timeout", "30s"), "timeout") or 30.0,
         health=_flag(given, "registerHealthIndicator", True),
         may_fail=_flag(given, "allowHealthIndicatorToFail", False),
     )
+
+
+def _count(given: Json, name: str, default: int, *, most: int = MAX_COUNT) -> int:
+    found = int(_number(given.get(name, default), name, whole=True, least=1))
+    if found > most:
+        raise Invalid(f"{name} is at most {most:,}.")
+    return found
 
 
 def policy(given: Json) -> Policy:
@@ -138,6 +152,7 @@ def policy(given: Json) -> Policy:
         if "exponentialMaxWaitDurationInOpenState" in given:
             found["wait_max_s"] = duration(given["exponentialMaxWaitDurationInOpenState"], "longest wait")
     found["wait_max_s"] = max(found.get("wait_max_s", 3600.0), found.get("wait_s", 60.0))
+    found["automatic"] = _flag(given, "automaticTransitionFromOpenToHalfOpenEnabled", False)
     if "cancelledCalls" in given:
         found["cancelled"] = given["cancelledCalls"]
     return Policy(**found)
@@ -145,7 +160,7 @@ def policy(given: Json) -> Policy:
 
 def duration(value: Any, what: str) -> float:
     """Seconds: of a number of milliseconds, `10s`, `500ms` or `PT1M30S`, as Spring reads them. Raises Invalid."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf:
         return value / 1000
     text = str(value).strip()
     if match := re.fullmatch(r"(\d+)\s*(ns|us|ms|s|m|h|d)?", text, re.ASCII):

@@ -80,6 +80,8 @@ async def _attempt(guarded: Guarded, request: edge.Request) -> edge.Stream:
         )  # the place is taken until all has gone through
     if incoming.status in guarded.instance.statuses:
         body.record(Outcome.FAILURE, f"status {incoming.status}")
+    elif incoming.status in guarded.instance.ignored:
+        body.record(Outcome.IGNORED, f"status {incoming.status}")
     if incoming.whole:
         await body.done()
     fields = end_to_end(incoming.headers, dict(incoming.headers).get(b"connection"))

@@ -17,6 +17,10 @@ class Instance:
     upstream: str | None = None
     statuses: frozenset[int] = frozenset(range(500, 600))
     """Answers of the upstream that are failures."""
+    ignored: frozenset[int] = frozenset()
+    """Answers that say nothing about the upstream."""
+    events: int = 100
+    """How many it remembers."""
     fallback: str | None = None
     """What is answered instead where the breaker refuses or the upstream fails."""
     calls: int = 25

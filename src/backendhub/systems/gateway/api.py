@@ -14,7 +14,7 @@ from backendhub.kit.errors import Conflict, Denied, HubError, Invalid, Malformed
 from backendhub.kit.hub import Hub
 from backendhub.kit.web.fields import NO_NUL
 
-from . import admin, service
+from . import admin, purging, service
 from . import board as boards
 from .config import load
 from .models import Stored
@@ -138,6 +138,9 @@ def _document(body: bytes) -> str:
     if not text.strip():
         raise Invalid("There is no configuration in the body.")
     return text
+
+
+purging.declare(family, admitted)
 
 
 @family.get("/upstreams/{key}/health", statuses=(401, 403, 404))

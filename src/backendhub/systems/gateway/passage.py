@@ -26,7 +26,8 @@ class Passage:
     """An answer's body for the client."""
 
     def __init__(self, context: Context, incoming: Incoming, attempts: Attempts) -> None:
-        self.incoming = incoming
+        self.incoming = context.incoming = incoming
+        self.context = context
         self.attempts: Attempts | None = attempts
         self.call, context.breaker = context.breaker, None
         self.parts = incoming.parts()
@@ -40,8 +41,10 @@ class Passage:
 
     async def __anext__(self) -> bytes:
         try:
-            return await anext(self.parts)
+            part = await anext(self.parts)
         except StopAsyncIteration:
+            if self.context.keep is not None:
+                self.context.keep(b"", True)
             self.ended()
             raise
         except (OSError, TimeoutError) as error:
@@ -49,6 +52,9 @@ class Passage:
                 self.call.failed(error)
             self.ended()
             raise
+        if self.context.keep is not None:
+            self.context.keep(part, False)
+        return part
 
     def ended(self) -> None:
         """It has gone through, or nobody wants the rest."""

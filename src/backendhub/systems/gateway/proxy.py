@@ -288,7 +288,10 @@ class Gateway:
         if incoming.whole:
             passage.ended()
             if context.request.method != b"HEAD" and incoming.status not in BODILESS:  # all here: one write
-                return edge.Response(incoming.status, fields, incoming.taken())
+                body = incoming.taken()
+                if context.keep is not None:
+                    context.keep(body, True)
+                return edge.Response(incoming.status, fields, body)
         return edge.Stream(incoming.status, fields, passage, passage.length)
 
     # -- servers ------------------------------------------------------------------------------------------

@@ -74,27 +74,39 @@ class Board:
             try:
                 found.append((path.name, path.read_text("utf-8-sig")))
             except (OSError, UnicodeDecodeError) as error:
-                raise Invalid(
-                    f"{path} cannot be read: {getattr(error, 'strerror', None) or error}."
-                ) from None
+                raise _unreadable(path, error) from None
         return found
 
     def _files(self) -> list[Path]:
         files: list[Path] = []
         for path in self.paths:
-            inside = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES) if path.is_dir() else [path]
+            try:
+                inside = (
+                    sorted(p for p in path.iterdir() if p.suffix in SUFFIXES) if path.is_dir() else [path]
+                )
+            except OSError as error:
+                raise _unreadable(path, error) from None
             files += [p for p in inside if p not in files]
         return files
 
     def _files_stamp(self) -> object:
-        def one(path: Path) -> tuple[str, int, int]:
+        """What tells whether to look at the files again; who may read them counts, too."""
+
+        def one(path: Path) -> tuple[str, int, int, int]:
             try:
                 stat = path.stat()
             except OSError:
-                return str(path), 0, 0
-            return str(path), stat.st_mtime_ns, stat.st_size
+                return str(path), 0, 0, 0
+            return str(path), stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size
 
-        return [one(path) for path in self._files()]
+        try:
+            return [one(path) for path in self._files()]
+        except Invalid as error:
+            return error.message
+
+
+def _unreadable(path: Path, error: Exception) -> Invalid:
+    return Invalid(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.")
 
 
 def _defaults(hub: Hub) -> Defaults:

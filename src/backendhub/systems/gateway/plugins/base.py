@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +13,7 @@ from backendhub.kit.output import dumps
 from backendhub.systems.gateway.models import Config, Consumer, Json, Route, Service
 
 if TYPE_CHECKING:
+    from backendhub.kit.edge import Incoming
     from backendhub.systems.gateway.proxy import Gateway
 
     from .traffic import Call
@@ -66,6 +67,12 @@ class Context:
     """The fields that a proxy adds to those that go on."""
     early: Pairs = field(default_factory=list)
     """Fields for the answer, whoever makes it."""
+    incoming: Incoming | None = None
+    """The upstream's answer, before plugins change its fields."""
+    keep: Callable[[bytes, bool], None] | None = None
+    """Told of each part of the upstream's body, and whether it was the last: then all has arrived."""
+    notes: dict[str, Any] = field(default_factory=dict)
+    """What a plugin knows of this request, by its key."""
 
     def header(self, name: str) -> str | None:
         """A field as the client sent it."""
