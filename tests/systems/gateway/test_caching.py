@@ -74,7 +74,7 @@ def test_an_answer_that_would_fill_the_cache_is_not_kept() -> None:
     plugin = made(memory={"size_mb": 1})
     headers = [(b"content-type", b"text/plain")]
     context: Any = SimpleNamespace(
-        incoming=SimpleNamespace(status=200, headers=headers, version="1.1"), method=b"GET", keep=None,
+        incoming=SimpleNamespace(status=200, headers=headers, version="1.1", framed=True), method=b"GET", keep=None,
         request=SimpleNamespace(fields={}), consumer=None,
     )  # fmt: skip
     for size, count in ((plugin.most, 2), (plugin.most + 1, 0)):
@@ -83,3 +83,5 @@ def test_an_answer_that_would_fill_the_cache_is_not_kept() -> None:
         context.keep(b"x" * (size - 1), False)
         context.keep(b"x", True)
         assert len(plugin.cache._entries) == count
+    context.incoming.framed = False  # whatever came before its connection ended may be a part only
+    assert not plugin._keeps(context, ("base", "key"))
