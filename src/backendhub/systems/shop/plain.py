@@ -56,9 +56,10 @@ def check(db: Db) -> checks.Report:
 # -- who ---------------------------------------------------------------------------------------------------
 
 
-@plain.post("/sign-up", status=201, statuses=(409,), public=True)
+@plain.post("/sign-up", status=201, statuses=(403, 409, 429), public=True)
 async def sign_up(request: web.Request, body: SignUpIn) -> TokenOut:
     """Make an account and its customer."""
+    await accounts.registering(request)
     request.hub.passwords.check(body.password, body.email)
     hash = await request.hub.passwords.ahash(body.password)
     return await request.call(_sign_up, request.hub, body, hash)
@@ -77,7 +78,7 @@ def _token(db: Db, hub: Hub, user: accounts.User) -> str:
     return accounts.sign_in(db, hub, user, lifetime_s=accounts.of(hub).sessions.lifetime_s).access_token
 
 
-@plain.post("/login", statuses=(401,), public=True)
+@plain.post("/login", statuses=(401, 429), public=True)
 async def login(request: web.Request, body: LoginIn) -> TokenOut:
     """Sign in."""
     user = await accounts.verified(request, body.email, body.password, find=accounts.by_email)

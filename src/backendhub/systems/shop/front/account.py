@@ -56,6 +56,7 @@ async def sign_in(request: web.Request, body: SignForm) -> web.Reply:
     same_origin(request)
     try:
         if body.what == "up":
+            await accounts.registering(request)
             request.hub.passwords.check(body.password, body.email)
             hash = await request.hub.passwords.ahash(body.password)
             made: web.Reply = await request.call(_sign_up, request, body, hash)

@@ -30,7 +30,7 @@ def _token(db: Db, hub: Hub, user: accounts.User) -> dict[str, str]:
     return {"token": accounts.sign_in(db, hub, user, lifetime_s=lifetime).access_token}
 
 
-@auth.post("/{actor}/{method}/register", statuses=(401, 404, 409))
+@auth.post("/{actor}/{method}/register", statuses=(401, 403, 404, 409, 429))
 async def register(request: web.Request, actor: str, method: str, body: Credentials) -> dict[str, str]:
     """Make an account. Its token makes the customer with `POST /store/customers`."""
     _actor(actor, method)
@@ -38,6 +38,7 @@ async def register(request: web.Request, actor: str, method: str, body: Credenti
         raise Denied(
             "Who works here is made one by an administrator.", hint="backendhub user add --role admin"
         )
+    await accounts.registering(request)
     request.hub.passwords.check(body.password, body.email)
     hash = await request.hub.passwords.ahash(body.password)
     return await request.call(_register, request.hub, body, hash)
@@ -49,7 +50,7 @@ def _register(db: Db, hub: Hub, body: Credentials, hash: str) -> dict[str, str]:
     return _token(db, hub, accounts.add(db, email=body.email, password_hash=hash))
 
 
-@auth.post("/{actor}/{method}", statuses=(401, 404))
+@auth.post("/{actor}/{method}", statuses=(401, 404, 429))
 async def login(request: web.Request, actor: str, method: str, body: Credentials) -> dict[str, str]:
     """Sign in; `user` is for those who work here."""
     _actor(actor, method)
