@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n auto --dist loadgroup
 
-.PHONY: serve test lint types check install lock docs clean
+.PHONY: serve test lint types check install lock audit docs clean
 
 install: $(VENV)/.installed
 
@@ -35,6 +35,10 @@ docs: install
 # Pins every development dependency for every platform.
 lock:
 	uv pip compile --universal --python-version 3.11 --extra all --group dev pyproject.toml -o requirements-dev.lock --no-header --no-annotate
+
+# Compares the pinned versions with the published advisories (docs/security.md says by when they are acted on).
+audit:
+	uvx pip-audit --requirement requirements-dev.lock --no-deps --disable-pip
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache

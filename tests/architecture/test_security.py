@@ -163,6 +163,29 @@ def test_weak_hashes_are_for_names_only(trees: list[tuple[str, ast.Module]]) -> 
             assert said.get("usedforsecurity") == "False", (path, call.lineno)
 
 
+KNOWN_BY_NOW = {"change_user", "new_hash", "wanted", "generate_link"}
+"""Functions that hash for somebody who has proved who they are."""
+
+
+def test_no_door_is_without_a_limit(trees: list[tuple[str, ast.Module]]) -> None:
+    """Whoever has a password hashed is counted first; `accounts.verified` counts by itself."""
+    counting, doors = {"registering", "tried", "limited"}, 0
+    for path, tree in trees:
+        for fn in (n for n in ast.walk(tree) if isinstance(n, ast.AsyncFunctionDef)):
+            names = {n.func.attr if isinstance(n.func, ast.Attribute) else ast.unparse(n.func)
+                     for n in ast.walk(fn) if isinstance(n, ast.Call)}  # fmt: skip
+            if names & {"ahash", "averify"} and path.startswith(("systems/", "kit/account_routes")):
+                doors += 1
+                assert names & counting or fn.name in KNOWN_BY_NOW, (path, fn.name)
+    assert doors > 8
+
+
+def test_time_frames_for_dependencies_are_documented(page: str, root: Path) -> None:
+    frames = page.partition("## Dependencies")[2]
+    assert all(word in frames for word in ("critical", "high", "30 days", "make audit"))
+    assert "pip-audit" in (root / "Makefile").read_text(encoding="utf-8")
+
+
 def test_limits_on_tries_are_documented(root: Path) -> None:
     page = (root / "docs" / "operate.md").read_text(encoding="utf-8")
     assert "`accounts.tries`" in page and "thirty" in page

@@ -2,8 +2,6 @@
 
     router = web.Router("Notes")
     account_routes.add(router, "notes")
-
-A wire that has routes of its own for this takes only `tried` from here, which limits how often somebody may try.
 """
 
 from __future__ import annotations
@@ -17,12 +15,7 @@ from backendhub.kit.accounts import users
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Conflict, HubError
 from backendhub.kit.hub import Hub
-from backendhub.kit.limits import Rule, TooManyHits
 from backendhub.kit.web.fields import NO_NUL
-
-PERIOD_S = 300
-PER_LOGIN = Rule(30, PERIOD_S, name="guesses")
-"""Sign-ins for one login, whoever tries and whether or not there is such an account."""
 
 
 class Brief(web.Dialect):
@@ -81,8 +74,7 @@ def add(router: web.Router, system: str, *, dialect: web.Dialect = BRIEF) -> Non
     async def register(request: web.Request, body: RegisterIn) -> TokenOut:
         """Register; the answer is a token. Only with `serve --auth token`."""
         _switched_on(request.hub, system)
-        accounts.signing_up(request.hub)
-        await tried(request, "register")
+        await accounts.registering(request)
         email = users.email(body.email)
         request.hub.passwords.check(body.password, email, body.name)
         hash = await request.hub.passwords.ahash(body.password)
@@ -91,31 +83,19 @@ def add(router: web.Router, system: str, *, dialect: web.Dialect = BRIEF) -> Non
     async def login(request: web.Request, body: LoginIn) -> TokenOut:
         """Sign in; the answer is a token."""
         _switched_on(request.hub, system)
-        await tried(request, "login", body.email)
         user = await accounts.verified(request, body.email, body.password, find=users.by_email)
         return _told(await request.call(accounts.sign_in, request.hub, user))
 
     async def refresh(request: web.Request, body: RefreshIn) -> TokenOut:
         """The next token, and the next refresh token: each is good once."""
         _switched_on(request.hub, system)
+        await accounts.tried(request, "refresh")
         outcome = await request.call(accounts.refreshed, request.hub, body.refresh_token)
         return _told(accounts.taken(outcome))
 
     for fn, status, refused in ((register, 201, 403), (login, 200, 401), (refresh, 200, 401)):
         family = router.family(f"/{fn.__name__}", dialect=dialect)
         family.post("", status=status, public=True, statuses=(refused, 404, 409, 429))(fn)
-
-
-async def tried(request: web.Request, what: str, login: str | None = None) -> None:
-    """Counts a try, for all systems of the store together. Raises TooManyHits (429) before any work is done for it."""
-    most = int(request.hub.settings.number("accounts.tries"))
-    address = (request.scope.get("client") or ("-",))[0]
-    pairs = [(f"accounts:{what}:{address}", Rule(most, PERIOD_S, name="tries"))] if most > 0 else []
-    if login is not None:
-        pairs.append((f"accounts:guess:{users.folded(login)[:254]}", PER_LOGIN))
-    decisions = await request.hub.tries.ahit_all(pairs) if pairs else []
-    if not all(d.allowed for d in decisions):
-        raise TooManyHits(decisions)
 
 
 def _registered(db: Db, hub: Hub, email: str, name: str | None, hash: str) -> accounts.Grant:

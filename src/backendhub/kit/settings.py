@@ -88,6 +88,11 @@ CORE = (
     Setting("accounts.session_idle", "seconds without use that end a sign-in; 0: none do", "604800"),
     Setting("accounts.refresh_grace", "seconds in which a refresh token may come twice", "10"),
     Setting("accounts.password_length", "characters that a new password has at least", "8"),
+    Setting(
+        "accounts.strict",
+        "refuse known passwords on every wire, and ask for the present one before a new one; "
+        "unless said: with --auth token",
+    ),
     Setting("accounts.password_known", "refuse passwords that are known from breaches", "true"),
     Setting("accounts.hash_memory", "KiB of memory a password hash takes (Argon2id)", "19456"),
     Setting("accounts.hash_passes", "passes of a password hash (Argon2id)", "2"),

@@ -101,5 +101,7 @@ def test_guesses_are_counted_for_a_login_and_tries_for_an_address(
     assert http.post("/login", json=wrong | {"email": "z@example.com"}).status_code == 401
     codes = [http.post("/register", json={"email": "no", "password": "y"}).status_code for _ in range(51)]
     assert codes == [400] * 50 + [429]
+    codes = [http.post("/refresh", json={"refresh_token": "x"}).status_code for _ in range(51)]
+    assert codes == [401] * 50 + [429]
     engine_hub.settings.flags["accounts.tries"] = "0"
     assert http.post("/register", json={"email": "no", "password": "y"}).status_code == 400

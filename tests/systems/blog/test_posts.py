@@ -188,6 +188,26 @@ def test_a_new_password_ends_other_sign_ins_and_a_blank_one_changes_nothing(http
     assert http.post("/api/users/login", json=login).status_code == 401
 
 
+def test_under_auth_token_passwords_are_what_asvs_asks(http: Any, hub: Any) -> None:
+    """Conduit's clients expect a length only; where strangers come it is more (6.2.3, 6.2.4)."""
+    weak = {"user": SIGN_UP | {"password": "password123"}}
+    user, new = token(http), {"password": "another one of them"}
+
+    def change(**body: str) -> Any:
+        return http.put("/api/user", json={"user": body}, headers=user)
+
+    assert change(**new, currentPassword="wrong").json() == {"errors": {"currentPassword": ["is wrong"]}}
+    hub.settings.flags["accounts.strict"] = "true"
+    assert list(http.post("/api/users", json=weak).json()["errors"]) == ["password"]
+    assert change(**new).json() == {"errors": {"currentPassword": ["can't be blank"]}}
+    assert change(bio="b").status_code == 200
+    assert change(password="password123", currentPassword=SIGN_UP["password"]).status_code == 422
+    assert change(**new, currentPassword=SIGN_UP["password"]).status_code == 200
+    for auth, given, strict in (("token", "", True), ("none", "", False), ("token", "false", False)):
+        hub.settings.flags |= {"auth": auth, "accounts.strict": given}
+        assert accounts.strict(hub.settings) is strict, (auth, given)
+
+
 def test_a_disabled_account_is_told_so_once_its_password_is_right(http: Any, hub: Any) -> None:
     amira = token(http)
     hub.unit(

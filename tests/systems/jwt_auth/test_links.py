@@ -326,11 +326,41 @@ def test_a_new_password_may_need_the_present_one(served: Callable[..., Any]) -> 
     auth.post("/recover", email="ada@example.com")
     came = auth.post("/verify", type="recovery", email="ada@example.com", token=auth.sent()[0]["code"]).json()
     assert auth.put("/user", came["access_token"], password="one more of them").status_code == 200
+    strict = served(limit="0", **{"accounts.strict": "true"})
+    token = strict.sign_in(password="one more of them").json()["access_token"]
+    assert strict.put("/user", token, password=new).json()["error_code"] == "current_password_required"
     lax = served(limit="0")
     low = lax.sign_in(password="one more of them").json()["access_token"]
     sent = {"password": new, "current_password": "wrong"}
     assert lax.put("/user", low, **sent).json()["error_code"] == "current_password_mismatch"
     assert lax.put("/user", low, password=new).status_code == 200
+
+
+def test_a_page_cannot_follow_a_link_by_itself(served: Callable[..., Any]) -> None:
+    """A picture, a frame or a look ahead would use it up (ASVS 3.5.3)."""
+    auth = served(limit="0")
+    token = auth.sign_up()["access_token"]
+    auth.post("/magiclink", email="ada@example.com")
+    link = auth.sent()[0]["link"].partition("/verify")[2]
+
+    def ask(path: str, **fields: str) -> int:
+        headers = {f"sec-{name.replace('_', '-')}": value for name, value in fields.items()}
+        status: int = auth.http.get(
+            path, headers=headers | auth.bearer(token), follow_redirects=False
+        ).status_code
+        return status
+
+    for mode, dest in (
+        ("no-cors", "image"),
+        ("navigate", "iframe"),
+        ("cors", "empty"),
+        ("no-cors", "script"),
+    ):
+        assert ask(f"/verify{link}", fetch_mode=mode, fetch_dest=dest) == 403, (mode, dest)
+    assert ask(f"/verify{link}", fetch_mode="navigate", fetch_dest="document", purpose="prefetch") == 403
+    assert ask(f"/verify{link}", fetch_mode="navigate", fetch_dest="document") == 303
+    for mode, status in (("navigate", 403), ("no-cors", 403), ("cors", 200)):
+        assert ask("/reauthenticate", fetch_mode=mode) == status, mode
 
 
 def test_a_new_password_may_need_a_code(served: Callable[..., Any], frozen: Callable[[str], None]) -> None:

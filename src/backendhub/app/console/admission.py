@@ -60,7 +60,7 @@ class Administrator:
         enforce(await self._limits.ahit(f"console:{client}", GUESSES))
         try:
             login, _, password = base64.b64decode(text, validate=True).decode().partition(":")
-            user = await accounts.verified(request, login, password)
+            user = await accounts.verified(request, login, password, counted=True)
         except (binascii.Error, UnicodeDecodeError):
             raise _challenged(Unauthenticated("These credentials cannot be read.")) from None
         except Unauthenticated as error:

@@ -3,7 +3,7 @@
 A system's routes know users by `web.Router(…, auth=web.Authenticator(accounts.authenticate, accounts.SCHEMES))`; sign-up and sign-in look like this:
 
     async def register(request: Request, body: Registration) -> Out:
-        accounts.signing_up(request.hub)                                                        # 403 where it is closed
+        await accounts.registering(request)                                                     # 403 where closed, 429
         request.hub.passwords.check(body.password, body.email, body.username)                   # Weak → 422
         hash = await request.hub.passwords.ahash(body.password)
         return await request.call(_register, request.hub, body, hash)
@@ -13,7 +13,7 @@ A system's routes know users by `web.Router(…, auth=web.Authenticator(accounts
         return Out(user, accounts.sign_in(db, hub, user).access_token)
 
     async def login(request: Request, body: Login) -> Out:
-        user = await accounts.verified(request, body.email, body.password)                      # 401
+        user = await accounts.verified(request, body.email, body.password)                      # 401, 429
         grant = await request.call(accounts.sign_in, request.hub, user)
 
 Hashing is never inside a unit of work. Nothing here needs a web framework; JOSE and Argon2 are imported when used.
@@ -42,11 +42,14 @@ from .signing_in import (
     Grant,
     NotSignedIn,
     granted,
+    present,
     refreshed,
+    registering,
     sign_in,
-    signing_up,
     signup_open,
+    strict,
     taken,
+    tried,
     verified,
 )
 from .tokens import Claims, Tokens
@@ -89,14 +92,17 @@ __all__ = [
     "one_time",
     "owned",
     "passkeys",
+    "present",
     "refreshed",
+    "registering",
     "remove",
     "sessions",
     "sign_in",
-    "signing_up",
     "signup_open",
+    "strict",
     "taken",
     "tokens",
+    "tried",
     "users",
     "verified",
 ]

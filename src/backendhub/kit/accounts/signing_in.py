@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from backendhub.kit import clock
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Denied, Invalid, Unauthenticated
+from backendhub.kit.limits import Rule, TooManyHits
 
 from . import authentication, users
 from .models import Opened, Refused, Session, User
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from backendhub.kit.hub import Hub
     from backendhub.kit.settings import Settings
     from backendhub.kit.web import Request
+
+
+PERIOD_S = 300
+PER_LOGIN = Rule(30, PERIOD_S, name="guesses")
+"""Sign-ins for one login, whoever tries and whether or not there is such an account."""
 
 
 class Grant(NamedTuple):
@@ -56,14 +62,55 @@ def signing_up(hub: Hub) -> None:
         )
 
 
+def strict(settings: Settings) -> bool:
+    """Whether every wire asks of passwords what ASVS does, though its clients may not expect it. Raises Invalid."""
+    if settings.get("accounts.strict"):
+        return settings.flag("accounts.strict")
+    return settings.get("auth") == "token"
+
+
+async def present(request: Request, user_id: str, given: str) -> bool:
+    """Whether this is the present password of an account; counted as a try for it. Raises TooManyHits."""
+    await tried(request, "password", user_id)
+    stored = await request.read(users.password_hash, user_id)
+    return (await request.hub.passwords.averify(given, stored)).right
+
+
+async def registering(request: Request) -> None:
+    """What every route by which somebody makes an account asks before any work is done: whether it may be, and whether
+    this address does not do it too often. Raises Denied, TooManyHits."""
+    signing_up(request.hub)
+    await tried(request, "register")
+
+
+async def tried(request: Request, what: str, login: str | None = None) -> None:
+    """Counts a try, for all systems of the store together. Raises TooManyHits (429) before any work is done for it."""
+    most = int(request.hub.settings.number("accounts.tries"))
+    address = (request.scope.get("client") or ("-",))[0]
+    pairs = [(f"accounts:{what}:{address}", Rule(most, PERIOD_S, name="tries"))] if most > 0 else []
+    if login is not None:
+        pairs.append((f"accounts:guess:{users.folded(login)[:254]}", PER_LOGIN))
+    decisions = await request.hub.tries.ahit_all(pairs) if pairs else []
+    if not all(d.allowed for d in decisions):
+        raise TooManyHits(decisions)
+
+
 async def verified(
-    request: Request, login: str, password: str, *, find: Callable[[Db, str], User | None] = users.by_login
+    request: Request,
+    login: str,
+    password: str,
+    *,
+    find: Callable[[Db, str], User | None] = users.by_login,
+    counted: bool = False,
 ) -> User:
-    """The account with this login and password, hashed with the event loop free.
+    """The account with this login and password, hashed with the event loop free. It is counted as a try, so that no door
+    is without a limit, unless the caller has `counted` it. Raises TooManyHits then.
 
     Raises NotSignedIn (an Unauthenticated): the same, and after the same work, for an unknown login, a wrong password and
     an account without one; told apart is only a right password of an account that is disabled or banned.
     """
+    if not counted:
+        await tried(request, "login", login)
     user, stored = await request.read(credentials, login, find)
     verdict = await request.hub.passwords.averify(password, stored)
     if user is None or stored is None or not verdict.right:

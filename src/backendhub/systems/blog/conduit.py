@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Path
 
-from backendhub.kit import account_routes, accounts, web
+from backendhub.kit import accounts, web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Unauthenticated
 from backendhub.kit.hub import Hub
@@ -17,7 +17,7 @@ from . import shapes
 from .fields import LARGE, Count, Filter, Name, Offset, Slug
 from .models import Filter as Wanted
 from .service import articles, comments, people
-from .service.rules import WRITER
+from .service.rules import WRITER, bad
 from .wire import conduit as api
 
 # -- users -------------------------------------------------------------------------------------------------
@@ -41,16 +41,14 @@ def _register(db: Db, hub: Hub, new: shapes.NewUser, password_hash: str) -> shap
 async def register(request: web.Request, body: shapes.NewUserIn) -> shapes.UserOf:
     """Make an account and sign in to it."""
     hub = request.hub
-    accounts.signing_up(hub)
-    await account_routes.tried(request, "register")
-    hub.passwords.check(body.user.password, known=False)
+    await accounts.registering(request)
+    hub.passwords.check(body.user.password, body.user.email, known=accounts.strict(hub.settings))
     return await request.call(_register, hub, body.user, await hub.passwords.ahash(body.user.password))
 
 
 @api.post("/users/login", statuses=(401, 429), public=True)
 async def login(request: web.Request, body: shapes.LoginIn) -> shapes.UserOf:
     """Sign in."""
-    await account_routes.tried(request, "login", body.user.email)
     user = await accounts.verified(request, body.user.email, body.user.password, find=accounts.by_email)
     return await request.call(_signed_in, request.hub, user)
 
@@ -88,15 +86,27 @@ def _change(
     return shapes.user(user, people.of(db, id), _token(request))
 
 
-@api.put("/user", statuses=(409,))
+async def _present(request: web.Request, id: str, given: str | None, *, asked: bool) -> None:
+    """Raises Invalid unless the present password is right, where it is sent or asked for."""
+    if given is None and asked:
+        raise bad("currentPassword", "missing", "can't be blank")
+    if given is not None and not await accounts.present(request, id, given):
+        raise bad("currentPassword", "wrong", "is wrong")
+
+
+@api.put("/user", statuses=(409, 429))
 async def change_user(
     request: web.Request, user: web.CurrentUser, body: shapes.UserChangeIn
 ) -> shapes.UserOf:
-    """Change one's name, address, password, bio or picture. A new password ends one's other sessions."""
+    """Change one's name, address, password, bio or picture. A new password ends one's other sessions;
+    where the server is strict it needs `currentPassword`."""
     sent = body.user.model_dump(exclude_unset=True)
     password_hash = None
+    given = sent.pop("current_password", None)
     if password := sent.pop("password", None):
-        request.hub.passwords.check(password, known=False)
+        strict = accounts.strict(request.hub.settings)
+        await _present(request, user.id, given, asked=strict)
+        request.hub.passwords.check(password, known=strict)
         password_hash = await request.hub.passwords.ahash(password)
     return await request.call(_change, request, user.id, sent, password_hash)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, Field
 
@@ -205,6 +205,10 @@ class UserChange(BaseModel):
     username: Username = Field(default_factory=str)
     email: Email = Field(default_factory=str)
     password: SecretChange = None
+    current_password: Annotated[
+        Secret | None,
+        Field(alias="currentPassword", description="The present password, checked before another one is set"),
+    ] = None
     bio: Some = None
     image: Some = None
 

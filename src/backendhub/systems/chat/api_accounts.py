@@ -8,17 +8,13 @@ from backendhub.kit import accounts, web
 from backendhub.kit.accounts import users
 from backendhub.kit.db import Db
 from backendhub.kit.hub import Hub
-from backendhub.kit.limits import Rule, TooManyHits
 
 from .shapes import LoginIn, RefreshIn, RegisterIn
-
-TRIES = Rule(60, 300, name="tries")
-"""Sign-ins from one address or for one login, and sign-ups from one address."""
 
 
 def add(router: web.Router) -> None:
     """Adds these routes."""
-    router.post("/register", status=201, public=True, statuses=(409, 429))(register)
+    router.post("/register", status=201, public=True, statuses=(403, 409, 429))(register)
     router.post("/login", public=True, statuses=(401, 429))(login)
     router.post("/refresh", public=True, statuses=(401, 429))(refresh)
     router.get("/me")(me)
@@ -26,7 +22,7 @@ def add(router: web.Router) -> None:
 
 async def register(request: web.Request, body: RegisterIn) -> dict[str, Any]:
     """Register; the answer is a token."""
-    await _limited(request, "register")
+    await accounts.registering(request)
     name = users.username(body.username)
     request.hub.passwords.check(body.password, name)
     hash = await request.hub.passwords.ahash(body.password)
@@ -39,14 +35,13 @@ def _registered(db: Db, hub: Hub, name: str, hash: str) -> accounts.Grant:
 
 async def login(request: web.Request, body: LoginIn) -> dict[str, Any]:
     """Sign in; the answer is a token."""
-    await _limited(request, "login", body.login)
     user = await accounts.verified(request, body.login, body.password)
     return _told(await request.call(accounts.sign_in, request.hub, user))
 
 
 async def refresh(request: web.Request, body: RefreshIn) -> dict[str, Any]:
     """The next token, and the next refresh token: each is good once."""
-    await _limited(request, "refresh")
+    await accounts.tried(request, "refresh")
     return _told(accounts.taken(await request.call(accounts.refreshed, request.hub, body.refresh_token)))
 
 
@@ -63,13 +58,3 @@ def _told(grant: accounts.Grant) -> dict[str, Any]:
         "expiresIn": grant.expires_in,
         "user": user,
     }
-
-
-async def _limited(request: web.Request, what: str, login: str | None = None) -> None:
-    address = (request.scope.get("client") or ("-",))[0]
-    pairs = [(f"chat:{what}:{address}", TRIES)]
-    if login is not None:
-        pairs.append((f"chat:{what}:{users.folded(login)}", TRIES))
-    decisions = await request.hub.limits.ahit_all(pairs)
-    if not all(d.allowed for d in decisions):
-        raise TooManyHits(decisions)

@@ -48,9 +48,10 @@ def _signed_in(db: Db, hub: Hub, user: accounts.User) -> SignedInOut:
     return SignedInOut(person_out(user), grant.access_token, grant.expires_in)
 
 
-@router.post("/users", status=201, statuses=(409,), public=True)
+@router.post("/users", status=201, statuses=(403, 409, 429), public=True)
 async def sign_up(request: web.Request, body: SignUpIn) -> SignedInOut:
     """Make an account and sign in to it."""
+    await accounts.registering(request)
     request.hub.passwords.check(body.password, body.email, body.name)
     hash = await request.hub.passwords.ahash(body.password)
 
@@ -61,7 +62,7 @@ async def sign_up(request: web.Request, body: SignUpIn) -> SignedInOut:
     return await request.call(add)
 
 
-@router.post("/sign-in", statuses=(401,), public=True)
+@router.post("/sign-in", statuses=(401, 429), public=True)
 async def sign_in(request: web.Request, body: SignInIn) -> SignedInOut:
     """Sign in with address and password."""
     user = await accounts.verified(request, body.email, body.password, find=accounts.by_email)

@@ -16,7 +16,7 @@ from backendhub.kit.hub import Hub
 from . import api_about, api_admin, api_factors, api_links, api_passkeys
 from .bodies import NO_NUL, SignUpIn, TokenIn, UserIn
 from .dialect import GOTRUE
-from .gates import AUTH, Holder, Redirect, client, mailbox, named, session, session_id, settled
+from .gates import AUTH, Holder, Redirect, client, mailbox, named, scripted, session, session_id, settled
 from .limiting import limited
 from .models import Account, Granted, Refusal
 from .service import Engine, changing, refreshing, registering, sending, signing
@@ -115,7 +115,7 @@ async def with_password(request: web.Request, email: str | None, phone: str | No
     await limited(request, "sign-ins", email or phone)
     find = users.by_email if email else users.by_phone
     try:
-        user = await accounts.verified(request, email or phone or "", password, find=find)
+        user = await accounts.verified(request, email or phone or "", password, find=find, counted=True)
     except accounts.NotSignedIn as error:
         if error.user is None:
             raise signing.wrong() from None
@@ -202,9 +202,10 @@ async def new_hash(request: web.Request, user_id: str, password: str, email: str
     return await passwords.ahash(password)
 
 
-@router.get("/reauthenticate", statuses=(422, 429), open_query=True)
+@router.get("/reauthenticate", statuses=(403, 422, 429), open_query=True)
 async def reauthenticate(request: web.Request, user: Holder) -> dict[str, str]:
     """Send a code that proves once more who is there, for `nonce` of `PUT /user`."""
+    scripted(request)
     await request.call(changing.reauthenticate, Engine.of(request.hub), user.id, client(request))
     return {}
 

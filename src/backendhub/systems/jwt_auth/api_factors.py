@@ -73,7 +73,7 @@ def challenge(db: Db, request: web.Request, factor_id: str, user: Holder) -> dic
 
 async def verify(request: web.Request, factor_id: str, body: AnswerIn, user: Holder) -> SessionOut:
     """Answer a challenge: the session rises to two factors (`aal2`), and those with one end."""
-    await limited(request, "answers")
+    await limited(request, "answers", user.id)
     credential = body.webauthn.credential_response if body.webauthn else None
     answer = multifactor.Answer(body.challenge_id or "", body.code or "", credential)
     outcome = await request.call(

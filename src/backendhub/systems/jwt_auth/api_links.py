@@ -11,7 +11,7 @@ from backendhub.kit import web
 from backendhub.kit.db import Db
 
 from .bodies import NO_NUL, OtpIn, RecoverIn, ResendIn, VerifyIn
-from .gates import Redirect, client, mailbox, named, settled
+from .gates import Redirect, client, followed, mailbox, named, settled
 from .limiting import limited, slow
 from .models import Refusal
 from .service import Engine, links, sending
@@ -28,7 +28,7 @@ def add(router: web.Router) -> None:
     router.post("/recover", open_query=True, statuses=(429,))(recover)
     router.post("/resend", open_query=True, statuses=(429,))(resend)
     router.post("/verify", open_query=True, statuses=(403, 422, 429))(verify)
-    router.get("/verify", status=303, open_query=True, media_type="text/plain")(follow)
+    router.get("/verify", status=303, statuses=(403,), open_query=True, media_type="text/plain")(follow)
 
 
 def otp(db: Db, request: web.Request, body: OtpIn, redirect_to: Redirect = None) -> dict[str, str]:
@@ -122,6 +122,7 @@ async def follow(
     request: web.Request, token: Text = None, type: Text = None, redirect_to: Redirect = None
 ) -> web.Reply:
     """Follow a link: back to where it leads, with a session in the fragment or a code in the query."""
+    followed(request)
     await limited(request, "answers")
     if not type:
         raise Refusal(400, "validation_failed", "Verify requires a verification type")

@@ -67,6 +67,21 @@ ADMINISTRATOR = web.Authenticator(administrator, accounts.SCHEMES)
 ADMIN = web.require("admin", scope="account")
 
 
+def followed(request: web.Request) -> None:
+    """Lets a link of a mail be followed by a person or by a program. Raises Refusal where a browser says that it asks for
+    itself: for the picture or frame of some page, or ahead of time, which would use the link up."""
+    asked = (request.header("sec-fetch-mode"), request.header("sec-fetch-dest"))
+    if asked not in ((None, None), ("navigate", "document")) or request.header("sec-purpose"):
+        raise Refusal(403, "validation_failed", "A link of a mail is followed, not embedded or fetched ahead")
+
+
+def scripted(request: web.Request) -> None:
+    """Lets a GET that does something be sent by a program or a script. Raises Refusal where a browser says that it was a
+    link, a form or a part of a page."""
+    if request.header("sec-fetch-mode") not in (None, "cors", "same-origin"):
+        raise Refusal(403, "validation_failed", "This is asked by a script, not by a page")
+
+
 def session(db: Db, user: Principal) -> Session:
     """The session behind a request. Raises Refusal for a credential that has none, such as an API key."""
     found = sessions.find(db, user.session) if user.session else None

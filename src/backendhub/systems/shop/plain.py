@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import Query
 
-from backendhub.kit import account_routes, accounts, checks, reservation, web
+from backendhub.kit import accounts, checks, reservation, web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import HubError, NotFound, Unauthenticated
 from backendhub.kit.hub import Hub
@@ -59,8 +59,7 @@ def check(db: Db) -> checks.Report:
 @plain.post("/sign-up", status=201, statuses=(403, 409, 429), public=True)
 async def sign_up(request: web.Request, body: SignUpIn) -> TokenOut:
     """Make an account and its customer."""
-    accounts.signing_up(request.hub)
-    await account_routes.tried(request, "register")
+    await accounts.registering(request)
     request.hub.passwords.check(body.password, body.email)
     hash = await request.hub.passwords.ahash(body.password)
     return await request.call(_sign_up, request.hub, body, hash)
@@ -82,7 +81,6 @@ def _token(db: Db, hub: Hub, user: accounts.User) -> str:
 @plain.post("/login", statuses=(401, 429), public=True)
 async def login(request: web.Request, body: LoginIn) -> TokenOut:
     """Sign in."""
-    await account_routes.tried(request, "login", body.email)
     user = await accounts.verified(request, body.email, body.password, find=accounts.by_email)
     return await request.call(_login, request.hub, user)
 

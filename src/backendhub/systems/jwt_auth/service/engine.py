@@ -66,7 +66,7 @@ def config(settings: Settings) -> Config:
         interval_s=number("mail_interval"),
         confirm_both=flag("confirm_both"),
         reauthenticate=flag("reauthenticate"),
-        current_password=flag("current_password"),
+        current_password=flag("current_password") or accounts.strict(settings),
         factors=int(number("factors")),
         passkeys=flag("passkeys"),
         rp_id=text("rp_id") or urlsplit(site).hostname or "localhost",

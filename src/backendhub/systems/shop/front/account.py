@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from backendhub.kit import account_routes, accounts, web
+from backendhub.kit import accounts, web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import HubError
+from backendhub.kit.limits import TooManyHits
 from backendhub.systems.shop.medusa.store_account import visible
 from backendhub.systems.shop.models import Order
 from backendhub.systems.shop.service import customers, orders
@@ -54,13 +55,9 @@ def sign_page(request: web.Request, said: list[str] | None = None, email: str = 
 async def sign_in(request: web.Request, body: SignForm) -> web.Reply:
     """Sign in or up; a session in a cookie."""
     same_origin(request)
-    if body.what == "up":
-        accounts.signing_up(request.hub)
-        await account_routes.tried(request, "register")
-    else:
-        await account_routes.tried(request, "login", body.email)
     try:
         if body.what == "up":
+            await accounts.registering(request)
             request.hub.passwords.check(body.password, body.email)
             hash = await request.hub.passwords.ahash(body.password)
             made: web.Reply = await request.call(_sign_up, request, body, hash)
@@ -68,6 +65,8 @@ async def sign_in(request: web.Request, body: SignForm) -> web.Reply:
         user = await accounts.verified(request, body.email, body.password, find=accounts.by_email)
         opened: web.Reply = await request.call(_open, request, user)
         return opened
+    except TooManyHits:  # 429, and when to come again
+        raise
     except HubError as error:
         return sign_page(request, [error.message], body.email)
 

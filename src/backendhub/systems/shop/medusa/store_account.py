@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backendhub.kit import account_routes, accounts, web
+from backendhub.kit import accounts, web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import Denied, Invalid, NotFound, Unauthenticated
 from backendhub.kit.hub import Hub
@@ -38,8 +38,7 @@ async def register(request: web.Request, actor: str, method: str, body: Credenti
         raise Denied(
             "Who works here is made one by an administrator.", hint="backendhub user add --role admin"
         )
-    accounts.signing_up(request.hub)
-    await account_routes.tried(request, "register")
+    await accounts.registering(request)
     request.hub.passwords.check(body.password, body.email)
     hash = await request.hub.passwords.ahash(body.password)
     return await request.call(_register, request.hub, body, hash)
@@ -55,7 +54,6 @@ def _register(db: Db, hub: Hub, body: Credentials, hash: str) -> dict[str, str]:
 async def login(request: web.Request, actor: str, method: str, body: Credentials) -> dict[str, str]:
     """Sign in; `user` is for those who work here."""
     _actor(actor, method)
-    await account_routes.tried(request, "login", body.email)
     try:
         user = await accounts.verified(request, body.email, body.password, find=accounts.by_email)
     except accounts.NotSignedIn as error:
