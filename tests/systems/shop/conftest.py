@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from backendhub.kit import checks, reservation
-from backendhub.kit.db import Db
+from backendhub.kit import checks, clock, reservation
+from backendhub.kit.db import Db, connect
+from backendhub.kit.hub import Hub
+from backendhub.systems.shop import demo
 from backendhub.systems.shop import store as statements
 from backendhub.systems.shop.models import Cart, Location, Product, Region, ShippingOption, Variant
 from backendhub.systems.shop.service import carts, catalogue, payments, regions, stock
@@ -66,6 +71,32 @@ def broken(db: Db) -> list[Any]:
 @pytest.fixture
 def house(db: Db, frozen: Callable[[str], None]) -> House:
     return build(db)
+
+
+@pytest.fixture(scope="session")
+def _samples(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool], Path]:
+    """The sample shop as a file, made once as of the held clock and once as of now: tests copy it."""
+    known: dict[bool, Path] = {}
+
+    def get(held: bool) -> Path:
+        if held not in known:
+            path = tmp_path_factory.mktemp("shop") / "sample.db"
+            store = connect(str(path))
+            store.use("shop")
+            with clock.frozen("2026-01-05T09:00:00Z") if held else nullcontext():
+                store.unit(demo.load)
+            store.close()
+            known[held] = path
+        return known[held]
+
+    return get
+
+
+@pytest.fixture
+def sample(hub: Hub, request: pytest.FixtureRequest, _samples: Callable[[bool], Path]) -> Hub:
+    """The hub of a shop with the sample in it."""
+    shutil.copy(_samples("frozen" in request.fixturenames), hub.settings.get("database") or "")
+    return hub
 
 
 @pytest.fixture

@@ -17,8 +17,7 @@ PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture
-def http(client: Callable[..., Any], hub: Hub, frozen: Callable[[str], None]) -> Any:
-    hub.unit(demo.load)
+def http(sample: Hub, client: Callable[..., Any], frozen: Callable[[str], None]) -> Any:
     made = client("shop")
     made.headers.update(KEY)
     return made
@@ -131,29 +130,27 @@ def test_parallel_completions_are_one_order(http: Any, ready: Callable[..., Any]
     assert len({d["order"]["id"] for d in done}) == 1
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body", "status", "kind"),
-    [
-        ("GET", "/store/carts/cart_foreign", None, 404, "not_found"),
-        ("POST", "/store/carts/cart_foreign/complete", None, 404, "not_found"),
-        ("POST", "/store/carts", {"region_id": "reg_unknown"}, 404, "not_found"),
-        ("POST", "/store/carts", {"currency_code": "jpy"}, 400, "invalid_data"),
-        ("POST", "/store/carts", {"items": [{"variant_id": "x", "quantity": 0}]}, 400, "invalid_data"),
-        ("POST", "/store/carts", {"items": [{"variant_id": "x", "quantity": 1}]}, 404, "not_found"),
-        ("POST", "/store/carts", {"email": "no address"}, 400, "invalid_data"),
-        ("GET", "/store/products/prod_unknown", None, 404, "not_found"),
-        ("GET", "/store/customers/me", None, 401, "unauthorized"),
-        ("GET", "/store/nothing", None, 404, "not_found"),
-        ("DELETE", "/store/regions", None, 405, "unexpected_state"),
-        ("GET", "/store/products?limit=x", None, 400, "invalid_data"),
-    ],
-)  # fmt: skip
-def test_what_is_wrong_is_told_in_medusas_words(
-    http: Any, method: str, path: str, body: Any, status: int, kind: str
-) -> None:
-    answer = http.request(method, path, json=body)
-    assert (answer.status_code, answer.json()["type"]) == (status, kind)
-    assert answer.json()["message"]
+WRONG: list[tuple[str, str, Any, int, str]] = [
+    ("GET", "/store/carts/cart_foreign", None, 404, "not_found"),
+    ("POST", "/store/carts/cart_foreign/complete", None, 404, "not_found"),
+    ("POST", "/store/carts", {"region_id": "reg_unknown"}, 404, "not_found"),
+    ("POST", "/store/carts", {"currency_code": "jpy"}, 400, "invalid_data"),
+    ("POST", "/store/carts", {"items": [{"variant_id": "x", "quantity": 0}]}, 400, "invalid_data"),
+    ("POST", "/store/carts", {"items": [{"variant_id": "x", "quantity": 1}]}, 404, "not_found"),
+    ("POST", "/store/carts", {"email": "no address"}, 400, "invalid_data"),
+    ("GET", "/store/products/prod_unknown", None, 404, "not_found"),
+    ("GET", "/store/customers/me", None, 401, "unauthorized"),
+    ("GET", "/store/nothing", None, 404, "not_found"),
+    ("DELETE", "/store/regions", None, 405, "unexpected_state"),
+    ("GET", "/store/products?limit=x", None, 400, "invalid_data"),
+]  # fmt: skip
+
+
+def test_what_is_wrong_is_told_in_medusas_words(http: Any) -> None:
+    for method, path, body, status, kind in WRONG:
+        answer = http.request(method, path, json=body)
+        assert (answer.status_code, answer.json()["type"]) == (status, kind), (method, path, body)
+        assert answer.json()["message"]
 
 
 def test_carts_and_orders_of_an_account_are_nobody_elses(http: Any, region: str) -> None:

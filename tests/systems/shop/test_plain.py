@@ -17,8 +17,7 @@ HOME = {"address1": "18 Juniper St", "city": "Portland", "countryCode": "us", "p
 
 
 @pytest.fixture
-def http(client: Callable[..., Any], hub: Hub, frozen: Callable[[str], None]) -> Any:
-    hub.unit(demo.load)
+def http(sample: Hub, client: Callable[..., Any], frozen: Callable[[str], None]) -> Any:
     return client("shop")
 
 

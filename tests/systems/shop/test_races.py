@@ -28,7 +28,7 @@ from backendhub.systems.shop.service import carts, checkout, fulfilment, orders,
 SYSTEM = "shop"
 UNITS = int(os.environ.get("BACKENDHUB_TEST_SHOP_UNITS", "60"))
 """2,000 in the long version: `BACKENDHUB_TEST_SHOP_UNITS=2000 pytest tests/systems/shop/test_races.py -k units`."""
-PROCESSES = 4
+PROCESSES = 3
 
 
 def _buy(url: str, house: Any, tries: int, found: Any) -> None:

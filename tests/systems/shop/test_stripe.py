@@ -125,8 +125,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def http(wire: Any, client: Callable[..., Any], hub: Hub) -> Any:
-    hub.unit(demo.load)
+def http(wire: Any, sample: Hub, client: Callable[..., Any]) -> Any:
     made = client("shop")
     made.headers.update(KEY)
     return made
