@@ -17,6 +17,7 @@ from backendhub.systems.payment.service.billing import (
     coupons,
     cycles,
     discounting,
+    finalizing,
     invoices,
     items,
     subscriptions,
@@ -151,3 +152,41 @@ def test_discounts_stand_in_the_order_in_which_they_were_given(db: Db) -> None:
     made = changing.edit(db, made["id"], {"discounts": [{"coupon": half}, kept]})
     found = discounting.offs(db, made["discounts"], "usd")
     assert [found[id].percent for id in made["discounts"]] == [50, None]
+
+
+def test_discounts_are_taken_off_a_subscription(db: Db) -> None:
+    who, owner = subscribed(db, 1)
+    gone = discounting.delete(db, owner["id"], {})
+    assert (gone["object"], gone["deleted"], gone["id"]) == ("discount", True, owner["discounts"][0])
+    fresh = objects.get(db, "subscription", owner["id"])
+    assert fresh["discounts"] == [] and objects.where(db, "event", type="customer.discount.deleted")
+    start, end = subscriptions.period(fresh)
+    made = cycles.bill(db, who, fresh, end, 2 * end - start, reason="subscription_cycle")
+    assert (
+        made is not None and made["total_discount_amounts"][0]["amount"] == 10
+    )  # of the item, which keeps its own
+    with pytest.raises(ApiError, match="No active discount"):
+        discounting.delete(db, owner["id"], {})
+
+
+def test_a_line_of_a_draft_is_changed_with_its_item(db: Db) -> None:
+    who, owner = subscribed(db, 1)
+    waits = items.create(db, {"customer": who["id"], "amount": 500, "currency": "usd"})
+    _, end = subscriptions.period(owner)
+    made = cycles.bill(db, who, owner, end, end + 100, reason="subscription_cycle")
+    assert made is not None
+    of_item, own = made["lines"]["data"]
+    assert invoices.edit_line(db, made["id"], of_item["id"], {"amount": 700})["amount"] == 700
+    assert objects.get(db, "invoiceitem", waits["id"])["amount"] == 700
+    told = invoices.edit_line(
+        db, made["id"], own["id"], {"amount": 200, "discounts": None, "metadata": {"a": "b"}}
+    )
+    assert (told["amount"], told["discounts"], told["metadata"]) == (200, [], {"a": "b"})
+    assert objects.get(db, "invoice", made["id"])["subtotal"] == 900
+    with pytest.raises(ApiError, match="give an `amount`"):
+        invoices.edit_line(db, made["id"], own["id"], {"quantity": 3})
+    with pytest.raises(ApiError, match="No such line item"):
+        invoices.edit_line(db, made["id"], "il_none", {})
+    finalizing.finalize(db, made["id"], {})
+    with pytest.raises(ApiError, match="no longer editable"):
+        invoices.edit_line(db, made["id"], own["id"], {"amount": 1})

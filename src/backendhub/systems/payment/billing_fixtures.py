@@ -15,6 +15,7 @@ from . import objects
 from .models import Json, call
 from .service.billing import (
     catalog,
+    discounting,
     invoices,
     lines,
     links,
@@ -142,6 +143,40 @@ def _invoice(db: Db, id: str) -> Json:
     )
 
 
+def _note(db: Db, id: str) -> Json:
+    nothing: Json = dict.fromkeys(
+        ("amount_shipping", "discount_amount", "post_payment_amount", "subtotal_excluding_tax"), 0
+    )
+    some = dict.fromkeys(("amount", "pre_payment_amount", "subtotal", "total", "total_excluding_tax"), 100)
+    empty: Json = {
+        name: [] for name in ("discount_amounts", "pretax_credit_amounts", "refunds", "total_taxes")
+    }
+    absent = dict.fromkeys(
+        ("customer_account", "customer_balance_transaction", "memo", "out_of_band_amount", "reason")
+    )
+    url = f"/v1/credit_notes/{id}/lines"
+    about: Json = {
+        "currency": "usd",
+        "customer": "cus_123",
+        "effective_at": objects.now(),
+        "invoice": "in_123",
+        "lines": {"object": "list", "data": [], "has_more": False, "url": url},
+        "number": "SAMPLE-0001-CN-01",
+        "pdf": "",
+        "shipping_cost": None,
+        "status": "issued",
+        "type": "pre_payment",
+        "voided_at": None,
+    }
+    return nothing | some | empty | absent | about
+
+
+def _discount(db: Db, id: str) -> Json:
+    source = {"coupon": "coupon_123", "type": "coupon"}
+    about: Json = {"customer": "cus_123", "end": None, "promotion_code": None, "source": source}
+    return discounting.WHO | about | {"start": objects.now()}
+
+
 def _item(db: Db, id: str) -> Json:
     now = objects.now()
     return {
@@ -202,6 +237,7 @@ def _subscription(db: Db, id: str) -> Json:
         "billing_cycle_anchor": now,
         "currency": "usd",
         "customer": "cus_123",
+        "discounts": ["di_123"] if call().verb == "discount" else [],
         "items": listed,
         "quantity": 1,
         "start_date": now,
@@ -283,6 +319,8 @@ SAMPLES: dict[str, Any] = {
     "billing.meter": _meter,
     "checkout.details": _details,
     "coupon": _coupon,
+    "credit_note": _note,
+    "discount": _discount,
     "invoice": _invoice,
     "invoiceitem": _item,
     "payment_link": _link,

@@ -45,13 +45,23 @@ CHECKS = (
     ),
     Check(
         "balances are applied once",
-        "What is due of an invoice is its total and what it changed of the customer's balance",
+        "What is due of an invoice is its total and what it changed of the customer's balance, less what was credited",
         store.CHECK_DUE,
     ),
     Check(
         "paid invoices have their charge",
         "What was paid of an invoice is what its payment intents have brought, unless it was paid elsewhere",
         store.CHECK_INVOICE_PAID,
+    ),
+    Check(
+        "no more is credited than an invoice comes to",
+        "What was credited of an invoice is the sum of its credit notes, and not more than its total",
+        store.CHECK_CREDITED,
+    ),
+    Check(
+        "credit notes add up",
+        "The amount of a credit note is the sum of its lines, and what it takes before and after the payment",
+        store.CHECK_CREDIT_NOTES,
     ),
     Check(
         "periods follow each other",

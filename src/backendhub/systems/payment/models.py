@@ -38,6 +38,16 @@ class Charged:
 
 
 @dataclass(frozen=True, slots=True)
+class Credit:
+    """How much of a line of an invoice was credited."""
+
+    line: str
+    amount: int
+    discount: int
+    tax: int
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """The request that is being worked on; the default stands for jobs and sample data."""
 

@@ -180,6 +180,27 @@ USED = {
     "last": f"SELECT value {_WINDOW} ORDER BY at DESC, identifier DESC LIMIT 1",
 }
 
+INSERT_CREDITED = (
+    "INSERT INTO payment_credited (invoice, total, credited, notes) VALUES (:invoice, :total, 0, 0) "
+    "ON CONFLICT (invoice) DO NOTHING"
+)
+# Whoever gets beyond the total of the invoice is told nothing.
+CREDIT = (
+    "UPDATE payment_credited SET credited = credited + :amount, notes = notes + 1 "
+    "WHERE invoice = :invoice AND credited + :amount <= total RETURNING notes"
+)
+UNCREDIT = "UPDATE payment_credited SET credited = credited - :amount WHERE invoice = :invoice AND credited >= :amount"
+SELECT_CREDITED = "SELECT credited FROM payment_credited WHERE invoice = :invoice"
+INSERT_CREDIT = (
+    "INSERT INTO payment_credit (id, credit_note, invoice, line, amount, discount, tax) "
+    "VALUES (:id, :credit_note, :invoice, :line, :amount, :discount, :tax)"
+)
+DELETE_CREDIT = "DELETE FROM payment_credit WHERE credit_note = :credit_note"
+SELECT_CREDIT = (
+    "SELECT line, CAST(sum(amount) AS BIGINT) AS amount, CAST(sum(discount) AS BIGINT) AS discount, "
+    "CAST(sum(tax) AS BIGINT) AS tax FROM payment_credit WHERE invoice = :invoice AND line IS NOT NULL GROUP BY line"
+)
+
 CHECK_LINES = """
 SELECT o.name FROM payment_object o JOIN payment_field t ON t.object_id = o.id AND t.field = 'total'
 WHERE o.kind = 'invoice' AND NOT o.deleted AND t.number <> coalesce((
@@ -190,7 +211,9 @@ JOIN payment_field t ON t.object_id = o.id AND t.field = 'total'
 JOIN payment_field d ON d.object_id = o.id AND d.field = 'amount_due'
 JOIN payment_field s ON s.object_id = o.id AND s.field = 'starting_balance'
 JOIN payment_field e ON e.object_id = o.id AND e.field = 'ending_balance'
-WHERE o.kind = 'invoice' AND o.status <> 'draft' AND d.number <> t.number + s.number - e.number"""
+LEFT JOIN payment_field c ON c.object_id = o.id AND c.field = 'pre_payment_credit_notes_amount'
+WHERE o.kind = 'invoice' AND o.status <> 'draft'
+AND d.number <> t.number + s.number - e.number - coalesce(c.number, 0)"""
 CHECK_INVOICE_PAID = """
 SELECT o.name FROM payment_object o
 JOIN payment_field p ON p.object_id = o.id AND p.field = 'amount_paid'
@@ -214,6 +237,16 @@ CHECK_COUPONS = """
 SELECT o.name FROM payment_object o JOIN payment_field m ON m.object_id = o.id AND m.field = 'max_redemptions'
 JOIN payment_field t ON t.object_id = o.id AND t.field = 'times_redeemed'
 WHERE o.kind IN ('coupon', 'promotion_code') AND t.number > m.number"""
+CHECK_CREDITED = """
+SELECT c.invoice, c.credited FROM payment_credited c WHERE c.credited > c.total OR c.credited <> coalesce((
+  SELECT sum(k.amount - k.discount + k.tax) FROM payment_credit k WHERE k.invoice = c.invoice), 0)"""
+CHECK_CREDIT_NOTES = """
+SELECT o.name FROM payment_object o JOIN payment_field a ON a.object_id = o.id AND a.field = 'amount'
+JOIN payment_field p ON p.object_id = o.id AND p.field = 'pre_payment_amount'
+JOIN payment_field q ON q.object_id = o.id AND q.field = 'post_payment_amount'
+JOIN payment_field s ON s.object_id = o.id AND s.field = 'status'
+WHERE o.kind = 'credit_note' AND (a.number <> p.number + q.number OR s.value = 'issued' AND a.number <> coalesce((
+  SELECT sum(k.amount - k.discount + k.tax) FROM payment_credit k WHERE k.credit_note = o.name), 0))"""
 CHECK_SESSIONS = """
 SELECT o.name FROM payment_object o JOIN payment_field f ON f.object_id = o.id AND f.field = 'payment_intent'
 JOIN payment_field s ON s.object_id = o.id AND s.field = 'payment_status' AND s.value = 'paid'

@@ -38,8 +38,6 @@ tax hash
   ip_address str
   validate_location enum deferred immediately auto
 tax_exempt enum none exempt reverse | empty
-coupon str
-promotion_code str
 """)
 CREATE = SHARED | parameters("""
 payment_method str

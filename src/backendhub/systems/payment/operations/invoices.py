@@ -101,6 +101,13 @@ operation("POST", IN + "/{id}/void", finalizing.void)
 operation("POST", IN + "/{id}/mark_uncollectible", finalizing.write_off)
 operation("GET", IN + "/{id}/lines", invoices.listed, parameters(lists.LISTING))
 
+operation(
+    "POST",
+    IN + "/{id}/lines/{line}",
+    invoices.edit_line,
+    parameters(ITEM),
+)
+
 PAYMENTS = "/v1/invoice_payments"
 aliased(
     "invoice_payment",

@@ -6,6 +6,7 @@ from backendhub.kit.db import Db
 from backendhub.systems.payment.models import Json
 from backendhub.systems.payment.service.billing import (
     changing,
+    discounting,
     ending,
     previews,
     subscriptions,
@@ -118,6 +119,8 @@ operation(
     changing.resume,
     parameters(f"billing_cycle_anchor enum now\nproration_behavior {PRORATION}\nproration_date time"),
 )
+
+operation("DELETE", SUB + "/{id}/discount", discounting.delete)
 
 # -- items -------------------------------------------------------------------------------------------------
 

@@ -118,7 +118,7 @@ def _prepared(db: Db, given: Json, old: Json | None = None) -> Json:
     email = changes.get("email")
     if email is not None and "@" not in email:
         raise ApiError(f"Invalid email address: {email}", code="email_invalid", param="email")
-    for name in ("source", "payment_method", "validate", "cash_balance", "tax", "coupon", "promotion_code"):
+    for name in ("source", "payment_method", "validate", "cash_balance", "tax"):
         changes.pop(name, None)
     if (settings := changes.get("invoice_settings")) is not None:
         before = (old or DEFAULTS)["invoice_settings"]

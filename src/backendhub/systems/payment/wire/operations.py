@@ -36,6 +36,11 @@ EXPAND = parameters("expand list str 100")
 NONE = parameters("")
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
+AS_FORM: Json = {
+    "type": "object",
+    "description": "The members of the JSON body as fields with nested names: `shipping[address][city]`, `items[0][price]`",
+}
+"""How the document tells of forms: what is in them is told once."""
 DIALECT = Stripe()
 router = web.Router(
     "Payments on Stripe's wire: works with Stripe's official clients. Forms with nested names, dated versions, `expand[]`, "
@@ -265,7 +270,7 @@ def describe(hub: Hub, document: Json) -> Json:
             needed = bool(schema.get("required"))
             told["requestBody"] = {
                 "required": needed,
-                "content": {m: {"schema": schema} for m in (FORM, JSON)},
+                "content": {FORM: {"schema": AS_FORM}, JSON: {"schema": schema}},
             }
         else:
             told.setdefault("parameters", []).extend(_query(schema))

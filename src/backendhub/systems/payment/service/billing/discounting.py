@@ -14,6 +14,7 @@ from backendhub.systems.payment.models import Json
 
 from . import codes, periods
 from .codes import Worth
+from .times import living
 from .totals import Off
 
 DISCOUNT = resources.declare(
@@ -197,6 +198,22 @@ def lasting(db: Db, discounts: Iterable[str], moment: int) -> list[str]:
             fresh = objects.save(db, discount | {"end": discount["end"] or moment})
             events.emit(db, "customer.discount.deleted", fresh)
     return kept
+
+
+def delete(db: Db, id: str, params: Json) -> Json:
+    """Take the discounts off a subscription: the periods to come cost the whole price."""
+    old = objects.get(db, "subscription", id, lock=True)
+    if not old["discounts"]:
+        raise ApiError(f"No active discount for subscription: {id}", code="resource_missing", status=404)
+    with living(db, old):
+        now = objects.now()
+        ended = [objects.get(db, "discount", each) | {"end": now} for each in old["discounts"]]
+        objects.save_many(db, "discount", ended)
+        for each in ended:
+            events.emit(db, "customer.discount.deleted", each)
+        fresh = objects.save(db, old | {"discounts": []})
+        events.updated(db, "customer.subscription.updated", old, fresh)
+    return ended[0] | {"deleted": True}
 
 
 def give_back(db: Db, discounts: Sequence[str]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from backendhub.kit.db import Db
 from backendhub.systems.payment import events, objects, store
-from backendhub.systems.payment.errors import ApiError
+from backendhub.systems.payment.errors import ApiError, missing
 from backendhub.systems.payment.models import Json
 
 from . import discounting, invoicing, items, lines, periods, taxes
+from .codes import Worth
 from .times import later, living
 
 FINALIZES_AFTER = 3600
@@ -251,6 +252,44 @@ def listed(db: Db, id: str, params: Json) -> Json:
     """List the lines of an invoice."""
     invoice = objects.get(db, "invoice", id)
     return lines.sliced(invoice["lines"]["data"], params, f"/v1/invoices/{id}/lines")
+
+
+def edit_line(db: Db, id: str, line: str, params: Json) -> Json:
+    """Change a line of a draft; one that came of an invoice item is changed with it."""
+    old = invoicing.draft(db, id)
+    found = {each["id"]: each for each in old["lines"]["data"]}
+    if line not in found:
+        raise missing("line_item", line, "line_item_id")
+    with living(db, old):
+        if (item := lines.item_of(found[line])) is not None:
+            items.edit(db, item, params)
+        else:
+            found[line] = _changed_line(db, old, found[line], params)
+            listed = old["lines"] | {"data": list(found.values())}
+            fresh = _filled(db, old | {"lines": listed})
+            events.updated(db, "invoice.updated", old, fresh)
+    whole = invoicing.locked(db, id)["lines"]["data"]
+    return next(each for each in whole if each["id"] == line)
+
+
+def _changed_line(db: Db, invoice: Json, line: Json, params: Json) -> Json:
+    """A line that the invoice has of its own: of a period that it bills."""
+    given: Json = {k: params[k] for k in ("amount", "description", "discountable", "period") if k in params}
+    if late := {"price_data", "pricing", "quantity"} & set(params):
+        raise ApiError(
+            "The line of a subscription has the price and quantity of its item; give an `amount`.",
+            param=min(late),
+        )
+    if "tax_rates" in params:
+        given["tax_rates"] = taxes.rates(db, params["tax_rates"])
+    if "discounts" in params:
+        worth = Worth((line | given)["amount"], invoice["currency"])
+        who = {"customer": invoice["customer"], "invoice": invoice["id"]}
+        given["discounts"] = discounting.redeem(db, params["discounts"], worth=worth, **who)
+    if "metadata" in params:
+        given["metadata"] = objects.merged(line["metadata"], params["metadata"])
+    fresh = line | given
+    return fresh | {"subtotal": fresh["amount"]}
 
 
 def recalculated(db: Db, id: str) -> Json:

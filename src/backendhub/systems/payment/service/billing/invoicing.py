@@ -18,6 +18,7 @@ INVOICE = resources.declare(
         index=(
             "customer", "status", "collection_method", "due_date", "parent.subscription_details.subscription",
             "total", "amount_due", "amount_paid", "starting_balance", "ending_balance", "paid_out_of_band",
+            "pre_payment_credit_notes_amount",
         ),
         search=("currency", "customer", "last_finalization_error_code", "number", "receipt_number", "status", "total"),
         expand={

@@ -152,7 +152,7 @@ def edit(db: Db, id: str, params: Json) -> Json:
             given["discounts"] = discounting.redeem(
                 db,
                 params["discounts"],
-                worth=Worth(int(given.get("amount", old["amount"])), old["currency"]),
+                worth=Worth(given["amount"] if "amount" in given else old["amount"], old["currency"]),
                 customer=old["customer"],
                 invoice_item=id,
                 invoice=old["invoice"] or "",

@@ -155,10 +155,10 @@ def worked_out(db: Db, invoice: Json, found: Sequence[Json]) -> Json:
         "subtotal": subtotal,
         "subtotal_excluding_tax": subtotal - included,
         "total": total,
-        "total_discount_amounts": _added(fresh),
+        "total_discount_amounts": added(fresh),
         "total_excluding_tax": net - included,
         "total_pretax_credit_amounts": [],
-        "total_taxes": _taxed(fresh),
+        "total_taxes": taxed(fresh),
         "amount_due": max(0, total),
         "amount_remaining": max(0, total),
     }
@@ -202,7 +202,7 @@ def _shown(line: Json, priced: totals.Priced, invoice: Json) -> Json:
     }
 
 
-def _added(found: Sequence[Json]) -> list[Json]:
+def added(found: Sequence[Json]) -> list[Json]:
     """What each discount comes to over all lines."""
     sums: dict[str, int] = {}
     for each in found:
@@ -211,7 +211,7 @@ def _added(found: Sequence[Json]) -> list[Json]:
     return [{"amount": amount, "discount": id} for id, amount in sums.items()]
 
 
-def _taxed(found: Sequence[Json]) -> list[Json]:
+def taxed(found: Sequence[Json]) -> list[Json]:
     """What each tax comes to over all lines."""
     sums: dict[str, Json] = {}
     for each in found:
