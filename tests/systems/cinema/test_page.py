@@ -107,6 +107,35 @@ def test_in_a_browser(tmp_path: Path, served: Callable[..., str], browser: Any) 
     assert browser.troubles() == []
 
 
+def arrows(*keys: str) -> str:
+    """Presses arrow keys where the focus is; the seats that it comes to."""
+    event = "new KeyboardEvent('keydown', {key, bubbles: true})"
+    pressed = f"document.activeElement.dispatchEvent({event}), document.activeElement.value"
+    return f"{list(keys)}.map((key) => ({pressed}))"
+
+
+def over(page: Any) -> None:
+    """Arrows go over seats that are taken, which cannot have the focus; a seat that is lost under the finger keeps it."""
+    page.js(
+        "globalThis.gap = [...document.querySelectorAll('.row')].map((row) => [...row.querySelectorAll('input')])"
+        ".map((row) => row.slice(row.findIndex((box) => !box.disabled))).find((row) => row.some((box) => box.disabled))"
+    )
+    free = page.js("gap.filter((box) => !box.disabled).map((box) => box.value)")
+    page.js("gap[0].focus()")
+    assert page.js(arrows(*["ArrowRight"] * (len(free) - 1))) == free[1:]
+    page.js(
+        "globalThis.fetch = async () => ({ok: true, json: async () => ({seats: [{label: document.activeElement.value, status: 'held'}]})})"
+    )
+    page.js("document.dispatchEvent(new Event('visibilitychange'))")  # as when somebody comes back to the page
+    page.wait(lambda: page.js("document.activeElement.dataset.taken === 'true'"))
+    page.press(" ")
+    assert (
+        page.js("document.activeElement.checked") is False
+        and page.js("document.activeElement.value") == free[-1]
+    )
+    assert f"taken {free[-1]}" in page.js("document.querySelector('#news').textContent")
+
+
 def walk(page: Any, url: str, shots: Path) -> None:
     """From the programme to the tickets, by keyboard where it matters."""
     page.look(height=1000)
@@ -118,9 +147,11 @@ def walk(page: Any, url: str, shots: Path) -> None:
     pair = "[...document.querySelectorAll('.row input')].find((box) => !box.disabled && box.parentElement.nextElementSibling?.querySelector?.('input:not(:disabled)'))"
     page.js(f"{pair}.focus()")
     page.press(" ")
-    page.js(
-        "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true}))"
+    assert (
+        page.js("[...document.querySelectorAll('.row input')].filter((box) => box.tabIndex === 0).length")
+        == 1
     )
+    page.js(arrows("ArrowRight"))
     page.press(" ")
     told = page.js("document.querySelector('output').textContent")
     assert (told.startswith("2 seats: ") and "€" in told) or "EUR" in told
@@ -129,9 +160,10 @@ def walk(page: Any, url: str, shots: Path) -> None:
     page.screenshot(shots / "seats.png")
     page.look(dark=True, height=1000)
     page.screenshot(shots / "seats-dark.png")
-    page.look(dark=True, width=390, height=1000)
+    page.look(dark=True, width=360, height=1000)
     page.screenshot(shots / "seats-phone.png")
     assert page.js("document.documentElement.scrollWidth <= innerWidth")
+    over(page)
     unnamed = "[...document.querySelectorAll('input,button,select')].filter((e) => !e.labels?.length && !e.ariaLabel && !e.textContent.trim()).length"
     assert page.js(unnamed) == 0
     page.look(height=1000)

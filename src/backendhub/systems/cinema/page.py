@@ -106,7 +106,8 @@ def pick(
         f"{seats.free} of {show.capacity} seats free</p>{_alert(trouble)}"
         f'<p id="news" role="status" class="dim"></p><form method="post" action="{action}" '
         f'data-seats="{prefix}/shows/{show.id}/seats" data-currency="{show.currency}" data-digits="{exponent(show.currency)}">'
-        f'<div class="screen">SCREEN</div><div class="hall"><fieldset><legend class="unseen">Seats</legend>{rows}</fieldset></div>'
+        '<div class="hall"><fieldset><legend class="unseen">Seats; with the arrow keys from one to the next</legend>'
+        f'<div class="screen" aria-hidden="true">SCREEN</div>{rows}</fieldset></div>'
         f'<ul class="legend">{legend}</ul>{"" if closed else _bar()}</form>{"" if closed else _best(action)}'
     )
     head = f'<script type="application/ld+json">{json_ld}</script>' if json_ld else ""

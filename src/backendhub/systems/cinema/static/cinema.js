@@ -1,4 +1,4 @@
-// What the page does by itself: adds up, moves between seats with the arrow keys, and shows what others take meanwhile.
+// What the page does by itself: adds up, moves between seats with the arrow keys, shows what others take meanwhile.
 "use strict";
 const form = document.querySelector("form[data-seats]");
 if (form) {
@@ -19,6 +19,22 @@ if (form) {
       : "No seat chosen yet";
   }
 
+  // One seat is a stop of the Tab key, so that the button is two steps away and not a hundred; arrows go from seat to seat.
+  function stop(box) {
+    for (const other of boxes()) other.tabIndex = other === box ? 0 : -1;
+  }
+
+  function keepStop() {
+    const open = boxes().filter((box) => !box.disabled);
+    if (!open.some((box) => box.tabIndex === 0) && open.length) stop(open[0]);
+  }
+
+  function nearest(row, place) {
+    const free = row.filter((box) => !box.disabled);
+    const far = (box) => Math.abs(row.indexOf(box) - (row.length - 1) / 2 - place);
+    return free.reduce((best, box) => (!best || far(box) < far(best) ? box : best), null);
+  }
+
   function move(event) {
     const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
     if (!step || event.target.name !== "seats") return;
@@ -26,15 +42,20 @@ if (form) {
     const rows = [...form.querySelectorAll(".row")].map((row) => [...row.querySelectorAll("input")]);
     let y = rows.findIndex((row) => row.includes(event.target));
     let x = rows[y].indexOf(event.target);
-    const middle = (row, n) => n - (row.length - 1) / 2;
-    if (step[0]) {
-      const from = middle(rows[y], x);
-      y += step[0];
-      if (!rows[y]) return;
-      x = Math.round(Math.min(rows[y].length - 1, Math.max(0, from + (rows[y].length - 1) / 2)));
-    } else x += step[1];
-    const next = rows[y][x];
+    const place = x - (rows[y].length - 1) / 2;
+    let next = null;
+    // Over what is taken: it cannot have the focus.
+    if (step[0]) while (!next && rows[(y += step[0])]) next = nearest(rows[y], place);
+    else while (rows[y][(x += step[1])] && !next) next = rows[y][x].disabled ? null : rows[y][x];
     if (next) next.focus();
+  }
+
+  function choose(event) {
+    if (event.target.dataset.taken) {
+      event.target.checked = false;
+      news.textContent = `Somebody else has taken ${event.target.value}.`;
+    }
+    add();
   }
 
   function name(box, status) {
@@ -54,21 +75,29 @@ if (form) {
     const lost = [];
     for (const box of boxes()) {
       const status = now.get(box.value) ?? "free";
-      const mine = box.dataset.mine === "true";
-      if (status !== "free" && !mine && box.checked) lost.push(box.value);
-      if (status !== "free" && !mine) box.checked = false;
-      // What has the focus keeps it: a seat that was lost under somebody's finger is named below.
-      box.disabled = status !== "free" && !mine;
-      name(box, mine ? "free" : status);
+      const taken = status !== "free";
+      if (taken && box.checked) lost.push(box.value);
+      if (taken) box.checked = false;
+      // What has the focus keeps it, or who goes by keyboard would have to begin again; `choose` says that it is gone.
+      box.dataset.taken = taken ? "true" : "";
+      box.disabled = taken && box !== document.activeElement;
+      name(box, status);
     }
+    keepStop();
     if (lost.length) news.textContent = `Somebody else has taken ${lost.join(", ")}.`;
     add();
   }
 
-  form.addEventListener("change", add);
+  form.addEventListener("change", choose);
   form.addEventListener("keydown", move);
+  form.addEventListener("focusin", (event) => event.target.name === "seats" && stop(event.target));
+  for (const box of boxes()) box.tabIndex = -1;
+  keepStop();
+  const hall = form.querySelector(".hall");
+  hall.scrollLeft = (hall.scrollWidth - hall.clientWidth) / 2;
   add();
   setInterval(look, 4000);
+  document.addEventListener("visibilitychange", look);
 }
 const left = document.querySelector("[data-until]");
 if (left) {
