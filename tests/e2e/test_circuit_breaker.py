@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import struct
 import time
@@ -18,9 +19,11 @@ import pytest
 class Upstream(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     seen: list[str]
+    fields: list[list[str]]
 
     def do_GET(self) -> None:
         type(self).seen.append(f"{self.command} {self.path}")
+        type(self).fields.append([name.lower() for name in self.headers])
         length = int(self.headers.get("content-length") or 0)
         sent = self.rfile.read(length)
         status = int(self.path.rpartition("=")[2]) if "status=" in self.path else 200
@@ -45,12 +48,13 @@ class Upstream(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def upstream() -> Iterator[Any]:
-    handler = type("Handler", (Upstream,), {"seen": []})
+    handler = type("Handler", (Upstream,), {"seen": [], "fields": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever)
     thread.start()
     server.seen = handler.seen  # type: ignore[attr-defined]
+    server.fields = handler.fields  # type: ignore[attr-defined]
     yield server
     server.shutdown()
     server.server_close()
@@ -97,6 +101,10 @@ def test_a_breaker_before_an_upstream(server: Any, upstream: Any) -> None:
     ).text
     assert "x-hop" not in shown and "'127.0.0.1'" in shown and "6.6.6.6" not in shown
     assert http.head("/guard/shop/x").status_code == 200
+    packed = {"content-encoding": "gzip", "content-type": "text/plain"}
+    found = http.post("/guard/shop/", content=gzip.compress(b"hello"), headers=packed)
+    assert found.content == b"hello" and "content-encoding" not in upstream.fields[-1]
+    # as it goes on, unfolded
     for _ in range(2):
         assert http.get("/guard/shop/?status=503").status_code == 503
     assert state(http) == "OPEN" and http.get("/actuator/health").status_code == 503

@@ -256,6 +256,9 @@ services:
   - {{name: jwt, paths: [/jwt], plugins: [{{name: jwt}}]}}
   - {{name: group, paths: [/group], plugins: [{{name: key-auth}}, {{name: acl, config: {{allow: [staff]}}}}]}}
   - {{name: open, paths: [/open], plugins: [{{name: key-auth, config: {{anonymous: guest}}}}]}}
+  - name: either
+    paths: [/either]
+    plugins: [{{name: key-auth, config: {{anonymous: guest}}}}, {{name: basic-auth, config: {{anonymous: guest}}}}]
 {CONSUMERS}
 """
     ).http
@@ -286,6 +289,10 @@ services:
     }
     assert http.get("/open").json()["headers"]["x-anonymous-consumer"] == "true"
     assert http.get("/open", headers={"apikey": "k-ada"}).json()["headers"]["x-consumer-username"] == "ada"
+    for more in ({"headers": {"apikey": "k-ada"}}, {"auth": ("ada", "p:w")}):
+        said = http.get("/either", **more).json()["headers"]
+        assert said["x-consumer-username"] == "ada" and "x-anonymous-consumer" not in said
+    assert http.get("/either").json()["headers"]["x-anonymous-consumer"] == "true"
 
 
 def test_how_much_and_from_where(gateway: Any, server: Any) -> None:

@@ -250,3 +250,30 @@ async def test_mistakes() -> None:
         "limit_data",
         "reset_peer",
     }
+
+
+async def test_a_proxy_that_is_removed_while_it_starts_does_not_listen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    proxies = Proxies()
+    proxy = await proxies.create({"name": "p", "upstream": "127.0.0.1:9", "enabled": False})
+    servers: list[asyncio.Server] = []
+    real = asyncio.start_server
+
+    async def slowly(*args: Any) -> asyncio.Server:
+        servers.append(await real(*args))
+        proxies.remove("p")
+        return servers[-1]
+
+    monkeypatch.setattr(asyncio, "start_server", slowly)
+    with pytest.raises(NotFound):
+        await proxies.update("p", {"enabled": True})
+    assert not proxy.enabled and not servers[0].is_serving() and not proxies.known
+
+
+async def test_an_upstream_whose_name_is_none_ends_the_connection() -> None:
+    proxies = Proxies()
+    proxy = await proxies.create({"name": "p", "upstream": f"{'x' * 70}.example:80"})
+    async with connected(proxy) as (reader, _), asyncio.timeout(5):
+        assert await reader.read() == b""
+    proxies.close()

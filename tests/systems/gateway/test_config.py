@@ -172,3 +172,24 @@ def test_the_stored_configuration_has_revisions(db: Db) -> None:
     assert service.put(db, KONG).revision == 1 and service.put(db, KONG).revision == 2
     stored = service.find(db)
     assert stored and stored.config == KONG and service.revision(db) == 2
+
+
+@pytest.mark.parametrize(
+    "upstream",
+    [
+        "{name: u, host_header: 7}",
+        "{name: u, host_header: 'a b'}",
+        "{name: u, hash_on_cookie: [a]}",
+        "{name: u, targets: [{target: 'h:99999'}]}",
+        "{name: u, targets: [{target: 'h:0'}]}",
+        "{name: u, healthchecks: {active: {http_path: 'up'}}}",
+        "{name: u, healthchecks: {active: {http_path: '/u\u0308'}}}",
+        "{name: u, healthchecks: {active: {healthy: 5}}}",
+        "{name: u, healthchecks: {active: {healthy: {interval: 5, sucesses: 1}}}}",
+        "{name: u, healthchecks: {active: {healthy: {http_statuses: 200}}}}",
+        "{name: u, healthchecks: {passive: {unhealthy: {http_statuses: ['500']}}}}",
+    ],
+)
+def test_upstreams_that_would_fail_at_the_first_request(upstream: str) -> None:
+    with pytest.raises(Invalid):
+        load(f'_format_version: "3.0"\nupstreams: [{upstream}]', "kong.yml")

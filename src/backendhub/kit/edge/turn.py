@@ -41,31 +41,10 @@ class Turn:
     """Calls a route's handler when it is this request's turn, and sends what it returns."""
 
     __slots__ = (
-        "_buffer",
-        "_failure",
-        "_heard",
-        "_size",
-        "_task",
-        "_waiter",
-        "_waiting",
-        "began",
-        "body",
-        "disconnected",
-        "expects",
-        "keep_alive",
-        "leftover",
-        "more_body",
-        "mount",
-        "protocol",
-        "request",
-        "response_complete",
-        "response_started",
-        "route",
-        "since",
-        "socket",
-        "started",
-        "url",
-    )
+        "_buffer", "_failure", "_heard", "_size", "_task", "_waiter", "_waiting", "began", "body",
+        "disconnected", "expects", "keep_alive", "leftover", "more_body", "mount", "protocol", "request",
+        "response_complete", "response_started", "route", "since", "socket", "started", "url",
+    )  # fmt: skip
     message_event = _Flag()
 
     def __init__(
@@ -87,8 +66,7 @@ class Turn:
         self.keep_alive = keep_alive
         self.expects = expects
         self.started = self.response_started = self.response_complete = self.disconnected = False
-        self.socket = socket
-        self.more_body = not socket
+        self.socket, self.more_body = socket, not socket
         self.body = bytearray()
         self.leftover = b""
         self.began = self.since = self._heard = 0.0

@@ -148,9 +148,9 @@ def _target(request: edge.Request) -> bytes:
 
 def _forwarded(request: edge.Request) -> Pairs:
     fields = end_to_end(request.headers, request.fields.get(b"connection"))
-    kept = [
-        (name, value) for name, value in fields if name not in FORWARDED and name not in (b"host", b"via")
-    ]
+    # The body was unfolded on its way in, and goes on as it is now.
+    gone = FORWARDED | {b"host", b"via", b"content-encoding"}
+    kept = [(name, value) for name, value in fields if name not in gone]
     more = forwarded(request.fields, request.client, request.scheme)
     return [*kept, *more, via(request.fields, request.version)]
 

@@ -40,6 +40,8 @@ CREDENTIALS = {
     "jwt_secrets": {"key", "secret", "algorithm", "rsa_public_key"},
     "acls": {"group"},
 }
+HEALTHY = {"interval", "successes", "http_statuses"}
+UNHEALTHY = {"interval", "http_failures", "tcp_failures", "timeouts", "http_statuses"}
 ALGORITHMS = ("round-robin", "least-connections", "consistent-hashing")
 NAME = r"[\w.~-]{1,200}"
 
@@ -99,6 +101,20 @@ class Reader:
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
             raise self.fail(f"{name} is no number from {least:g} to {most:g}.")
         return value
+
+    def word(self, found: Json, name: str) -> str | None:
+        """A text without blanks, such as a host, a header's name or a path."""
+        value = found.get(name)
+        if value is not None and (not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value)):
+            raise self.fail(f"{name} is a text of ASCII without blanks.")
+        return value
+
+    def statuses(self, found: Json) -> frozenset[int]:
+        """A list of status codes."""
+        values = [*self.each(found, "http_statuses")]
+        if not all(type(value) is int and 100 <= value <= 999 for value in values):
+            raise self.fail("http_statuses is a list of status codes.")
+        return frozenset(values)
 
     def flag(self, found: Json, name: str, default: bool) -> bool:
         """True or false."""
@@ -221,9 +237,9 @@ class Reader:
             name,
             self.choice(found, "algorithm", ALGORITHMS),
             self.choice(found, "hash_on", ("none", "consumer", "ip", "header", "cookie", "path")),
-            found.get("hash_on_header"),
-            found.get("hash_on_cookie"),
-            found.get("host_header"),
+            self.word(found, "hash_on_header"),
+            self.word(found, "hash_on_cookie"),
+            self.word(found, "host_header"),
             health=self._health(found.get("healthchecks")),
             tags=self.texts(found, "tags"),
         )
@@ -237,6 +253,8 @@ class Reader:
         if not isinstance(text, str) or not re.fullmatch(r"(\[[\da-fA-F:]+\]|[\w.-]+)(:\d{1,5})?", text):
             raise self.fail(f"{str(text)[:60]!r} is no target.", "host:port")
         text = text if re.search(r":\d+$", text) else text + ":8000"
+        if not 1 <= int(text.rpartition(":")[2]) <= 65_535:
+            raise self.fail(f"the target {text!r} has no port from 1 to 65535.")
         owner = upstream or self.reference(found, "upstream") or ""
         self.targets.setdefault(owner, []).append(
             Target(text, int(self.number(found, "weight", 100, 0, 65_535)))
@@ -246,27 +264,29 @@ class Reader:
         checks = self.entity(found or {}, {"active", "passive", "threshold"}, "healthchecks")
         active = self.entity(checks.get("active") or {}, {"type", "http_path", "timeout", "concurrency", "healthy", "unhealthy"}, "active")  # fmt: skip
         passive = self.entity(checks.get("passive") or {}, {"type", "healthy", "unhealthy"}, "passive")
-        up, down, ill = (
-            active.get("healthy") or {},
-            active.get("unhealthy") or {},
-            passive.get("unhealthy") or {},
+        up, well = (self.entity(of.get("healthy") or {}, HEALTHY, "healthy") for of in (active, passive))
+        down, ill = (
+            self.entity(of.get("unhealthy") or {}, UNHEALTHY, "unhealthy") for of in (active, passive)
         )
         default = Health()
+        path = self.word(active, "http_path") or "/"
+        if not path.startswith("/"):
+            raise self.fail(f"the http_path {path[:60]!r} begins with a slash.")
         return Health(
-            str(active.get("http_path") or "/"),
+            path,
             self.number(up, "interval", 0),
             self.number(down, "interval", 0),
             self.number(active, "timeout", 1, 0.01),
             int(self.number(up, "successes", 0)),
             int(self.number(down, "http_failures", 0)) or int(self.number(down, "tcp_failures", 0)),
             int(self.number(down, "timeouts", 0)),
-            frozenset(up.get("http_statuses") or default.good),
-            frozenset(down.get("http_statuses") or default.bad),
-            int(self.number(passive.get("healthy") or {}, "successes", 0)),
+            self.statuses(up) or default.good,
+            self.statuses(down) or default.bad,
+            int(self.number(well, "successes", 0)),
             int(self.number(ill, "http_failures", 0)),
             int(self.number(ill, "tcp_failures", 0)),
             int(self.number(ill, "timeouts", 0)),
-            frozenset(ill.get("http_statuses") or default.passive_bad),
+            self.statuses(ill) or default.passive_bad,
         )
 
     def consumer(self, found: Any) -> None:

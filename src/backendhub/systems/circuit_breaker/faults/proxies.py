@@ -71,6 +71,7 @@ class Proxy:
         self.upstream = upstream
         self.toxics: dict[str, list[Placed]] = {direction: [] for direction in DIRECTIONS}
         self.connections: dict[Connection, None] = {}
+        self.removed = False
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -94,16 +95,20 @@ class Proxy:
         return [toxic for direction in DIRECTIONS for toxic in self.toxics[direction]]
 
     async def start(self) -> None:
-        """Listens; a free port where none is named. Raises CannotListen."""
+        """Listens; a free port where none is named. Raises CannotListen, NotFound where it was removed meanwhile."""
         if self._server is not None:
             return
         host, port = address(self.listen, any_port=True)
         try:
-            self._server = await asyncio.start_server(self._accept, host, port)
+            server = await asyncio.start_server(self._accept, host, port)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise CannotListen(f"listen tcp {self.listen}: {reason}") from None
-        name = self._server.sockets[0].getsockname()
+        if self.removed:  # nobody would ever find it again
+            server.close()
+            raise NotFound("proxy not found")
+        self._server = server
+        name = server.sockets[0].getsockname()
         self.listen = f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
     def stop(self) -> None:
@@ -125,7 +130,7 @@ class Proxy:
             try:
                 async with asyncio.timeout(CONNECT_S):
                     far_reader, far_writer = await asyncio.open_connection(host, port)
-            except (OSError, TimeoutError):
+            except (OSError, TimeoutError, ValueError):  # ValueError: what no resolver takes for a name
                 writer.close()
                 return
         except asyncio.CancelledError:
@@ -242,7 +247,7 @@ class Proxies:
         return found
 
     async def _start(self, proxy: Proxy, enabled: bool) -> Proxy:
-        if len(self.known) >= MAX_PROXIES:
+        if len(self.known) >= MAX_PROXIES and proxy.name not in self.known:
             raise Conflict(f"there are {MAX_PROXIES} proxies already")
         if enabled:
             await proxy.start()
@@ -266,15 +271,17 @@ class Proxies:
 
     def remove(self, name: str) -> None:
         """Ends a proxy. Raises NotFound."""
-        self.find(name).stop()
-        del self.known[name]
+        proxy = self.known.pop(self.find(name).name)
+        proxy.removed = True
+        proxy.stop()
 
     async def reset(self) -> None:
         """Every proxy on, every toxic gone. Raises CannotListen."""
         async with self._lock:
             for proxy in [*self.known.values()]:
-                await proxy.start()
-                proxy.clear()
+                if not proxy.removed:
+                    await proxy.start()
+                    proxy.clear()
 
     def close(self) -> None:
         """Ends all."""
