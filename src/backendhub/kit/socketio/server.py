@@ -255,6 +255,8 @@ class Client:
             return
         del self.sockets[socket.namespace.name]
         socket.over()
+        if not self.sockets and not self.session.closed:  # it may enter again, and does not stay for nothing
+            self._patience = asyncio.get_running_loop().call_later(self.server.connect_s, self._late)
         if socket.namespace.disconnected is not None:
             self.server.later(socket.namespace.disconnected(socket, reason))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from backendhub.kit import accounts, web
-from backendhub.kit.accounts import users
+from backendhub.kit.accounts import sessions, users
 from backendhub.kit.db import Db
 from backendhub.kit.hub import Hub
 from backendhub.kit.limits import Rule, TooManyHits
 
+from .live import Live
 from .shapes import LoginIn, RefreshIn, RegisterIn
 
 TRIES = Rule(60, 300, name="tries")
@@ -21,6 +22,7 @@ def add(router: web.Router) -> None:
     router.post("/register", status=201, public=True, statuses=(409, 429))(register)
     router.post("/login", public=True, statuses=(401, 429))(login)
     router.post("/refresh", public=True, statuses=(401, 429))(refresh)
+    router.post("/logout", status=204)(logout)
     router.get("/me")(me)
 
 
@@ -48,6 +50,13 @@ async def refresh(request: web.Request, body: RefreshIn) -> dict[str, Any]:
     """The next token, and the next refresh token: each is good once."""
     await _limited(request, "refresh")
     return _told(accounts.taken(await request.call(accounts.refreshed, request.hub, body.refresh_token)))
+
+
+async def logout(request: web.Request, user: web.CurrentUser) -> None:
+    """Sign out: the session has ended, and with it its connections."""
+    if user.session is not None:
+        await request.call(sessions.end, user.session)
+        Live.of(request.hub).signed_out(user.id)
 
 
 def me(user: web.CurrentUser) -> dict[str, str]:
