@@ -153,7 +153,7 @@ class Client:
         self.server = server
         self.session = session
         self.sockets: dict[str, Socket] = {}
-        self._decoder = Decoder()
+        self._decoder = Decoder(4 * server.max_payload)
         self._inbox: deque[Packet] = deque()
         self._task: asyncio.Task[None] | None = None
         self._room = asyncio.Event()
