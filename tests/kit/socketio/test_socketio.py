@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -27,9 +28,10 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20) | st.binary(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
-).filter(lambda value: "_placeholder" not in repr(value))
+)  # no key is as long as _placeholder
 
 
+@settings(max_examples=40)
 @given(
     st.lists(JSON, max_size=4), st.sampled_from(["/", "/admin", "/a-b/c"]), st.none() | st.integers(0, 10**9)
 )
@@ -66,6 +68,75 @@ def test_attachments_come_when_and_as_many_as_announced() -> None:
     decoder.feed('51-["x",{"_placeholder":true,"num":1}]')
     with pytest.raises(ProtocolError):
         decoder.feed(b"x")
+
+
+def test_attachments_that_wait_are_bounded_together() -> None:
+    """A hundred of a megabyte would wait for the last, in every connection."""
+    decoder = Decoder(limit=100)
+    decoder.feed('53-["x",{"_placeholder":true,"num":0}]')
+    decoder.feed(b"x" * 60)
+    with pytest.raises(ProtocolError, match="too large"):
+        decoder.feed(b"x" * 60)
+
+
+async def test_packets_of_one_poll_wait_for_their_handlers() -> None:
+    """A body of a megabyte has a hundred thousand packets; they are not all taken at once."""
+    from types import SimpleNamespace
+
+    from backendhub.kit.fanout import Fanout
+    from backendhub.kit.hub import Hub
+    from backendhub.kit.settings import Settings
+    from backendhub.kit.socketio import Server, routes, server
+
+    io = Server()
+    done, most = 0, 0
+
+    async def say(socket: Any, n: int) -> None:
+        nonlocal done, most
+        done, most = done + 1, max(most, len(client._inbox))
+        await asyncio.sleep(0)
+
+    io.namespace("/").handlers["say"] = say
+    hub = Hub(Settings({"database": ":memory:"}))
+    session = io.open(SimpleNamespace(hub=hub))  # type: ignore[arg-type]
+    client = io._clients[session.sid]
+    body = "\x1e".join(["40", *('42["say",1]' for _ in range(1000))])
+    request = SimpleNamespace(method="POST", body=body.encode(), hub=hub)
+    await routes._posted(session, request)  # type: ignore[arg-type]
+    async with asyncio.timeout(5):
+        while done < 1000:
+            await asyncio.sleep(0)
+    assert most <= server.MAX_INBOX + 1
+    session.end()
+    Fanout.of(hub, io.space).close()
+    hub.close()
+
+
+async def test_an_upgrade_is_not_waited_for_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    from backendhub.kit.socketio import Server
+    from backendhub.kit.socketio import engine as engines
+
+    class Silent:
+        """Sends the probe, and then nothing."""
+
+        probes = 1
+
+        async def receive(self) -> str:
+            if not self.probes:
+                await asyncio.sleep(60)
+            self.probes -= 1
+            return "2probe"
+
+        async def send(self, message: str) -> None:
+            pass
+
+    monkeypatch.setattr(engines, "UPGRADE_S", 0.05)
+    session = Server().open(SimpleNamespace(hub=SimpleNamespace(redis=None, memory=lambda *_: SimpleNamespace(relay=None))))  # type: ignore[arg-type]  # fmt: skip
+    assert not await session.upgrade(Silent())  # type: ignore[arg-type]
+    assert not session.upgrading and session.transport == "polling"
+    session.end()
 
 
 @pytest.fixture(scope="module")

@@ -134,7 +134,8 @@ def test_edits_reactions_deletions_typing_and_receipts(person: Make) -> None:
     a, b = ann.connect(), bob.connect()
     number = a.ask("send", room=room, text="helo", txn="1")["number"]
     a.ask("edit", room=room, message=number, text="hello")
-    assert b.hear("edited")["text"] == "hello"
+    assert b.hear("edited")["text"] == "hello" and bob.ask("GET", "/search", q="helo") == []
+    assert "helo" not in str(bob.ask("GET", f"/rooms/{room}/events"))
     b.ask("react", room=room, message=number, emoji="👍")
     b.ask("react", room=room, message=number, emoji="👍")
     assert a.hear("reacted") | {"id": 0, "number": 0} == {
@@ -264,7 +265,10 @@ def test_files_go_through_the_kit(person: Make, running: Any) -> None:
     path = f"{running.url}/rooms/{room}/messages/{sent.json()['number']}/file"
     got = httpx.get(path, headers={"Authorization": f"Bearer {bob.token}"})
     assert got.content == b"hello" and "notes.txt" in got.headers["content-disposition"]
-    assert httpx.get(path, headers={"Authorization": f"Bearer {eve.token}"}).status_code == 404
+    theirs = {"Authorization": f"Bearer {eve.token}"}
+    assert httpx.get(path, headers=theirs).status_code == 404 and httpx.get(path).status_code == 401
+    more = httpx.post(f"{running.url}/rooms/{room}/files?name=x", content=b"x", headers=theirs)
+    assert more.status_code == 404
     ann.ask("DELETE", f"/rooms/{room}/messages/{sent.json()['number']}")
     assert httpx.get(path, headers=headers).status_code == 404
 
@@ -301,6 +305,8 @@ def test_strangers_and_nonsense(person: Make, running: Any) -> None:
         ("send", {"room": room, "text": " "}),
         ("send", {"room": room, "text": "x" * 10_001}),
         ("send", {"room": room, "text": "a\0b"}),
+        ("send", {"room": room, "text": "half of a character: \ud83d"}),
+        ("react", {"room": room, "message": 1, "emoji": "\ud83d"}),
         ("send", {"room": 5, "text": "x"}),
         ("send", {"room": room, "text": "x", "replyTo": 999}),
         ("react", {"room": room, "message": -1, "emoji": "x"}),
@@ -342,7 +348,7 @@ def test_a_slow_reader_is_closed_and_comes_back_for_the_rest(person: Make, runni
             done = running.hub.unit(
                 lambda db, body=body: log.append(db, "chat", room, [Entry("message", body)])
             )
-            running.loop.call_soon_threadsafe(live.fan.hinted, room, done.top)
+            running.loop.call_soon_threadsafe(live.fan.hinted, room, done.epoch, done.top)
             count += 1
             b.until(lambda count=count: len(texts(b, room)) == count)
             most = max(most, *(wire.transport.get_write_buffer_size() for wire in wires))

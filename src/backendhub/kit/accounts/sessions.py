@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from backendhub.kit import clock
 from backendhub.kit.db import Db
+from backendhub.kit.db.records import encode
 from backendhub.kit.errors import NotFound
+from backendhub.kit.identity import Principal
 from backendhub.kit.ids import uuid7
 
 from . import store, users
@@ -157,6 +159,20 @@ def banned(user: User, now: datetime) -> bool:
 def find(db: Db, id: str) -> Session | None:
     """The session with this id, or None."""
     return db.one(Session, store.SESSION_BY_ID, id=id)
+
+
+def holding(db: Db, who: Iterable[Principal]) -> set[Principal]:
+    """Those who are still signed in: their accounts may be used, and their sessions have not ended."""
+    asked = set(who)
+    sql = store.HOLDING.format(users=db.among("users", "text"), sessions=db.among("sessions", "text"))
+    values = {
+        "users": encode(sorted({each.id for each in asked})),
+        "sessions": encode(sorted({each.session for each in asked if each.session is not None})),
+        "now": encode(clock.precise()),
+    }
+    rows = db.fetch(sql, values)
+    users, sessions = {user for user, _ in rows}, {session for _, session in rows}
+    return {each for each in asked if each.id in users and (each.session is None or each.session in sessions)}
 
 
 def of_user(db: Db, user_id: str) -> list[Session]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from . import log, presence
 from .core import Fanout
+from .group import is_text
 from .log import FOREVER
 from .members import Member
 from .models import Channel, Codec, Entry, Past, Place, Present, framed
@@ -31,6 +32,7 @@ __all__ = [
     "QueuePeer",
     "SocketPeer",
     "framed",
+    "is_text",
     "log",
     "presence",
 ]

@@ -113,13 +113,18 @@ class Group(Work):
 
 
 def check(entry: Entry) -> None:
-    """Raises Invalid for text that is no text in UTF-8, or has a NUL, which PostgreSQL does not keep."""
+    """Raises Invalid for an entry that not every store and wire can carry."""
     for text in (entry.event, entry.body):
-        if isinstance(text, str) and ("\x00" in text or not (text.isascii() or _is_utf8(text))):
+        if isinstance(text, str) and not is_text(text):
             raise Invalid("A message is text without NUL and without half of a character.")
 
 
-def _is_utf8(text: str) -> bool:
+def is_text(text: str) -> bool:
+    """Whether it can be said in UTF-8 (JSON can name half of a character), without NUL, which PostgreSQL does not keep."""
+    if "\x00" in text:
+        return False
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -67,6 +67,14 @@ def present(db: Db, space: str, channel: str) -> list[Present]:
     return [Present(member, json.loads(info)) for member, info in rows]
 
 
+def here(db: Db, space: str, pairs: list[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of (channel, member) that are there."""
+    if not pairs:
+        return set()
+    values = {"space": space, "pairs": json.dumps(pairs), "now": encode(clock.precise())}
+    return {(channel, member) for channel, member in db.fetch(store.THERE[db.dialect], values)}
+
+
 def expired(db: Db, space: str) -> list[Gone]:
     """Removes leases that have run out; who has left by that."""
     return _gone(db, space, db.fetch(store.EXPIRED, {"space": space, "now": encode(clock.precise())}))
@@ -80,11 +88,8 @@ def ended(db: Db, space: str, node: str) -> list[Gone]:
 def _gone(db: Db, space: str, rows: list[tuple[Any, ...]]) -> list[Gone]:
     """Whose last lease was among those that ended."""
     found = {(channel, member): info for channel, member, info in rows}
-    if not found:
-        return []
-    values = {"space": space, "pairs": json.dumps(list(found)), "now": encode(clock.precise())}
-    here = set(db.fetch(store.STILL_HERE[db.dialect], values))
-    return [Gone(*pair, json.loads(info)) for pair, info in found.items() if pair not in here]
+    left = here(db, space, list(found))
+    return [Gone(*pair, json.loads(info)) for pair, info in found.items() if pair not in left]
 
 
 class Leases:

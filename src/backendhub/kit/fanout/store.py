@@ -46,13 +46,13 @@ ENTER = (
     "node = excluded.node, until = excluded.until"
 )
 HERE = "SELECT count(*) FROM fanout_presence WHERE space = :space AND channel = :channel AND member = :member AND until > :now"
-_STILL_HERE = (
+_THERE = (
     "SELECT DISTINCT p.channel, p.member FROM {pairs} JOIN fanout_presence p "
     "ON p.space = :space AND p.channel = pair.value ->> 0 AND p.member = pair.value ->> 1 WHERE p.until > :now"
 )
-STILL_HERE = {
-    "sqlite": _STILL_HERE.format(pairs="json_each(:pairs) AS pair"),
-    "postgres": _STILL_HERE.format(pairs="jsonb_array_elements(CAST(:pairs AS JSONB)) AS pair (value)"),
+THERE = {
+    "sqlite": _THERE.format(pairs="json_each(:pairs) AS pair"),
+    "postgres": _THERE.format(pairs="jsonb_array_elements(CAST(:pairs AS JSONB)) AS pair (value)"),
 }
 LEAVE = "DELETE FROM fanout_presence WHERE space = :space AND channel = :channel AND peer = :peer RETURNING member, info"
 PRESENT = (

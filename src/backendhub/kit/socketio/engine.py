@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MAX_WAITING = 512 * 1024
 """Bytes that may wait for a client."""
 LOOK_EVERY_S = 1.0
+UPGRADE_S = 10.0
+"""How long the way from polling to a WebSocket may take."""
 NOOP, CLOSE, PING, PONG, UPGRADE, PROBE, PROBED = "6", "1", "2", "3", "5", "2probe", "3probe"
 
 
@@ -168,17 +170,11 @@ class Session(Peer):
 
     async def upgrade(self, socket: WebSocket) -> bool:
         """The handshake by which a polling client goes on over a WebSocket; False where it does not."""
-        if await socket.receive() != PROBE or self.closed or self.upgrading:
-            return False
-        self.upgrading = True
         try:
-            await socket.send(PROBED)
-            if not self._out and self._poll is not None:
-                self._out = [NOOP]
-                self._wake()
-            good = await socket.receive() == UPGRADE and not self.closed
-        finally:
-            self.upgrading = False
+            async with asyncio.timeout(UPGRADE_S):
+                good = await self._probed(socket)
+        except TimeoutError:
+            return False
         if good:
             out, self._out = [p for p in self._out if p != NOOP], []
             self.over(socket)
@@ -188,6 +184,20 @@ class Session(Peer):
             for payload in out:
                 self.say(payload)
         return good
+
+    async def _probed(self, socket: WebSocket) -> bool:
+        """Ping and pong over the new transport, and the client's word."""
+        if await socket.receive() != PROBE or self.closed or self.upgrading:
+            return False
+        self.upgrading = True
+        try:
+            await socket.send(PROBED)
+            if not self._out and self._poll is not None:
+                self._out = [NOOP]
+                self._wake()
+            return await socket.receive() == UPGRADE and not self.closed
+        finally:
+            self.upgrading = False
 
     def over(self, socket: WebSocket) -> None:
         """Goes on over a WebSocket."""

@@ -83,9 +83,11 @@ def _without_bytes(value: Any, found: list[bytes]) -> Any:
 class Decoder:
     """Puts packets together from the messages of one connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = 4_000_000) -> None:
+        """`limit`: bytes of all attachments of a packet, which wait until the last has come."""
+        self.limit = limit
         self._waiting: Packet | None = None
-        self._wanted = 0
+        self._wanted = self._size = 0
         self._parts: list[bytes] = []
 
     def feed(self, message: str | bytes) -> Packet | None:
@@ -97,12 +99,15 @@ class Decoder:
         packet, attachments = _read(message)
         if not attachments:
             return packet
-        self._waiting, self._wanted, self._parts = packet, attachments, []
+        self._waiting, self._wanted, self._parts, self._size = packet, attachments, [], 0
         return None
 
     def _attachment(self, data: bytes) -> Packet | None:
         if self._waiting is None:
             raise ProtocolError("an attachment that belongs to nothing")
+        self._size += len(data)
+        if self._size > self.limit:
+            raise ProtocolError("attachments that are too large together")
         self._parts.append(data)
         if len(self._parts) < self._wanted:
             return None

@@ -103,10 +103,10 @@ async def _posted(session: Session, request: web.Request) -> web.Reply:
     try:
         for packet in parted(request.body.decode()):
             session.put(packet)
+            await session.ready()  # a body holds a hundred thousand of them
     except (ProtocolError, UnicodeDecodeError):
         session.close("parse error")
         return _bad(REQUEST)
-    await session.ready()
     return web.Reply("ok", media_type="text/html", headers={"Cache-Control": "no-store"})
 
 

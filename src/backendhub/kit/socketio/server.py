@@ -153,7 +153,7 @@ class Client:
         self.server = server
         self.session = session
         self.sockets: dict[str, Socket] = {}
-        self._decoder = Decoder()
+        self._decoder = Decoder(4 * server.max_payload)
         self._inbox: deque[Packet] = deque()
         self._task: asyncio.Task[None] | None = None
         self._room = asyncio.Event()
@@ -255,6 +255,8 @@ class Client:
             return
         del self.sockets[socket.namespace.name]
         socket.over()
+        if not self.sockets and not self.session.closed:  # it may enter again, and does not stay for nothing
+            self._patience = asyncio.get_running_loop().call_later(self.server.connect_s, self._late)
         if socket.namespace.disconnected is not None:
             self.server.later(socket.namespace.disconnected(socket, reason))
 

@@ -22,5 +22,5 @@ socket.attach(router)
 
 @router.on_startup
 def start(hub: Hub) -> Coroutine[Any, Any, None]:
-    """Renews the leases of who is online here."""
-    return Live.of(hub).leases.run()
+    """Renews the leases of who is online here, and looks at who is still signed in."""
+    return Live.of(hub).run()

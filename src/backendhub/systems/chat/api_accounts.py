@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from backendhub.kit import accounts, web
-from backendhub.kit.accounts import users
+from backendhub.kit.accounts import sessions, users
 from backendhub.kit.db import Db
 from backendhub.kit.hub import Hub
 
+from .live import Live
 from .shapes import LoginIn, RefreshIn, RegisterIn
 
 
@@ -17,6 +18,7 @@ def add(router: web.Router) -> None:
     router.post("/register", status=201, public=True, statuses=(403, 409, 429))(register)
     router.post("/login", public=True, statuses=(401, 429))(login)
     router.post("/refresh", public=True, statuses=(401, 429))(refresh)
+    router.post("/logout", status=204)(logout)
     router.get("/me")(me)
 
 
@@ -43,6 +45,13 @@ async def refresh(request: web.Request, body: RefreshIn) -> dict[str, Any]:
     """The next token, and the next refresh token: each is good once."""
     await accounts.tried(request, "refresh")
     return _told(accounts.taken(await request.call(accounts.refreshed, request.hub, body.refresh_token)))
+
+
+async def logout(request: web.Request, user: web.CurrentUser) -> None:
+    """Sign out: the session has ended, and with it its connections."""
+    if user.session is not None:
+        await request.call(sessions.end, user.session)
+        Live.of(request.hub).signed_out(user.id)
 
 
 def me(user: web.CurrentUser) -> dict[str, str]:

@@ -93,9 +93,15 @@ async def mark(request: web.Request, user: web.CurrentUser, room: RoomId, body: 
         live.whisper(room, "receipt", {"user": user.id, "got" if body.received else "seen": body.to})
 
 
-def list_members(db: Db, user: web.CurrentUser, room: RoomId) -> list[Member]:
-    """Who is in a room: roles, who is online, how far each has read."""
-    return rooms.members(db, user, room)
+def list_members(
+    db: Db,
+    user: web.CurrentUser,
+    room: RoomId,
+    after: Annotated[str, Query(max_length=40, pattern=NO_NUL, description="The id before the first")] = "",
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> list[Member]:
+    """Who is in a room, by their ids: roles, who is online, how far each has read."""
+    return rooms.members(db, user, room, after=after, limit=limit)
 
 
 async def invite(request: web.Request, user: web.CurrentUser, room: RoomId, body: UserIn) -> Member:

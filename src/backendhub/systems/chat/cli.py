@@ -99,6 +99,17 @@ def sign_in(name: Name, url: Url = None, password_stdin: Secret = False) -> dict
     return _enter("/login", "login", name, url, password_stdin)
 
 
+@app.command("sign-out", undoable=False, says="Signed out.")
+def sign_out() -> dict[str, str]:
+    """Sign out: what this terminal kept holds no longer, and its connections end."""
+    http = _http()
+    http.ask("POST", "/logout")
+    settings = hub.current().settings
+    for name in ("chat.token", "chat.refresh_token"):
+        settings.write(name, None)
+    return {"url": http.url}
+
+
 @app.command(undoable=False, columns=("name", "kind", "new", "topic"), empty="You are in no room yet.")
 def rooms(
     public: Annotated[bool, Option("--public", help="Rooms that anybody may enter.")] = False,

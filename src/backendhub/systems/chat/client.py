@@ -127,6 +127,8 @@ class Wire:
                 text = str(packet)
                 if text == "2":
                     self._link.send("3")
+                elif text == "41":  # the server has put us out
+                    self._link.close()
                 elif text.startswith("42"):
                     self._heard(*json.loads(text[2:]))
                 elif text.startswith("43"):

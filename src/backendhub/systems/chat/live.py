@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from backendhub.kit import limits
+from backendhub.kit.accounts import sessions
 from backendhub.kit.db import Db
+from backendhub.kit.errors import StoreError
 from backendhub.kit.fanout import Entry, Fanout, Gone, Leases, Place
 from backendhub.kit.identity import Principal
 from backendhub.kit.limits import Rule, TooManyHits
@@ -23,6 +27,10 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+CHECK_EVERY_S = 2.0
+"""How long a connection may outlive a sign-in that was ended elsewhere."""
+TYPING = Rule(50, 10, name="typing")
+"""How often one account may tell that it is typing; what is more is not told."""
 SPEAKING = Rule(100, 10, name="messages")
 """What one account may send, edit and react to."""
 
@@ -73,6 +81,10 @@ class Live:
         if not decision.allowed:
             raise TooManyHits([decision])
         limits.enforce(decision)
+
+    async def typing(self, who: Principal) -> bool:
+        """Whether somebody may tell once more that they are typing."""
+        return (await self.hub.limits.ahit(f"chat-typing:{who.id}", TYPING)).allowed
 
     def whisper(self, room: str, event: str, data: dict[str, Any], *, skip: Socket | None = None) -> None:
         """Says something to a room that nobody keeps."""
@@ -141,6 +153,32 @@ class Live:
         if gone is not None:
             await self._presence(gone.member, online=False)
 
+    async def run(self) -> None:
+        """Leases, and a look at who is still signed in, while the process runs."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.leases.run())
+            group.create_task(self._check_all())
+
+    async def _check_all(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_EVERY_S)
+            with suppress(StoreError):  # busy or away: the next round does it
+                await self.check(*self.sockets)
+
+    async def check(self, *users: str) -> None:
+        """Puts out the connections of accounts that have signed out, or were disabled or banned."""
+        open_ = [socket for user in users for socket in self.sockets.get(user, ())]
+        if open_:
+            holding = await self.fan.read(sessions.holding, [socket.data["user"] for socket in open_])
+            for socket in open_:
+                if socket.data["user"] not in holding:
+                    self._leave(socket)
+                    socket.disconnect()
+
+    def signed_out(self, user: str) -> None:
+        """Some session of an account has ended: every process looks at once."""
+        self.fan.ask({"check": user})
+
     async def _presence(self, user: str, *, online: bool) -> None:
         for room in await self.fan.read(rooms_of, user):
             self.whisper(room, "presence", {"user": user, "online": online})
@@ -149,6 +187,8 @@ class Live:
         self.fan.spawn(self._presence(gone.member, online=False))
 
     def _asked(self, what: dict[str, Any]) -> None:
+        if "check" in what:
+            self.fan.spawn(self.check(what["check"]))
         for socket in list(self.sockets.get(what.get("enter", ""), ())):
             self.fan.spawn(self.enter(socket, what["room"], Place.read(what["place"])))
 

@@ -8,7 +8,7 @@ from typing import Any
 from backendhub.kit import accounts, socketio, web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import HubError, Invalid, Unauthenticated
-from backendhub.kit.fanout import Place
+from backendhub.kit.fanout import Place, is_text
 from backendhub.kit.identity import Principal
 from backendhub.kit.socketio import Socket
 
@@ -31,7 +31,7 @@ class Data:
     def text(self, name: str, default: str | None = None, *, most: int = 10_000) -> str:
         """A text. Raises Invalid."""
         value = self.given.get(name, default)
-        if not isinstance(value, str) or len(value) > most or "\x00" in value:
+        if not isinstance(value, str) or len(value) > most or not is_text(value):
             raise Invalid(f"{name} is a text of up to {most:,} characters.", field=name)
         return value
 
@@ -172,6 +172,8 @@ async def typing(live: Live, socket: Socket, data: Data) -> dict[str, Any]:
     room, user = data.text("room", most=64), socket.data["user"]
     if room not in socket.data["rooms"]:
         await live.fan.read(rooms.get, user, room)
+        return {}
+    if not await live.typing(user):
         return {}
     told = {"user": user.id, "name": user.name, "on": data.given.get("on", True) is not False}
     live.whisper(room, "typing", told, skip=socket)

@@ -38,10 +38,11 @@ LIST_MINE = (
     "LEFT JOIN fanout_channel c ON c.space = 'chat' AND c.name = r.id "
     "WHERE m.user_id = :user ORDER BY m.room_id"
 )
+COUNT_ROOMS = "SELECT count(*) FROM chat_member WHERE user_id = :user"
 ROOMS_OF = "SELECT room_id FROM chat_member WHERE user_id = :user ORDER BY room_id"
 
 SELECT_MEMBER = f"SELECT {MEMBER} FROM chat_member m JOIN accounts_user u ON u.id = m.user_id WHERE m.room_id = :room AND m.user_id = :user"
-LIST_MEMBERS = f"SELECT {MEMBER} FROM chat_member m JOIN accounts_user u ON u.id = m.user_id WHERE m.room_id = :room ORDER BY m.joined, m.user_id"
+LIST_MEMBERS = f"SELECT {MEMBER} FROM chat_member m JOIN accounts_user u ON u.id = m.user_id WHERE m.room_id = :room AND m.user_id > :after ORDER BY m.user_id LIMIT :limit"
 COUNT_MEMBERS = "SELECT count(*) FROM chat_member WHERE room_id = :room"
 INSERT_MEMBER = (
     "INSERT INTO chat_member (room_id, user_id, role, joined_at, joined, got, seen) "
@@ -97,7 +98,7 @@ TOLD = (
     f"SELECT number, body FROM fanout_message WHERE {_LOG} AND number >= :number "
     "AND (number = :number OR (event = 'edited' AND body LIKE :edits))"
 )
-UNTELL = f"UPDATE fanout_message SET body = :body WHERE {_LOG} AND number = :number"
+RETELL = f"UPDATE fanout_message SET body = :body WHERE {_LOG} AND number = :number"
 CLEAR_REACTIONS = "DELETE FROM chat_reaction WHERE message_id = :message"
 REACTIONS = "SELECT message_id, emoji, user_id FROM chat_reaction WHERE message_id {among} ORDER BY message_id, emoji, user_id"
 

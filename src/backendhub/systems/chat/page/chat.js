@@ -23,6 +23,7 @@ function connect() {
     if (data[0] === "0") link.send("40" + JSON.stringify({ token: state.token, device, since: state.places }));
     else if (data === "2") link.send("3");
     else if (data.startsWith("44")) { say("signed out"); leave(JSON.parse(data.slice(2)).message); }
+    else if (data === "41") { say("signed out"); leave("You were signed out."); }
     else if (data.startsWith("42")) heard(...JSON.parse(data.slice(2)));
     else if (data.startsWith("43")) {
       const at = data.indexOf("["), number = Number(data.slice(2, at));
@@ -188,7 +189,12 @@ function seen(room) {
 
 async function people() {
   const id = state.current;
-  const members = await ask("GET", `/rooms/${id}/members`);
+  const members = [], most = 500;
+  let page;
+  do {
+    page = await ask("GET", `/rooms/${id}/members?limit=${most}&after=${members.at(-1)?.userId ?? ""}`);
+    members.push(...page);
+  } while (page.length === most);
   if (id !== state.current) return;
   const room = state.rooms.get(id), last = Math.max(0, ...[...room.messages.keys()]);
   const read = members.filter((m) => m.userId !== state.me.id && m.seen >= last).map((m) => m.name);

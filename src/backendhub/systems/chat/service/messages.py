@@ -141,6 +141,7 @@ def edit(db: Db, who: Principal, room: str, number: int, text: str) -> Done[Mess
     now = clock.precise()
     if not db.run(store.EDIT_MESSAGE, room=room, number=number, text=text, now=now):
         raise NotFound("The message was deleted.")
+    _retell(db, room, number, text)
     told = tell(db, room, "edited", message=number, text=text, user=who.id, at=now)
     return Done(get(db, room, number), (told,))
 
@@ -158,26 +159,25 @@ def delete(db: Db, who: Principal, room: str, number: int) -> Done[None]:
             raise Denied("This is somebody else's message.")
     db.run(store.DELETE_MESSAGE, room=room, number=number, now=clock.precise())
     db.run(store.CLEAR_REACTIONS, message=before.id)
-    _untell(db, room, number)
+    _retell(db, room, number, None)
     if before.file_id is not None:
         files.remove(db, before.file_id)
     return Done(None, (tell(db, room, "deleted", message=number, by=who.id),))
 
 
-def _untell(db: Db, room: str, number: int) -> None:
-    """Takes a text out of what the log of a room keeps for those who come back."""
+def _retell(db: Db, room: str, number: int, text: str | None) -> None:
+    """Puts a text in the place of those before it in what the log of a room keeps for those who come back; None for a
+    message that is gone."""
     told = db.fetch(store.TOLD, {"room": room, "number": number, "edits": f'{{"message":{number},%'})
-    blank = [{"room": room, "number": n, "body": _without_text(body)} for n, body in told]
-    db.run_many(store.UNTELL, blank)
+    rows = [{"room": room, "number": n, "body": _with_text(body, text)} for n, body in told]
+    db.run_many(store.RETELL, rows)
 
 
-def _without_text(body: str) -> str:
-    gone = {
-        name: "" if name == "text" else value
-        for name, value in json.loads(body).items()
-        if name != "attachment"
-    }
-    return json.dumps(gone, ensure_ascii=False, separators=(",", ":"))
+def _with_text(body: str, text: str | None) -> str:
+    told = json.loads(body) | {"text": text or ""}
+    if text is None:
+        told.pop("attachment", None)
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
 def react(db: Db, who: Principal, room: str, number: int, emoji: str, *, on: bool = True) -> Done[Message]:

@@ -15,7 +15,7 @@ from backendhub.kit.ids import uuid7
 from backendhub.systems.chat import store
 from backendhub.systems.chat.models import Done, Kind, Member, Mine, Role, Room, Told
 
-from .log import SPACE, inside, locked, number, tell
+from .log import SPACE, inside, locked, member, number, tell
 
 ONLINE = "online"
 """The channel of leases: whoever has a connection."""
@@ -59,8 +59,10 @@ def _account(db: Db, name: str) -> str:
 
 def _enter(db: Db, room: str, user: str, role: Role, *, by: str | None = None) -> Told:
     """Puts somebody into a room, which is locked or new. Raises Conflict."""
-    if len(db.fetch(store.ROOMS_OF, {"user": user})) >= MAX_ROOMS:
+    if int(db.value(store.COUNT_ROOMS, user=user)) >= MAX_ROOMS:
         raise Conflict(f"An account is in {MAX_ROOMS} rooms at most.")
+    if int(db.value(store.COUNT_MEMBERS, room=room)) >= MAX_MEMBERS:
+        raise Conflict(f"A room has {MAX_MEMBERS} members at most.")
     if not db.run(store.INSERT_MEMBER, room=room, user=user, role=role, now=clock.precise()):
         raise Conflict("They are in this room already.")
     found = inside(db, room, user)
@@ -119,19 +121,15 @@ def edit(
 
 
 def join(db: Db, who: Principal, room: str) -> Done[Room]:
-    """Enters a public room; nothing happens for who is inside. Raises NotFound, Denied for who is banned."""
+    """Enters a public room; nothing happens for who is inside. Raises NotFound, Conflict, Denied for who is banned."""
     found = locked(db, room)
-    if found.kind is not Kind.PUBLIC:
-        inside(db, room, who.id)
+    if member(db, room, who.id) is not None:
         return Done(found)
+    if found.kind is not Kind.PUBLIC:
+        raise NotFound("There is no such room.")
     if db.fetch(store.SELECT_BAN, {"room": room, "user": who.id, "now": _now()}):
         raise Denied("You are banned from this room.")
-    try:
-        return Done(found, (_enter(db, room, who.id, Role.MEMBER),))
-    except Conflict as error:
-        if "already" not in error.message:
-            raise
-        return Done(found)
+    return Done(found, (_enter(db, room, who.id, Role.MEMBER),))
 
 
 def _now() -> Any:
@@ -149,8 +147,6 @@ def invite(db: Db, who: Principal, room: str, other: str) -> Done[Member]:
     user = _account(db, other)
     if db.fetch(store.SELECT_BAN, {"room": room, "user": user, "now": _now()}):
         raise Denied("They are banned from this room.")
-    if int(db.value(store.COUNT_MEMBERS, room=room)) >= MAX_MEMBERS:
-        raise Conflict(f"A room has {MAX_MEMBERS} members at most.")
     told = _enter(db, room, user, Role.MEMBER, by=who.id)
     return Done(inside(db, room, user), (told,))
 
@@ -170,14 +166,14 @@ def leave(db: Db, who: Principal, room: str) -> Done[None]:
     return Done(None, tuple(told))
 
 
-def members(db: Db, who: Principal, room: str) -> list[Member]:
-    """Who is in a room, and who of them is online. Raises NotFound."""
+def members(db: Db, who: Principal, room: str, *, after: str = "", limit: int = 100) -> list[Member]:
+    """Who is in a room, by id, and who of them is online. Raises NotFound."""
     from dataclasses import replace
 
     inside(db, room, who.id)
-    online = {each.member for each in presence.present(db, SPACE, ONLINE)}
-    found = db.all(Member, store.LIST_MEMBERS, room=room)
-    return [replace(each, online=each.user_id in online) for each in found]
+    found = db.all(Member, store.LIST_MEMBERS, room=room, after=after, limit=limit)
+    online = presence.here(db, SPACE, [(ONLINE, each.user_id) for each in found])
+    return [replace(each, online=(ONLINE, each.user_id) in online) for each in found]
 
 
 def mark(db: Db, who: Principal, room: str, upto: int, *, seen: bool = True) -> bool:
