@@ -11,6 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
+
+from backendhub import registry
+from backendhub.kit.hub import Hub
+from backendhub.kit.settings import Settings
+from backendhub.systems.cache_proxy.prepare import prepare
 
 from .conftest import Origin, response
 
