@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backendhub_test_road import Cut, Road, until
+from backendhub_test_road import BUSES, Cut, Road, until
 
 from backendhub.kit import jobs, outbox
 from backendhub.kit.bus import connect, leases
@@ -63,6 +63,8 @@ async def test_an_event_that_no_handler_can_digest_is_dead_until_somebody_retrie
 # -- on every bus ------------------------------------------------------------------------------------------------
 
 
+# A process costs a second: one that is killed is tried where confirmation and deduplication differ, not on all three.
+@pytest.mark.parametrize("bus_road", BUSES[1:], indirect=True)
 async def test_a_sender_killed_after_publishing_loses_nothing_and_doubles_no_effect(bus_road: Road) -> None:
     road = bus_road
     await road.join()
@@ -79,6 +81,7 @@ async def test_a_sender_killed_after_publishing_loses_nothing_and_doubles_no_eff
     assert road.in_order()
 
 
+@pytest.mark.parametrize("bus_road", BUSES[:2], indirect=True)
 async def test_a_receiver_killed_before_it_acknowledges_gets_it_again_and_does_it_once(
     bus_road: Road,
 ) -> None:
@@ -99,13 +102,13 @@ async def test_connections_that_are_cut_again_and_again(bus_road: Road) -> None:
     road = bus_road
     assert road.url
     async with Cut(road.url) as middle, road.at_work(url=middle.url):
-        for round in range(4):
+        for round in range(3):
             road.publish(30, first=round * 30)
             await until(lambda: len(road.effects()) > round * 27)  # noqa: B023
             middle.cut()
-        await until(lambda: len(road.effects()) >= 108)
-        assert middle.cuts >= 4
-    assert sorted(road.numbers()) == road.wanted(120)
+        await until(lambda: len(road.effects()) >= 81)
+        assert middle.cuts >= 3
+    assert sorted(road.numbers()) == road.wanted(90)
     assert road.in_order()
 
 

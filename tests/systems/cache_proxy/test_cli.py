@@ -11,6 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
+
+from backendhub import registry
+from backendhub.kit.hub import Hub
+from backendhub.kit.settings import Settings
+from backendhub.systems.cache_proxy.prepare import prepare
 
 from .conftest import Origin, response
 
@@ -57,3 +63,19 @@ def test_the_brief(command: list[str], process: Any, tmp_path: Path) -> None:
         _, err = server.communicate(timeout=20)
         origin.close()
     assert server.returncode == 0 and "Caching http://127.0.0.1" in err.decode()
+
+
+def test_workers_are_told_why_they_have_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for disk, workers, told in ((str(tmp_path), 2, True), ("none", 2, False), (str(tmp_path), 1, False)):
+        settings = {
+            "cache_proxy.origin": "http://127.0.0.1:1",
+            "cache_proxy.disk": disk,
+            "database": ":memory:",
+        }
+        hub = Hub(Settings(settings, declared=[o for s in registry.SYSTEMS for o in s.settings]))
+        hub.workers = workers
+        notes: list[str] = []
+        monkeypatch.setattr(hub.output, "note", notes.append)
+        prepare(hub)
+        assert any("no disk tier" in note for note in notes) is told
+        hub.close()

@@ -6,10 +6,12 @@ from base64 import b64encode
 from hashlib import sha256
 from html import escape
 
+from backendhub.kit.output import plain
 from backendhub.kit.web.page import STYLE
 
 from .models import Counts
 
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 SHOWN = (
     ("ratio", "Hit ratio"),
     ("hits", "Hits"),
@@ -20,10 +22,10 @@ SHOWN = (
     ("passed", "Passed on"),
     ("fetches", "Fetches"),
     ("objects", "Objects"),
-    ("memory_bytes", "In memory"),
-    ("disk_bytes", "On disk"),
-    ("bytes_out", "Sent"),
-    ("bytes_in", "From the origin"),
+    ("memoryBytes", "In memory"),
+    ("diskBytes", "On disk"),
+    ("bytesOut", "Sent"),
+    ("bytesIn", "From the origin"),
     ("evicted", "Evicted"),
     ("purged", "Purged"),
     ("errors", "Errors"),
@@ -35,16 +37,16 @@ CSS = """
 .hit{fill:#188038}.miss{fill:#c5221f}
 """.strip()
 SCRIPT = """
-const rows=[],N=120,svg=document.querySelector('svg');
+const rows=[],N=120,svg=document.querySelector('svg'),scale=document.querySelector('#scale');
 const bytes=n=>{let u=0;while(n>=1024&&u<4){n/=1024;u++}return (u?n.toFixed(1):n)+' '+['B','KiB','MiB','GiB','TiB'][u]};
-const show=(k,v)=>k==='ratio'?(100*v).toFixed(1)+' %':k.startsWith('bytes')||k.endsWith('bytes')?bytes(v):v.toLocaleString('en');
-function draw(){const top=Math.max(1,...rows.map(r=>r[1]+r[2]));svg.replaceChildren();
-rows.slice(-N).forEach((r,i)=>{const bar=(c,y,h)=>{const e=document.createElementNS('http://www.w3.org/2000/svg','rect');
-e.setAttribute('class',c);e.setAttribute('x',i);e.setAttribute('y',y);e.setAttribute('width',.8);e.setAttribute('height',h);svg.append(e)};
+const show=(k,v)=>k==='ratio'?(100*v).toFixed(1)+' %':/bytes/i.test(k)?bytes(v):v.toLocaleString('en');
+function draw(){const seen=rows.slice(-N),top=Math.max(1,...seen.map(r=>r[1]+r[2])),first=N-seen.length;svg.replaceChildren();
+scale.textContent=top.toLocaleString('en');seen.forEach((r,i)=>{const bar=(c,y,h)=>{const e=document.createElementNS('http://www.w3.org/2000/svg','rect');
+e.setAttribute('class',c);e.setAttribute('x',first+i);e.setAttribute('y',y);e.setAttribute('width',.8);e.setAttribute('height',h);svg.append(e)};
 const m=100*r[2]/top,h=100*r[1]/top;bar('miss',100-m,m);bar('hit',100-m-h,h)})}
-const source=new EventSource(document.body.dataset.events);
-source.addEventListener('history',e=>{rows.push(...JSON.parse(e.data).history);draw()});
 let last=null;
+const source=new EventSource(document.body.dataset.events);
+source.addEventListener('history',e=>{rows.length=0;last=null;rows.push(...JSON.parse(e.data).history);draw()});
 source.addEventListener('counts',e=>{const c=JSON.parse(e.data);for(const d of document.querySelectorAll('[data-k]'))d.textContent=show(d.dataset.k,c[d.dataset.k]);
 if(last){rows.push([0,c.hits-last.hits,c.misses-last.misses]);draw()}last=c});
 """.strip()
@@ -57,8 +59,9 @@ FIELDS = {
 
 def render(counts: Counts, prefix: str) -> str:
     """The whole document; it is complete without the script, too."""
+    values = plain(counts)
     cells = "".join(
-        f'<div><dt>{label}</dt><dd data-k="{name}">{_shown(name, getattr(counts, name))}</dd></div>'
+        f'<div><dt>{label}</dt><dd data-k="{name}">{_shown(name, values[name])}</dd></div>'
         for name, label in SHOWN
     )
     return (
@@ -69,13 +72,19 @@ def render(counts: Counts, prefix: str) -> str:
         f'<p class="dim">in front of <code>{escape(counts.origin or "nothing")}</code> · '
         f'<a href="{escape(prefix)}/_cache/objects">objects</a> · <a href="{escape(prefix)}/_check">check</a></p>'
         f'<dl class="grid">{cells}</dl>'
-        '<h2>Requests a second</h2><p class="dim">Hits green, misses red, the last two minutes.</p>'
+        '<h2>Requests a second</h2><p class="dim">Hits green, misses red, the last two minutes; the highest is <span id="scale">0</span>.</p>'
         '<svg viewBox="0 0 120 100" preserveAspectRatio="none" role="img" aria-label="Hits and misses a second"></svg>'
         f"</main><script>{SCRIPT}</script></body></html>"
     )
 
 
 def _shown(name: str, value: float) -> str:
+    """A value as the script shows it, too."""
     if name == "ratio":
         return f"{100 * value:.1f} %"
-    return f"{value:,}" + (" B" if "bytes" in name else "")
+    if "bytes" not in name.lower():
+        return f"{value:,}"
+    unit = 0
+    while value >= 1024 and unit < len(UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{value:.1f} {UNITS[unit]}" if unit else f"{value} B"

@@ -15,3 +15,8 @@ def prepare(hub: Hub) -> None:
     config.origin().close()
     where = f"in memory and in {config.disk}" if config.disk is not None else "in memory"
     hub.output.note(f"Caching {config.url} {where}.")
+    if hub.workers > 1 and hub.settings.get("cache_proxy.disk") != "none":
+        hub.output.note(
+            f"With {hub.workers} workers there is no disk tier: a worker that is begun anew would find on it what was purged "
+            "while it was away."
+        )

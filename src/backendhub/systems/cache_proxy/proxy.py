@@ -293,11 +293,11 @@ class Proxy:
         self.stats.damaged += 1
         self.shelf.drop(entry)
 
-    def tick(self, second: int) -> tuple[int, int, int, int]:
+    def tick(self, second: int) -> None:
         """What happens once a second."""
         if self.disk is not None and self.disk.was_cleared():
             self.purging.everything()
-        return self.stats.tick(second)
+        self.stats.tick(second)
 
     def close(self) -> None:
         """Ends what is under way."""
