@@ -38,7 +38,7 @@ def test_the_sample_bank(http: Any, account: Any) -> None:
     assert http.get(f"/accounts/{account['id']}").json() == account
     report = http.get("/_check").json()
     assert report["ok"] is True
-    assert len(report["checks"]) == 11
+    assert len(report["checks"]) == 13
 
 
 def test_ofx_is_read_by_ofxtools(http: Any, account: Any) -> None:
@@ -151,6 +151,27 @@ def test_standing_orders_over_the_counter(http: Any, account: Any) -> None:
         ).status_code
         == 422
     )
+
+
+def test_scheduled_payments_over_the_counter(http: Any, account: Any) -> None:
+    body = {
+        "creditor": {"identification": "NL91ABNA0417164300", "name": "Groene Stroom"},
+        "amount": "30.00",
+        "currency": "EUR",
+        "dueAt": "2026-02-01T08:00:00+01:00",
+    }
+    path = f"/accounts/{account['id']}/scheduled-payments"
+    made = http.post(path, json=body)
+    assert (made.status_code, made.json()["dueAt"], made.json()["state"]) == (
+        201,
+        "2026-02-01T07:00:00Z",
+        "waiting",
+    )
+    assert http.get(path).json()[-1] == made.json()
+    assert http.delete(f"/scheduled-payments/{made.json()['id']}").json()["state"] == "cancelled"
+    assert http.delete(f"/scheduled-payments/{made.json()['id']}").status_code == 409
+    for due in ("2020-01-01T00:00:00Z", "2026-02-01T08:00:00", "2029-01-01T00:00:00Z"):
+        assert http.post(path, json=body | {"dueAt": due}).status_code == 422
 
 
 def test_verify_refuses_a_ledger_that_does_not_add_up(http: Any, hub: Hub) -> None:

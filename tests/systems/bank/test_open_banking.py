@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from backendhub.kit import clock
+from backendhub.systems.bank.service import scheduled
 
 AISP, PISP = "/open-banking/v4.0/aisp", "/open-banking/v4.0/pisp"
 ALL = [
@@ -363,7 +364,7 @@ def test_a_standing_order_from_consent_to_payment(bank: Bank) -> None:
     headers = bank.authorise(consent)
     order = {"Data": {"ConsentId": consent, "Initiation": initiation}, "Risk": {}}
     done = bank.post(f"{PISP}/domestic-standing-orders", order, **headers, **{"x-idempotency-key": "o"})
-    assert done["Data"]["Status"] == "INFA"
+    assert done["Data"]["Status"] == "INCO"
     _, reading = bank.access()
     row = bank.read("/standing-orders", reading)["Data"]["StandingOrder"][0]
     assert (row["StandingOrderStatusCode"], row["NextPaymentDateTime"]) == (
@@ -380,6 +381,61 @@ def test_a_standing_order_from_consent_to_payment(bank: Bank) -> None:
         f"{PISP}/domestic-standing-order-consents", body, status=400, **{"x-idempotency-key": "t"}
     )
     assert code(answer) == ("U003", "Data.Initiation.MandateRelatedInformation.FirstPaymentDateTime")
+
+
+def test_a_scheduled_payment_from_consent_to_its_time(bank: Bank, hub: Any) -> None:
+    initiation = bank.initiation(RequestedExecutionDateTime="2026-01-06T10:00:00+01:00")
+    del initiation["EndToEndIdentification"]
+    body = {"Data": {"Permission": "Create", "Initiation": initiation}, "Risk": {}}
+    path = f"{PISP}/domestic-scheduled-payment-consents"
+    made = bank.post(path, body, **{"x-idempotency-key": "s"})["Data"]
+    assert (made["Status"], made["Permission"], made["Initiation"]) == ("AWAU", "Create", initiation)
+    consent = made["ConsentId"]
+    assert bank.http.get(f"{path}/{consent}").json()["Data"] == made
+    headers = bank.authorise(consent)
+    order = {"Data": {"ConsentId": consent, "Initiation": initiation}, "Risk": {}}
+    paying = f"{PISP}/domestic-scheduled-payments"
+    done = bank.post(paying, order, **headers, **{"x-idempotency-key": "o"})["Data"]
+    assert (done["Status"], done["ExpectedExecutionDateTime"]) == ("PDNG", "2026-01-06T09:00:00+00:00")
+    assert bank.post(paying, order, **headers, **{"x-idempotency-key": "o"})["Data"] == done
+    assert code(bank.post(paying, order, status=400, **headers, **{"x-idempotency-key": "p"}))[0] == "U009"
+    _, reading = bank.access(["ReadAccountsBasic", "ReadScheduledPaymentsDetail"])
+    row = bank.read("/scheduled-payments", reading)["Data"]["ScheduledPayment"][0]
+    assert (row["ScheduledPaymentDateTime"], row["ScheduledType"], row["InstructedAmount"]["Amount"]) == (
+        "2026-01-06T09:00:00+00:00",
+        "Execution",
+        "10.00",
+    )
+    assert row["CreditorAccount"]["Identification"] == CREDITOR["Identification"]
+    with clock.frozen("2026-01-06T09:00:00Z"):
+        assert hub.unit(scheduled.run_due) == 1
+    here = f"{paying}/{done['DomesticScheduledPaymentId']}"
+    after = bank.http.get(here, headers=headers).json()["Data"]
+    assert (after["Status"], after["StatusUpdateDateTime"]) == ("ACSC", "2026-01-06T09:00:00+00:00")
+    details = bank.http.get(f"{here}/payment-details", headers=headers).json()["Data"]["PaymentStatus"]
+    assert (details[0]["PaymentTransactionId"], details[0]["Status"]) == (row["ScheduledPaymentId"], "ACSC")
+    assert (
+        bank.read(f"/accounts/{bank.amira['id']}/scheduled-payments", reading)["Data"]["ScheduledPayment"]
+        == []
+    )
+    assert bank.http.get("/_check").json()["ok"] is True
+
+
+def test_a_time_that_has_passed_is_not_scheduled(bank: Bank) -> None:
+    initiation = bank.initiation(RequestedExecutionDateTime="2026-01-05T09:00:00Z")
+    body = {"Data": {"Permission": "Create", "Initiation": initiation}, "Risk": {}}
+    path = f"{PISP}/domestic-scheduled-payment-consents"
+    wrong = ("U003", "Data.Initiation.RequestedExecutionDateTime")
+    assert code(bank.post(path, body, status=400, **{"x-idempotency-key": "s"})) == wrong
+    initiation["RequestedExecutionDateTime"] = "2026-01-05T09:00:01Z"
+    consent = bank.post(path, body, **{"x-idempotency-key": "s"})["Data"]["ConsentId"]
+    headers = bank.authorise(consent)
+    order = {"Data": {"ConsentId": consent, "Initiation": initiation}, "Risk": {}}
+    with clock.frozen("2026-01-05T09:00:01Z"):  # it took the customer too long
+        answer = bank.post(
+            f"{PISP}/domestic-scheduled-payments", order, status=400, **headers, **{"x-idempotency-key": "o"}
+        )
+    assert code(answer) == wrong
 
 
 def test_beneficiaries_and_statements(bank: Bank) -> None:

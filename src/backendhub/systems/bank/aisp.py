@@ -20,6 +20,7 @@ from .aisp_shapes import (
     balance_shapes,
     beneficiary_shapes,
     party_shape,
+    scheduled_payment_shapes,
     standing_order_shapes,
     statement_shape,
     transaction_shape,
@@ -30,6 +31,7 @@ from .shapes import AccessIn
 from .wire import amount, answer, asking, indicator, reading
 
 BOTH = ("ReadAccountsBasic", "ReadAccountsDetail")
+SCHEDULED = ("ReadScheduledPaymentsBasic", "ReadScheduledPaymentsDetail")
 _PAGE = 50
 
 
@@ -154,6 +156,23 @@ def list_standing_orders(db: Db, request: web.Request, user: web.CurrentUser) ->
     consent, found = _granted(db, user.id, "ReadStandingOrdersBasic", "ReadStandingOrdersDetail")
     rows = [row for account in found for row in standing_order_shapes(db, consent, account)]
     return answer(request, {"StandingOrder": rows})
+
+
+@reading.get("/accounts/{account_id}/scheduled-payments", statuses=(400, 403))
+def get_scheduled_payments(
+    db: Db, request: web.Request, account_id: str, user: web.CurrentUser
+) -> dict[str, Any]:
+    """List what an account will pay at a time."""
+    consent, account = _one(db, user.id, account_id, *SCHEDULED)
+    return answer(request, {"ScheduledPayment": scheduled_payment_shapes(db, consent, account)})
+
+
+@reading.get("/scheduled-payments", statuses=(400, 403))
+def list_scheduled_payments(db: Db, request: web.Request, user: web.CurrentUser) -> dict[str, Any]:
+    """List what any of the accounts will pay at a time."""
+    consent, found = _granted(db, user.id, *SCHEDULED)
+    rows = [row for account in found for row in scheduled_payment_shapes(db, consent, account)]
+    return answer(request, {"ScheduledPayment": rows})
 
 
 @reading.get("/accounts/{account_id}/statements", statuses=(400, 403))

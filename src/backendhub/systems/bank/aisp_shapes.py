@@ -9,8 +9,8 @@ from backendhub.kit import clock
 from backendhub.kit.db import Db
 
 from . import formats
-from .models import Account, Consent, Customer, Line, StandingOrder
-from .service import accounts, orders, statements
+from .models import Account, Consent, Customer, Line, ScheduledPayment, StandingOrder
+from .service import accounts, orders, scheduled, statements
 from .wire import amount, indicator, stamp
 
 
@@ -166,6 +166,31 @@ def _standing_order(each: StandingOrder, detail: bool) -> dict[str, Any]:
         row["FinalPaymentAmount"] = amount(each.final_amount, each.currency)
     if each.reference:
         row["RemittanceInformation"] = {"Unstructured": [each.reference]}
+    if detail:
+        row["CreditorAccount"] = {
+            "SchemeName": each.creditor_scheme,
+            "Identification": each.creditor_identification,
+            "Name": each.creditor_name,
+        }
+    return row
+
+
+def scheduled_payment_shapes(db: Db, consent: Consent, account: Account) -> list[dict[str, Any]]:
+    """What an account will pay at a time."""
+    detail = "ReadScheduledPaymentsDetail" in consent.permissions
+    return [_scheduled_payment(each, detail) for each in scheduled.of_account(db, account.id, waiting=True)]
+
+
+def _scheduled_payment(each: ScheduledPayment, detail: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "AccountId": each.account_id,
+        "ScheduledPaymentId": each.id,
+        "ScheduledPaymentDateTime": stamp(each.due_at),
+        "ScheduledType": "Execution",
+        "InstructedAmount": amount(each.amount, each.currency),
+    }
+    if each.reference:
+        row["Reference"] = each.reference[:35]
     if detail:
         row["CreditorAccount"] = {
             "SchemeName": each.creditor_scheme,

@@ -59,6 +59,7 @@ class ConsentKind(StrEnum):
 
     ACCESS = "account-access"
     PAYMENT = "domestic-payment"
+    SCHEDULED = "domestic-scheduled-payment"
     STANDING_ORDER = "domestic-standing-order"
 
 
@@ -193,6 +194,25 @@ class StandingOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduledPayment:
+    """A payment at a time. `state` is waiting, paid, refused (`reason`) or cancelled; once paid, its transfer has its id."""
+
+    id: str
+    account_id: str
+    creditor_scheme: str
+    creditor_identification: str
+    creditor_name: str
+    reference: str
+    amount: int
+    currency: str
+    due_at: datetime
+    state: str
+    reason: str | None
+    settled_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Consent:
     """What a third party may do. `state` is a code of CONSENT."""
 
@@ -224,6 +244,7 @@ class Order:
     consent_id: str
     transfer_id: str | None
     standing_order_id: str | None
+    scheduled_payment_id: str | None
     key: str
     request_hash: str
     created_at: datetime

@@ -1,4 +1,4 @@
-"""Open Banking UK: payments and standing orders under a consent."""
+"""Open Banking UK: payments, scheduled payments and standing orders under a consent."""
 
 from __future__ import annotations
 
@@ -10,12 +10,29 @@ from backendhub.kit import clock, web
 from backendhub.kit.db import Db
 
 from .models import Consent, ConsentKind, ConsentMismatch, Missing, Order
-from .service import accounts, consents, payments
-from .shapes import Key, PaymentConsentIn, PaymentIn, StandingConsentIn, StandingIn, sent
+from .service import accounts, consents, payments, scheduled
+from .shapes import (
+    Key,
+    PaymentConsentIn,
+    PaymentIn,
+    ScheduledConsentIn,
+    ScheduledIn,
+    StandingConsentIn,
+    StandingIn,
+    sent,
+)
 from .wire import answer, paying, proposing, stamp
 
-PAYMENT, STANDING = ConsentKind.PAYMENT, ConsentKind.STANDING_ORDER
+PAYMENT, SCHEDULED, STANDING = ConsentKind.PAYMENT, ConsentKind.SCHEDULED, ConsentKind.STANDING_ORDER
+NAMES = {
+    PAYMENT: ("DomesticPaymentId", "ACSC"),
+    SCHEDULED: ("DomesticScheduledPaymentId", "PDNG"),
+    STANDING: ("DomesticStandingOrderId", "INCO"),
+}
+"""How the id of what was ordered is called, and its state when it was: what becomes of a scheduled payment is in STATES."""
+STATES = {"waiting": "PDNG", "paid": "ACSC", "refused": "RJCT", "cancelled": "CANC"}
 payment_consents = proposing["domestic-payment"]
+scheduled_consents = proposing["domestic-scheduled-payment"]
 standing_consents = proposing["domestic-standing-order"]
 
 
@@ -71,6 +88,52 @@ def get_payment_details(
         "PaymentTransactionId": order.transfer_id,
         "Status": "ACSC",
         "StatusUpdateDateTime": stamp(order.created_at),
+    }
+    return answer(request, {"PaymentStatus": [status]})
+
+
+@scheduled_consents.post("", status=201, statuses=(400, 401))
+def create_scheduled_payment_consent(
+    db: Db, request: web.Request, body: ScheduledConsentIn, user: web.MaybeUser, x_idempotency_key: Key
+) -> dict[str, Any]:
+    """Ask to make a payment at a time."""
+    return _ask(db, request, SCHEDULED, body, body.Data, x_idempotency_key, user.id if user else "")
+
+
+@scheduled_consents.get("/{consent_id}", statuses=(400,))
+def get_scheduled_payment_consent(db: Db, request: web.Request, consent_id: str) -> dict[str, Any]:
+    """Read a consent to make a payment at a time."""
+    return _consent(request, consents.get(db, consent_id, SCHEDULED))
+
+
+@paying.post("/domestic-scheduled-payments", status=201, statuses=(400, 403))
+def create_scheduled_payment(
+    db: Db, request: web.Request, body: ScheduledIn, user: web.CurrentUser, x_idempotency_key: Key
+) -> dict[str, Any]:
+    """Schedule the payment that was consented to."""
+    return _order(db, request, SCHEDULED, body, body.Data.ConsentId, body.Data, x_idempotency_key, user.id)
+
+
+@paying.get("/domestic-scheduled-payments/{scheduled_payment_id}", statuses=(400, 403))
+def get_scheduled_payment(
+    db: Db, request: web.Request, scheduled_payment_id: str, user: web.CurrentUser
+) -> dict[str, Any]:
+    """Read a scheduled payment: whether it waits, was paid or refused."""
+    order, consent = _found(db, scheduled_payment_id, SCHEDULED, user.id)
+    return _made(db, request, order, consent)
+
+
+@paying.get("/domestic-scheduled-payments/{scheduled_payment_id}/payment-details", statuses=(400, 403))
+def get_scheduled_payment_details(
+    db: Db, request: web.Request, scheduled_payment_id: str, user: web.CurrentUser
+) -> dict[str, Any]:
+    """Read where a scheduled payment stands on its way."""
+    order, _ = _found(db, scheduled_payment_id, SCHEDULED, user.id)
+    payment = scheduled.get(db, order.scheduled_payment_id or "")
+    status = {
+        "PaymentTransactionId": payment.id,
+        "Status": STATES[payment.state],
+        "StatusUpdateDateTime": stamp(payment.settled_at or payment.created_at),
     }
     return answer(request, {"PaymentStatus": [status]})
 
@@ -151,14 +214,19 @@ def _order(
 
 
 def _made(db: Db, request: web.Request, order: Order, consent: Consent, status: int = 200) -> dict[str, Any]:
-    names = {PAYMENT: ("DomesticPaymentId", "ACSC"), STANDING: ("DomesticStandingOrderId", "INFA")}
-    name, state = names[consent.kind]
+    name, state = NAMES[consent.kind]
+    changed, more = order.created_at, {}
+    if order.scheduled_payment_id is not None:
+        payment = scheduled.get(db, order.scheduled_payment_id)
+        state, changed = STATES[payment.state], payment.settled_at or payment.created_at
+        more = {"ExpectedExecutionDateTime": stamp(payment.due_at)}
     data: dict[str, Any] = {
         name: order.id,
         "ConsentId": consent.id,
         "CreationDateTime": stamp(order.created_at),
         "Status": state,
-        "StatusUpdateDateTime": stamp(order.created_at),
+        "StatusUpdateDateTime": stamp(changed),
+        **more,
         "Initiation": consent.initiation,
     }
     if consent.more.get("ReadRefundAccount") == "Yes":

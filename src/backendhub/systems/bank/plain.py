@@ -16,7 +16,7 @@ from backendhub.kit.web.fields import Cursor, Limit
 
 from . import store
 from .aisp import statement_file
-from .models import Beneficiary, Customer, StandingOrder
+from .models import Beneficiary, Customer, ScheduledPayment, StandingOrder
 from .plain_shapes import (
     AccountIn,
     AccountOut,
@@ -30,6 +30,7 @@ from .plain_shapes import (
     Key,
     LineOut,
     PaymentIn,
+    ScheduledPaymentIn,
     StandingOrderIn,
     TransferIn,
     TransferOut,
@@ -39,7 +40,7 @@ from .plain_shapes import (
     money_of,
     transfer_out,
 )
-from .service import accounts, consents, orders, payments, statements
+from .service import accounts, consents, orders, payments, scheduled, statements
 from .wire import router
 
 
@@ -187,7 +188,7 @@ def _period(db: Db, id: str, since: date, until: date) -> statements.Statement:
     return statements.statement(db, accounts.get(db, id), first, last)
 
 
-# -- beneficiaries and standing orders ---------------------------------------------------------------------
+# -- beneficiaries, standing orders and scheduled payments ---------------------------------------------------------------------
 
 
 @router.post("/accounts/{id}/beneficiaries", status=201)
@@ -234,6 +235,31 @@ def list_standing_orders(db: Db, id: str) -> list[StandingOrder]:
 def cancel_standing_order(db: Db, id: str) -> StandingOrder:
     """End a standing order."""
     return orders.cancel(db, id)
+
+
+@router.post("/accounts/{id}/scheduled-payments", status=201)
+def add_scheduled_payment(db: Db, id: str, body: ScheduledPaymentIn) -> ScheduledPayment:
+    """Order a payment at a time, at most a year ahead."""
+    return scheduled.add(
+        db,
+        account_id=id,
+        creditor=body.creditor.record(),
+        amount=money_of(body),
+        due_at=body.dueAt,
+        reference=body.reference,
+    )
+
+
+@router.get("/accounts/{id}/scheduled-payments")
+def list_scheduled_payments(db: Db, id: str) -> list[ScheduledPayment]:
+    """List an account's scheduled payments (amounts in minor units): those that wait, and what became of the others."""
+    return scheduled.of_account(db, accounts.get(db, id).id)
+
+
+@router.delete("/scheduled-payments/{id}", status=200, statuses=(409,))
+def cancel_scheduled_payment(db: Db, id: str) -> ScheduledPayment:
+    """Call off a scheduled payment."""
+    return scheduled.cancel(db, id)
 
 
 # -- consents and invariants -------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Header, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from backendhub.kit.db import Db
 from backendhub.kit.money import Money, minor
@@ -106,6 +106,12 @@ class StandingOrderIn(PaymentIn):
     firstOn: date
     lastOn: date | None = None
     payments: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+
+class ScheduledPaymentIn(PaymentIn):
+    """A payment at a time."""
+
+    dueAt: AwareDatetime
 
 
 class AuthoriseIn(Strict):

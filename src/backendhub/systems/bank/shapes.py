@@ -82,6 +82,24 @@ class Initiation(Closed):
     SupplementaryData: Any_ = Field(default_factory=dict)
 
 
+class ScheduledInitiation(Closed):
+    """One payment at a time."""
+
+    InstructionIdentification: Short
+    EndToEndIdentification: Short = Field(default_factory=str)
+    LocalInstrument: str = ""
+    RequestedExecutionDateTime: Moment
+    InstructedAmount: Amount
+    DebtorAccount: Named = Field(default_factory=lambda: Named.model_construct())
+    CreditorAccount: CreditorNamed
+    CreditorPostalAddress: Any_ = Field(default_factory=dict)
+    UltimateCreditor: Any_ = Field(default_factory=dict)
+    UltimateDebtor: Any_ = Field(default_factory=dict)
+    RegulatoryReporting: list[Any_] = Field(default_factory=list, max_length=10)
+    RemittanceInformation: Remittance = Field(default_factory=Remittance)
+    SupplementaryData: Any_ = Field(default_factory=dict)
+
+
 class Rhythm(BaseModel):
     """How often a standing order pays."""
 
@@ -167,6 +185,37 @@ class PaymentIn(Closed):
     """An order to pay."""
 
     Data: PaymentData
+    Risk: Any_
+
+
+class ScheduledConsentData(Closed):
+    """What a third party wants to have paid, and when."""
+
+    Permission: Literal["Create"]
+    ReadRefundAccount: Literal["No", "Yes"] = "No"
+    Initiation: ScheduledInitiation
+    Authorisation: Any_ = Field(default_factory=dict)
+    SCASupportData: Any_ = Field(default_factory=dict)
+
+
+class ScheduledConsentIn(Closed):
+    """A request to pay at a time."""
+
+    Data: ScheduledConsentData
+    Risk: Any_
+
+
+class ScheduledData(Closed):
+    """The scheduled payment, as it was consented to."""
+
+    ConsentId: str = Field(min_length=1, max_length=128)
+    Initiation: ScheduledInitiation
+
+
+class ScheduledIn(Closed):
+    """An order to schedule it."""
+
+    Data: ScheduledData
     Risk: Any_
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from backendhub.kit.checks import Check
 from backendhub.kit.db import columns
 
-from .models import Account, Beneficiary, Consent, Customer, Order, StandingOrder, Transfer
+from .models import Account, Beneficiary, Consent, Customer, Order, ScheduledPayment, StandingOrder, Transfer
 
 ACCOUNT = columns(Account)
 CONSENT = columns(Consent)
@@ -78,6 +78,18 @@ CANCEL = (
     "UPDATE bank_standing_order SET state = 'cancelled', next_on = NULL WHERE id = :id AND state = 'active'"
 )
 
+_SCHEDULED = f"SELECT {columns(ScheduledPayment)} FROM bank_scheduled_payment"
+SCHEDULED = f"{_SCHEDULED} WHERE id = :id"
+SCHEDULED_OF = f"{_SCHEDULED} WHERE account_id = :account_id ORDER BY id"
+WAITING_OF = f"{_SCHEDULED} WHERE account_id = :account_id AND state = 'waiting' ORDER BY id"
+SCHEDULED_DUE = f"{_SCHEDULED} WHERE state = 'waiting' AND due_at <= :now ORDER BY due_at, id LIMIT :limit"
+SETTLE = (
+    "UPDATE bank_scheduled_payment SET state = 'paid', settled_at = :at "
+    "WHERE id = :id AND state = 'waiting' AND due_at <= :now"
+)
+REFUSE = "UPDATE bank_scheduled_payment SET state = 'refused', reason = :reason WHERE id = :id"
+CALL_OFF = "UPDATE bank_scheduled_payment SET state = 'cancelled', settled_at = :at WHERE id = :id AND state = 'waiting'"
+
 ONE_CONSENT = f"SELECT {CONSENT} FROM bank_consent WHERE id = :id"
 BY_TOKEN = f"SELECT {CONSENT} FROM bank_consent WHERE token_hash = :hash"
 BY_KEY = f"SELECT {CONSENT} FROM bank_consent WHERE client = :client AND kind = :kind AND key = :key"
@@ -108,6 +120,13 @@ CHECKS = (
         "SELECT s.id FROM bank_standing_order s WHERE s.made - s.refused <> "
         "(SELECT count(*) FROM bank_transfer t WHERE t.kind = 'standing-order' AND t.debtor_id = s.account_id "
         "AND t.id >= s.id || ':' AND t.id < s.id || ';')",
+    ),
+    Check(
+        "a scheduled payment is made once",
+        "A scheduled payment is paid where, and only where, there is its transfer with the same amount from its account",
+        "SELECT s.id FROM bank_scheduled_payment s LEFT JOIN bank_transfer t ON t.id = s.id "
+        "WHERE (s.state = 'paid') <> (t.id IS NOT NULL) "
+        "OR t.amount <> s.amount OR t.currency <> s.currency OR t.debtor_id <> s.account_id",
     ),
     Check(
         "a consent to pay is used once",

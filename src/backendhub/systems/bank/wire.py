@@ -169,7 +169,7 @@ def answer(
 
 router = web.Router(
     "A bank whose ledger always sums to zero. `/open-banking/v4.0` is the read/write API of Open Banking UK: consents, "
-    "accounts, balances, transactions, payments, standing orders. The other routes are the bank's own: customers, accounts, "
+    "accounts, balances, transactions, payments, scheduled payments, standing orders. The other routes are the bank's own: customers, accounts, "
     "cash, transfers, statements as OFX and camt.053, and the customer's side of consents. `/_check` looks at every invariant.",
 )
 OBIE = OpenBanking(invalid=400)
@@ -179,7 +179,7 @@ reading = router.family(
 )
 proposing = {
     name: router.family(f"{BASE}/pisp/{name}-consents", dialect=OBIE)
-    for name in ("domestic-payment", "domestic-standing-order")
+    for name in ("domestic-payment", "domestic-scheduled-payment", "domestic-standing-order")
 }
 paying = router.family(
     f"{BASE}/pisp", dialect=OBIE, auth=web.Authenticator(token_holder), guard=web.require()

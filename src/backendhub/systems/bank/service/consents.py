@@ -15,6 +15,7 @@ from backendhub.kit.db import Db
 from backendhub.kit.errors import Invalid, Unauthenticated
 from backendhub.kit.ids import uuid7
 from backendhub.kit.money import Money, minor
+from backendhub.kit.states import IllegalMove
 from backendhub.systems.bank import store
 from backendhub.systems.bank.models import (
     CONSENT,
@@ -30,9 +31,15 @@ from backendhub.systems.bank.models import (
     Order,
 )
 
-from . import accounts, orders, payments
+from . import accounts, orders, payments, scheduled
 
-PREFIX = {ConsentKind.ACCESS: "aac", ConsentKind.PAYMENT: "pcon", ConsentKind.STANDING_ORDER: "scon"}
+PREFIX = {
+    ConsentKind.ACCESS: "aac",
+    ConsentKind.PAYMENT: "pcon",
+    ConsentKind.SCHEDULED: "dcon",
+    ConsentKind.STANDING_ORDER: "scon",
+}
+WHEN = "Data.Initiation.RequestedExecutionDateTime"
 PERMISSIONS = frozenset(
     {
         "ReadAccountsBasic",
@@ -119,7 +126,7 @@ def request_payment(
     risk: dict[str, Any],
     more: dict[str, Any],
 ) -> Consent:
-    """A third party asks to pay, or to set up a standing order. The same key and body again give the same consent.
+    """A third party asks to pay, now or at a time, or to set up a standing order. The same key and body again give the same consent.
 
     Raises KeyReused, Invalid, BadIdentification.
     """
@@ -139,6 +146,8 @@ def request_payment(
     for name in ("InstructedAmount", "FirstPaymentAmount", "RecurringPaymentAmount", "FinalPaymentAmount"):
         if given := initiation.get(name):
             amount_of(given)
+    if kind is ConsentKind.SCHEDULED:
+        scheduled.check_time(time_of(initiation), WHEN)
     return _insert(
         db,
         kind,
@@ -223,21 +232,23 @@ def allowed(db: Db, consent: Consent) -> list[Account]:
 
 
 def order(db: Db, consent: Consent, *, key: str, initiation: dict[str, Any], risk: dict[str, Any]) -> Order:
-    """Does what was consented to: pays, or sets up the standing order. The same key and body again change nothing.
+    """Does what was consented to: pays, schedules the payment, or sets up the standing order. The same key and body again change nothing.
 
     Raises ConsentState, ConsentMismatch, KeyReused, InsufficientFunds and what payments raise.
     """
     digest = _digest([initiation, risk])
-    known = db.one(Order, store.ORDER_OF, consent_id=consent.id)
-    if known is not None and known.key == key:
-        if known.request_hash != digest:
-            raise KeyReused("This idempotency key came with another request before.")
+    if (known := _ordered(db, consent, key, digest)) is not None:
         return known
     require(consent)
     if _digest([consent.initiation, consent.risk]) != digest:
         raise ConsentMismatch("This is not what was consented to: Initiation or Risk differ.")
     assert consent.debtor_id is not None
-    CONSENT.move(db, consent.id, "consume", updated_at=clock.now())
+    try:
+        CONSENT.move(db, consent.id, "consume", updated_at=clock.now())
+    except IllegalMove:  # the same request at the same time has waited for this one's row
+        if (known := _ordered(db, consent, key, digest)) is None:
+            raise
+        return known
     id, creditor = uuid7(), creditor_of(initiation)
     made: dict[str, str] = {}
     if consent.kind is ConsentKind.PAYMENT:
@@ -246,6 +257,18 @@ def order(db: Db, consent: Consent, *, key: str, initiation: dict[str, Any], ris
             db, consent.debtor_id, creditor, amount, reference=reference_of(initiation), id=id
         )
         made["transfer_id"] = paid.id
+    elif consent.kind is ConsentKind.SCHEDULED:
+        due = time_of(initiation)
+        scheduled.check_time(due, WHEN)
+        planned = scheduled.add(
+            db,
+            account_id=consent.debtor_id,
+            creditor=creditor,
+            amount=amount_of(initiation["InstructedAmount"]),
+            due_at=due,
+            reference=reference_of(initiation),
+        )
+        made["scheduled_payment_id"] = planned.id
     else:
         made["standing_order_id"] = _standing_order(db, consent, creditor, initiation)
     return db.insert(
@@ -258,6 +281,16 @@ def order(db: Db, consent: Consent, *, key: str, initiation: dict[str, Any], ris
         created_at=clock.now(),
         **made,
     )
+
+
+def _ordered(db: Db, consent: Consent, key: str, digest: str) -> Order | None:
+    """What a consent was used for under this key, if it was. Raises KeyReused where that was another request."""
+    known = db.one(Order, store.ORDER_OF, consent_id=consent.id)
+    if known is None or known.key != key:
+        return None
+    if known.request_hash != digest:
+        raise KeyReused("This idempotency key came with another request before.")
+    return known
 
 
 def get_order(db: Db, id: str) -> Order:
@@ -277,6 +310,11 @@ def creditor_of(initiation: dict[str, Any]) -> Creditor:
 def amount_of(given: dict[str, str]) -> Money:
     """A decimal string with its currency. Raises Invalid for more decimals than the currency has."""
     return Money(minor(given["Amount"], given["Currency"]), given["Currency"])
+
+
+def time_of(initiation: dict[str, Any]) -> datetime:
+    """When a scheduled payment is to be made."""
+    return datetime.fromisoformat(initiation["RequestedExecutionDateTime"])
 
 
 def reference_of(initiation: dict[str, Any]) -> str:
