@@ -2,6 +2,8 @@
 
     router = web.Router("Notes")
     account_routes.add(router, "notes")
+
+Tries are counted as at every other door (`accounts.tried`).
 """
 
 from __future__ import annotations
