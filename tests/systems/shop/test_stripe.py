@@ -305,8 +305,13 @@ def test_the_storefront_sends_buyers_to_the_providers_page(http: Any, hub: Hub, 
     http.post("/shop/cart/lines", data={"variant_id": variant, "quantity": "1"}, headers={"cookie": cookie})
     changed = http.get("/shop/checkout/paid?session=cs_1", headers={"cookie": cookie}, follow_redirects=False)
     assert (changed.status_code, "total has changed to $144" in changed.text) == (200, True)
+    line = hub.read(lambda db: db.value("SELECT max(id) FROM shop_cart_item"))
+    post("/shop/cart", cookie, what="line", line=line, quantity="1")
+    again = http.get("/shop/checkout/paid?session=cs_1", headers={"cookie": cookie}, follow_redirects=False)
+    assert (again.status_code, "was given back" in again.text) == (402, True)  # though the total fits again
     work(hub)
     assert wire.get(f"/v1/payment_intents/{there}").json()["status"] == "canceled"
+    post("/shop/cart", cookie, what="line", line=line, quantity="2")
     post("/shop/checkout", cookie, option_id=option, pay="card", total="14400 USD")
     back = http.get("/shop/checkout/paid?session=cs_1", headers={"cookie": cookie}, follow_redirects=False)
     assert back.status_code == 303 and back.headers["location"].startswith("/shop/orders/")

@@ -103,9 +103,8 @@ async def settle(hub: Hub, reference: str, what: str, amount: Money, *, key: str
             await ask(hub, "POST", f"{path}/cancel", {}, key=key)
     else:
         if (await retrieve(hub, reference)).status == "authorized":
-            raise Upstream(
-                "What is to go back has not been captured yet."
-            )  # that job is waiting: so does this one
+            # The job that captures is still to run, or to run again: so is this one.
+            raise Upstream("What is to go back has not been captured yet.")
         form = {"payment_intent": reference, "amount": money.to_stripe(amount)}
         await ask(hub, "POST", "/v1/refunds", form, key=key)
 

@@ -106,7 +106,7 @@ def _order_page(db: Db, request: web.Request, found: Order, said: list[str] | No
         parts.append(act("complete", "Complete"))
     for p in full.payments:
         id = f'<input type="hidden" name="payment" value="{escape(p.id)}">'
-        if p.captured < p.amount and not p.canceled_at:
+        if found.state != "canceled" and payments.capturable(p):
             parts.append(act("capture", f"Capture {money(p.amount - p.captured, p.currency)}", id))
         if p.refunded < p.captured:
             parts.append(act("refund", f"Refund {money(p.captured - p.refunded, p.currency)}", id))

@@ -273,6 +273,6 @@ def _paid(db: Db, request: web.Request, cart_id: str, intent: gateway.Intent) ->
             status=intent.status,
         )
     except NotReady as error:  # the cart has changed while its buyer was there
-        payments.let_go(db, intent.id, intent.status, intent.amount)
+        payments.let_go(db, intent.id, intent.status, intent.amount, collection_id=collection.id)
         return _checkout_page(db, request, carts.get(db, cart.id), [error.message])
     return _done(db, request, cart, checkout.complete(db, cart.id, evidence=session))

@@ -61,11 +61,6 @@ def order(full: orders.Full) -> Any_:
     }
 
 
-def brief(found: Order, lines: Sequence[OrderItem], paid: Sequence[Payment]) -> Any_:
-    """An order in a listing."""
-    return order(orders.Full(found, list(lines), list(paid), [], [], []))
-
-
 def _amounts(i: OrderItem) -> Amounts:
     return Amounts(i.original, i.original_tax, i.subtotal, i.discount, i.tax, i.total)
 

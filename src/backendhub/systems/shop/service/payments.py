@@ -122,8 +122,23 @@ def drop(db: Db, collection_id: str) -> None:
     db.run(store.DROP_SESSIONS, collection_id=collection_id, now=clock.precise())
 
 
-def let_go(db: Db, reference: str, status: str, amount: Money) -> None:
-    """Gives back what a provider holds, or has taken, for a cart that it does not pay for."""
+def let_go(db: Db, reference: str, status: str, amount: Money, *, collection_id: str | None = None) -> None:
+    """Gives back what a provider holds, or has taken, for a cart that it does not pay for; with the collection of that cart it
+    can never pay for it afterwards."""
+    if collection_id is not None:
+        db.insert(
+            PaymentSession,
+            "shop_payment_session",
+            id=new("payses"),
+            collection_id=collection_id,
+            provider=STRIPE,
+            reference=reference,
+            amount=amount.minor,
+            currency=amount.currency,
+            status="canceled",
+            data={},
+            **stamps(),
+        )
     what = "refund" if status == "captured" else "cancel"
     ask(db, reference, what, amount.minor, amount.currency, f"back_{reference}")
 
@@ -222,6 +237,12 @@ def capture(db: Db, id: str, amount: int | None = None) -> Payment:
         )
     _ask(db, found, "capture", part, new("capt"))
     return payment(db, id)
+
+
+def capturable(found: Payment) -> bool:
+    """Whether there is something left to capture. A Stripe wire captures once and lets go of the rest."""
+    once = found.provider == STRIPE and found.captured > 0
+    return found.captured < found.amount and found.canceled_at is None and not once
 
 
 def refund(db: Db, id: str, amount: int | None = None, note: str = "") -> Payment:
