@@ -126,7 +126,9 @@ def over(page: Any) -> None:
     page.js(
         "globalThis.fetch = async () => ({ok: true, json: async () => ({seats: [{label: document.activeElement.value, status: 'held'}]})})"
     )
-    page.js("document.dispatchEvent(new Event('visibilitychange'))")  # as when somebody comes back to the page
+    page.js(
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )  # as when somebody comes back to the page
     page.wait(lambda: page.js("document.activeElement.dataset.taken === 'true'"))
     page.press(" ")
     assert (
