@@ -27,9 +27,10 @@ from backendhub.kit.accounts.passwords import Passwords
 from backendhub.kit.db import Db
 from backendhub.kit.hub import Hub
 from backendhub.kit.settings import Settings
+from backendhub.systems.cinema import plan
 from backendhub.systems.cinema import store as statements
 from backendhub.systems.cinema.films import Movie, Show
-from backendhub.systems.cinema.service import bookings, events, movies, shows, views
+from backendhub.systems.cinema.service import bookings, events, movies, shows, views, workspaces
 from backendhub.systems.cinema.service.bookings import Booked, Choice, Held
 
 TOMORROW = datetime(2026, 1, 6, 20, tzinfo=UTC)
@@ -190,3 +191,77 @@ def served(tmp_path: Path) -> Iterator[Callable[..., str]]:
             raise AssertionError("the server does not start")
 
         yield start
+
+
+# -- the wire of seats.io's clients --------------------------------------------------------------------------
+
+WIRED = [
+    {"key": 1, "label": "Stalls", "color": "#aaaaaa"},
+    {"key": 2, "label": "Floor", "color": "#bbbbbb"},
+]
+
+
+def drawing() -> dict[str, Any]:
+    """Two rows of four seats, and an area of ten places."""
+    made = plan.hall("Theatre", {"A": (4, 1), "B": (4, 1)}, WIRED)
+    made["subChart"]["generalAdmissionAreas"] = [
+        {"label": "GA", "capacity": 10, "categoryKey": 2, "center": {"x": 0, "y": 90}}
+    ]
+    return made
+
+
+class Client:
+    """Requests with a secret key."""
+
+    def __init__(self, http: Any, key: str) -> None:
+        self.http, self.key = http, key
+
+    def __call__(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
+        answer = self.http.request(method, path, json=body, auth=(self.key, ""))
+        assert answer.status_code == status, (path, answer.status_code, answer.text)
+        return answer.json() if answer.content and "json" in answer.headers["content-type"] else answer.text
+
+    def error(self, method: str, path: str, body: Any = None, status: int = 400) -> str:
+        found = self(method, path, body, status)
+        assert found["requestId"] and found["messages"] == [found["errors"][0]["message"]]
+        return str(found["errors"][0]["code"])
+
+    def change(self, event: str, *labels: Any, status: str = "booked", **more: Any) -> Any:
+        objects = [o if isinstance(o, dict) else {"objectId": o} for o in labels]
+        body = {"objects": objects, "status": status, "events": [event], **more}
+        return self("POST", "/events/groups/actions/change-object-status", body)["objects"]
+
+    def refused(self, event: str, *labels: Any, status: str = "booked", code: int = 400, **more: Any) -> str:
+        objects = [o if isinstance(o, dict) else {"objectId": o} for o in labels]
+        body = {"objects": objects, "status": status, "events": [event], **more}
+        return self.error("POST", "/events/groups/actions/change-object-status", body, code)
+
+    def status(self, event: str, label: str) -> str:
+        return str(self("GET", f"/events/{event}/objects?label={label}")[label]["status"])
+
+
+@pytest.fixture
+def seats(client: Callable[..., Any], hub: Hub, frozen: Callable[[str], None]) -> Client:
+    """A workspace with a chart `hall`."""
+    own = hub.unit(workspaces.add, company="c", name="Main", is_first=True)
+    made = Client(client("cinema"), own.secret_key)
+    made("POST", "/system/public/charts/hall", drawing(), 201)
+    return made
+
+
+@pytest.fixture
+def event(seats: Client) -> str:
+    seats("POST", "/events", {"chartKey": "hall", "eventKey": "e"}, 201)
+    return "e"
+
+
+@pytest.fixture
+def theatre() -> Callable[[], dict[str, Any]]:
+    """The drawing of the chart `hall`, as often as it is asked for."""
+    return drawing
+
+
+@pytest.fixture
+def opened(seats: Client) -> Callable[[str], Client]:
+    """The same server with another secret key."""
+    return lambda key: Client(seats.http, key)

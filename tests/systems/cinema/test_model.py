@@ -227,14 +227,14 @@ def run(
 
 def test_the_cinema_is_its_model_on_sqlite(building: Any, invariants: Any) -> None:
     store = connect(":memory:")
-    run(store, building, invariants, examples=25, steps=25)
+    run(store, building, invariants, examples=16, steps=20)
     store.close()
 
 
 @pytest.mark.postgres
 def test_the_cinema_is_its_model_on_postgres(postgres_url: str, building: Any, invariants: Any) -> None:
     store = connect(postgres_url)
-    run(store, building, invariants, examples=4, steps=20)
+    run(store, building, invariants, examples=3, steps=15)
     store.close()
 
 

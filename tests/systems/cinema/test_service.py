@@ -15,15 +15,12 @@ from backendhub.kit.states import IllegalMove, Machine
 from backendhub.systems.cinema.films import BOOKING, SHOW, TICKET
 from backendhub.systems.cinema.models import (
     AlreadyScanned,
-    IllegalStatusChange,
-    Refused,
     SeatsTaken,
     ShowOver,
     TokenOver,
 )
 from backendhub.systems.cinema.service import (
     bookings,
-    charts,
     events,
     movies,
     seats,
@@ -31,7 +28,6 @@ from backendhub.systems.cinema.service import (
     takings,
     tickets,
     tokens,
-    workspaces,
 )
 from backendhub.systems.cinema.service.bookings import Choice
 from backendhub.systems.cinema.service.orders import Best, Order, Wanted
@@ -366,56 +362,3 @@ def test_revenue_and_occupancy(db: Db, cinema: Any, frozen: Callable[[str], None
     assert takings.takings(db, since=first, until=last)[0].held == 0
     with pytest.raises(Invalid):
         takings.takings(db, since=last, until=first)
-
-
-# -- the other wire, over the same seats -------------------------------------------------------------------
-
-
-def test_what_has_a_ticket_is_the_bookings_alone(db: Db, cinema: Any, invariants: Any) -> None:
-    own = workspaces.own(db)
-    booked = cinema.book(db, "A-1")
-    event = events.get(db, own, cinema.show.id, lock=True)
-    for status in ("free", "resale", "vip"):
-        with pytest.raises(Refused) as caught:
-            seats.change(db, own, event, [Wanted("A-1")], Order(status))
-        assert caught.value.code == "OBJECT_HAS_TICKET"
-    with pytest.raises(Refused):
-        events.delete(db, own, event)
-    seats.change(db, own, event, [Wanted("A-2")], Order("booked", order_id="elsewhere"))
-    with pytest.raises(SeatsTaken):
-        cinema.book(db, "A-2")
-    seats.change(db, own, event, [Wanted("A-2")], Order("free"))
-    bookings.cancel(db, booked.booking.id)
-    assert cinema.statuses(db) == {}
-    assert invariants(db)
-
-
-def test_a_drawing_keeps_the_seats_that_somebody_has(db: Db, cinema: Any) -> None:
-    own = workspaces.own(db)
-    cinema.book(db, "C-4")
-    chart = charts.of(db, events.by_id(db, cinema.show.event_id))
-    drawing = charts.drawing(db, chart)
-    rows = drawing["subChart"]["rows"]
-    chart = charts.update(db, own, chart, name="Smaller")
-    db.run(
-        "UPDATE cinema_chart SET draft = :draft WHERE id = :id",
-        id=chart.id,
-        draft={**drawing, "subChart": {**drawing["subChart"], "rows": rows[:2]}},
-    )
-    with pytest.raises(Refused, match="C-4"):
-        charts.publish(db, own, chart)
-    charts.discard(db, chart)
-    assert charts.get(db, own, chart.key).status == "PUBLISHED"
-
-
-def test_a_token_of_one_event_frees_nothing_of_another(db: Db, cinema: Any, invariants: Any) -> None:
-    own = workspaces.own(db)
-    other = cinema.announce(db, cinema.show.starts_at, hall=cinema.other)
-    kept = cinema.hold(db, "A-1")
-    bookings.hold(db, other.id, Choice(["A-1"]), token=kept.token.token)
-    event = events.get(db, own, other.id, lock=True)
-    seats.change(db, own, event, [Wanted("A-1")], Order("free", kept.token.token))
-    assert cinema.statuses(db) == {"A-1": "reservedByToken"}
-    with pytest.raises(IllegalStatusChange):
-        seats.change(db, own, events.get(db, own, cinema.show.id), [Wanted("A-1")], Order("free"))
-    assert invariants(db)

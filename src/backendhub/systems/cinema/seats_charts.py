@@ -130,7 +130,7 @@ def act_on_version(db: Db, user: web.CurrentUser, key: Word, version: Word, acti
     raise Gone("ACTION_NOT_FOUND", f"There is no action {action}.")
 
 
-@chart_routes.post("/{key}/version/published/actions/copy-to-workspace/{to}", statuses=(404,))
+@chart_routes.post("/{key}/version/published/actions/copy-to-workspace/{to}", statuses=(403, 404))
 def copy_to_workspace(db: Db, user: web.CurrentUser, key: Word, to: Word) -> Some:
     """Copy a chart to another workspace of the company."""
     own = workspace(db, user)
@@ -138,7 +138,7 @@ def copy_to_workspace(db: Db, user: web.CurrentUser, key: Word, to: Word) -> Som
     return chart_shape(db, charts.copy(db, charts.get(db, own, key), target, suffix=""))
 
 
-@chart_routes.post("/{key}/version/published/actions/copy/from/{source}/to/{to}", statuses=(404,))
+@chart_routes.post("/{key}/version/published/actions/copy/from/{source}/to/{to}", statuses=(403, 404))
 def copy_between(db: Db, user: web.CurrentUser, key: Word, source: Word, to: Word) -> Some:
     """Copy a chart from one workspace of the company to another."""
     mine = company(db, user)

@@ -7,10 +7,12 @@ from datetime import date, timedelta
 from typing import Annotated
 
 from fastapi import Query
+from pydantic import WithJsonSchema
 
 from backendhub.kit import web
 from backendhub.kit.db import Db
 
+from . import store
 from .models import Event, Gone, Refused, Workspace
 from .seats_out import (
     Some,
@@ -37,9 +39,15 @@ from .seats_shapes import (
 )
 from .service import changes, charts, events, seasons, seats, tokens
 from .service.views import view
-from .wire import After, Limit, Text, Word, event_routes, span, token_routes, workspace
+from .wire import After, Limit, Rest, Text, Word, event_routes, span, token_routes, workspace
 
-MINUTES = 60 * 24 * 366
+Sort = Annotated[
+    str | None,
+    Query(max_length=60),
+    WithJsonSchema(
+        {"type": "string", "enum": [f"{s}{way}" for s in store.SORTS for way in ("", ":asc", ":desc")]}
+    ),
+]
 
 
 def _one(db: Db, user: web.CurrentUser, key: str, *, lock: bool = False) -> Event:
@@ -223,7 +231,7 @@ def get_objects(
 
 
 @event_routes.post("/{key}/objects/{label:path}", status=204, consumes=ANY_TYPE, statuses=(404,))
-def update_extra(db: Db, user: web.CurrentUser, key: Word, label: Word, body: ExtraIn) -> None:
+def update_extra(db: Db, user: web.CurrentUser, key: Word, label: Rest, body: ExtraIn) -> None:
     """Say something of an object (`…/actions/update-extra-data`)."""
     name, action, _ = label.rpartition("/actions/update-extra-data")
     if not action:
@@ -241,9 +249,9 @@ def update_extras(db: Db, user: web.CurrentUser, key: Word, body: ExtrasIn) -> N
 def list_changes(
     db: Db,
     user: web.CurrentUser,
-    key: str,
+    key: Word,
     filter: Text = None,
-    sort: Text = None,
+    sort: Sort = None,
     start_after_id: After = None,
     end_before_id: After = None,
     limit: Limit = 20,
@@ -260,8 +268,8 @@ def list_changes(
 def list_changes_of(
     db: Db,
     user: web.CurrentUser,
-    key: str,
-    label: str,
+    key: Word,
+    label: Rest,
     start_after_id: After = None,
     end_before_id: After = None,
     limit: Limit = 20,

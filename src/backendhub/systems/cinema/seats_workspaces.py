@@ -44,7 +44,7 @@ def create_test_company(db: Db, request: web.Request) -> Some:
 # -- workspaces --------------------------------------------------------------------------------------------
 
 
-@workspace_routes.get("")
+@workspace_routes.get("", statuses=(403,))
 def list_workspaces(
     db: Db,
     user: web.CurrentUser,
@@ -59,7 +59,7 @@ def list_workspaces(
     return paged(page, workspace_shape)
 
 
-@workspace_routes.get("/active")
+@workspace_routes.get("/active", statuses=(403,))
 def list_active(
     db: Db,
     user: web.CurrentUser,
@@ -74,7 +74,7 @@ def list_active(
     return paged(page, workspace_shape)
 
 
-@workspace_routes.get("/inactive")
+@workspace_routes.get("/inactive", statuses=(403,))
 def list_inactive(
     db: Db,
     user: web.CurrentUser,
@@ -89,35 +89,35 @@ def list_inactive(
     return paged(page, workspace_shape)
 
 
-@workspace_routes.get("/{key}", statuses=(404,))
+@workspace_routes.get("/{key}", statuses=(403, 404))
 def get_workspace(db: Db, user: web.CurrentUser, key: Word) -> Some:
     """Read a workspace."""
     own = workspace(db, user)
     return workspace_shape(own if key == own.key else workspaces.get(db, key, company(db, user)))
 
 
-@workspace_routes.post("", status=201, consumes=ANY_TYPE)
+@workspace_routes.post("", status=201, consumes=ANY_TYPE, statuses=(403,))
 def create_workspace(db: Db, user: web.CurrentUser, body: WorkspaceIn) -> Some:
     """Make a workspace."""
     made = workspaces.add(db, company=company(db, user), name=body.name, is_test=bool(body.isTest))
     return workspace_shape(made)
 
 
-@workspace_routes.post("/{key}", consumes=ANY_TYPE, statuses=(404,))
+@workspace_routes.post("/{key}", consumes=ANY_TYPE, statuses=(403, 404))
 def update_workspace(db: Db, user: web.CurrentUser, key: Word, body: WorkspaceIn) -> Some:
     """Rename a workspace."""
     found = workspaces.get(db, key, company(db, user))
     return workspace_shape(workspaces.change(db, found, name=body.name))
 
 
-@workspace_routes.post("/actions/set-default/{key}", status=204, statuses=(404,))
+@workspace_routes.post("/actions/set-default/{key}", status=204, statuses=(403, 404))
 def set_default_workspace(db: Db, user: web.CurrentUser, key: Word) -> None:
     """Make a workspace the company's default."""
     found = workspaces.get(db, key, company(db, user))
     workspaces.change(db, found, is_default=True)
 
 
-@workspace_routes.post("/{key}/actions/{action}", statuses=(404,))
+@workspace_routes.post("/{key}/actions/{action}", statuses=(403, 404))
 def act_on_workspace(db: Db, user: web.CurrentUser, key: Word, action: Word) -> Some:
     """Activate, deactivate, or give a new secret key (`regenerate-secret-key`)."""
     found = workspaces.get(db, key, company(db, user))
@@ -131,7 +131,7 @@ def act_on_workspace(db: Db, user: web.CurrentUser, key: Word, action: Word) -> 
     return workspace_shape(workspaces.change(db, found, **actions[action]))
 
 
-@workspace_routes.delete("/{key}", statuses=(400, 404))
+@workspace_routes.delete("/{key}", statuses=(400, 403, 404))
 def delete_workspace(db: Db, user: web.CurrentUser, key: Word) -> None:
     """Delete an inactive workspace (it can no longer be used)."""
     workspaces.delete(db, workspaces.get(db, key, company(db, user)))

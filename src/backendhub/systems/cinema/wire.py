@@ -39,6 +39,8 @@ After = Annotated[int | None, Query(ge=0, le=2**53 - 1)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Text = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
 Word = Annotated[str, Path(max_length=200, pattern=NO_NUL)]
+Rest = Annotated[str, Path(max_length=300, pattern=NO_NUL)]
+"""A label, and what is to be done with it."""
 _STATUS = {400: "BAD_REQUEST", 401: "UNAUTHORIZED", 403: "FORBIDDEN", 404: "NOT_FOUND", 409: "CONFLICT"}
 
 
