@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.http11 import Response
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -18,6 +19,7 @@ from backendhub.kit.errors import HubError, Upstream
 from backendhub.kit.output import Output
 
 JSON = "broadcast.json"
+START = "backendhub broadcast start"
 WINDOW = 200
 """Messages from a pipe that may wait for their confirmation."""
 PATIENCE_S = 30.0
@@ -50,10 +52,22 @@ class Target(NamedTuple):
                 max_size=None,
             )
             return link.__enter__()
+        except InvalidStatus as error:
+            raise _refused(self.url, error.response) from None
+        except ConnectionRefusedError:
+            raise Upstream(f"No server at {self.url}.", hint=START) from None
         except (OSError, InvalidHandshake, TimeoutError) as error:
-            raise Upstream(
-                f"Cannot connect to {self.url}: {error}", hint="backendhub broadcast start"
-            ) from None
+            raise Upstream(f"Cannot connect to {self.url}: {error or 'no answer'}", hint=START) from None
+
+
+def _refused(url: str, response: Response) -> Upstream:
+    """Why a server did not take us, in its own words where it is one of ours."""
+    try:
+        why = json.loads(response.body or b"")["detail"]
+    except (ValueError, KeyError, TypeError):
+        why = f"HTTP {response.status_code}"
+    hint = f"{START}; another server uses this address" if response.status_code == 404 else None
+    return Upstream(f"{url} did not take the connection: {why}", hint=hint)
 
 
 def run(target: Target, output: Output, *, listen: bool) -> None:
