@@ -111,6 +111,11 @@ def test_what_is_not_kept_and_what_the_upstream_says(http: Any) -> None:
         assert [word(http.get(f"/open/n?{query}")) for _ in range(2)] == ["Bypass", "Bypass"], query
         http.cookies.clear()
     assert word(http.post("/open/n")) == word(http.get("/open/n", headers={"range": "bytes=0-1"})) == "Bypass"
+    assert word(http.get("/open/h", headers={"x-http-method-override": "POST"})) == "Bypass"
+    assert [word(http.get("/open/h", headers={"host": h})) for h in ("evil.example", "a.example")] == [
+        "Miss",
+        "Miss",
+    ]
     german = [http.get("/open/v?vary=accept-language", headers={"accept-language": "de"}) for _ in range(2)]
     french = http.get("/open/v?vary=accept-language", headers={"accept-language": "fr"})
     assert [word(a) for a in (*german, french)] == ["Miss", "Hit", "Miss"]

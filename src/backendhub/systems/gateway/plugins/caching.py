@@ -24,6 +24,11 @@ from .base import Answer, Context, Local, Options, Pairs, Plugin, message
 METHODS = (b"GET", b"HEAD")
 ALWAYS = (b"authorization", b"cookie")
 """Fields of a request that are a part of its key whatever is configured."""
+UNKEYED = frozenset(
+    b"x-original-url x-rewrite-url x-http-method x-http-method-override x-method-override x-host x-original-host "
+    b"x-forwarded-server x-forwarded-scheme front-end-https".split()
+)
+"""Fields that make some servers answer another question than the key says: who sends one gets an answer of his own."""
 STATUS, KEY = b"x-cache-status", b"x-cache-key"
 SHARE = 8
 """One answer may take an eighth of the memory."""
@@ -92,7 +97,9 @@ class ProxyCache(Plugin):
         """Answers what is kept and fresh; else notes what is to be kept, and why it was not there."""
         fields = context.request.fields
         told = directives(fields.get(b"cache-control", b""))
-        if context.method not in self.methods or b"range" in fields or b"upgrade" in fields:
+        if context.method not in self.methods or not fields.keys().isdisjoint(
+            UNKEYED | {b"range", b"upgrade"}
+        ):
             context.notes[self.key] = ("Bypass", None)
             return None
         if self.control and (told.keys() & {"no-store", "no-cache"} or b"authorization" in fields):
@@ -213,7 +220,8 @@ class ProxyCache(Plugin):
         path = context.path.lower() if self.fold else context.path
         parts: list[Any] = [
             context.consumer.id if context.consumer is not None else "",
-            context.route.name, (context.host or b"").decode("latin-1"), path, self._query(context.query),
+            context.route.name, path, self._query(context.query),
+            [context.request.scheme, (fields.get(b"host") or b"").decode("latin-1").lower()],  # the upstream is told
             [(fields.get(name) or b"").decode("latin-1") for name in ALWAYS],
             [(fields.get(name.encode("latin-1")) or b"").decode("latin-1") for name in self.vary],
         ]  # fmt: skip
