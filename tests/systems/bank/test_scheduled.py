@@ -21,7 +21,7 @@ from backendhub.kit.errors import Conflict, Invalid, NotFound
 from backendhub.kit.money import Money
 from backendhub.systems.bank import store as bank_store
 from backendhub.systems.bank.models import Creditor
-from backendhub.systems.bank.service import accounts, consents, payments, scheduled
+from backendhub.systems.bank.service import accounts, consents, orders, payments, scheduled
 
 SYSTEM = "bank"
 ELSEWHERE = Creditor(accounts.IBAN, "DE89 3704 0044 0532 0130 00", "Brandt")
@@ -93,6 +93,22 @@ def test_one_that_is_called_off_is_not_paid(db: Db, own: Any) -> None:
     with clock.frozen(payment.due_at):
         assert not scheduled.run_one(db, payment.id)
     assert held(db, own) == 10_000
+    assert sound(db)
+
+
+def test_a_closed_account_has_nothing_left_to_pay(db: Db, own: Any) -> None:
+    payment = planned(db, own)
+    repeats = {"amount": eur(1), "frequency": "DAIL", "first_on": payment.due_at.date()}
+    order = orders.add(db, account_id=own.id, creditor=ELSEWHERE, **repeats)
+    payments.withdraw(db, own.id, eur(10_000))
+    accounts.close(db, own.id)
+    assert (scheduled.get(db, payment.id).state, orders.get(db, order.id).state) == ("cancelled", "cancelled")
+    with clock.frozen(payment.due_at):
+        assert (scheduled.run_due(db), orders.run_due(db)) == (0, 0)
+    with pytest.raises(ledger.AccountClosed):
+        planned(db, own)
+    with pytest.raises(ledger.AccountClosed):
+        orders.add(db, account_id=own.id, creditor=ELSEWHERE, **repeats)
     assert sound(db)
 
 

@@ -209,7 +209,7 @@ def forget_beneficiary(db: Db, id: str, beneficiary_id: str) -> None:
     accounts.forget_beneficiary(db, id, beneficiary_id)
 
 
-@router.post("/accounts/{id}/standing-orders", status=201)
+@router.post("/accounts/{id}/standing-orders", status=201, statuses=(409,))
 def add_standing_order(db: Db, id: str, body: StandingOrderIn) -> StandingOrder:
     """Order a payment that repeats."""
     return orders.add(
@@ -237,7 +237,7 @@ def cancel_standing_order(db: Db, id: str) -> StandingOrder:
     return orders.cancel(db, id)
 
 
-@router.post("/accounts/{id}/scheduled-payments", status=201)
+@router.post("/accounts/{id}/scheduled-payments", status=201, statuses=(409,))
 def add_scheduled_payment(db: Db, id: str, body: ScheduledPaymentIn) -> ScheduledPayment:
     """Order a payment at a time, at most a year ahead."""
     return scheduled.add(

@@ -78,6 +78,10 @@ CANCEL = (
     "UPDATE bank_standing_order SET state = 'cancelled', next_on = NULL WHERE id = :id AND state = 'active'"
 )
 
+# A closed account pays nothing more: what waits to be paid from it is called off.
+END_ORDERS = "UPDATE bank_standing_order SET state = 'cancelled', next_on = NULL WHERE account_id = :id AND state = 'active'"
+END_SCHEDULED = "UPDATE bank_scheduled_payment SET state = 'cancelled', settled_at = :at WHERE account_id = :id AND state = 'waiting'"
+
 _SCHEDULED = f"SELECT {columns(ScheduledPayment)} FROM bank_scheduled_payment"
 SCHEDULED = f"{_SCHEDULED} WHERE id = :id"
 SCHEDULED_OF = f"{_SCHEDULED} WHERE account_id = :account_id ORDER BY id"

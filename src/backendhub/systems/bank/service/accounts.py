@@ -115,6 +115,14 @@ def get(db: Db, id: str) -> Account:
     return found
 
 
+def payer(db: Db, id: str) -> Account:
+    """An account that something is to be paid from later. Raises NotFound, AccountClosed."""
+    account = get(db, id)
+    if account.closed_at is not None:
+        raise ledger.AccountClosed(f"The account {account.number} is closed.")
+    return account
+
+
 def held(db: Db, account: Account) -> Held:
     """An account with its balance."""
     balance = ledger.balance(db, account.ledger_id)
@@ -141,13 +149,15 @@ def edit(db: Db, id: str, changes: dict[str, Any]) -> Account:
 
 
 def close(db: Db, id: str) -> Account:
-    """Closes an empty account. Raises NotFound, and Conflict where money is in it, owed, or pending."""
+    """Closes an empty account, and calls off what was still to be paid from it. Raises NotFound, and Conflict where money is in it, owed, or pending."""
     account = get(db, id)
     if account.closed_at is not None:
         return account
     ledger.close_account(db, account.ledger_id)
     if ledger.balance(db, account.ledger_id).posted:
         raise Conflict("There is money in the account, or it is overdrawn.", hint="bring it to zero first")
+    db.run(store.END_ORDERS, id=id)
+    db.run(store.END_SCHEDULED, id=id, at=clock.now())
     closed = db.one(Account, store.CLOSE_ACCOUNT, id=id, at=clock.now())
     assert closed is not None
     return closed

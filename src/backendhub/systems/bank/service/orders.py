@@ -13,8 +13,7 @@ from backendhub.kit.money import Money
 from backendhub.systems.bank import store
 from backendhub.systems.bank.models import Creditor, Frequency, Kind, Missing, StandingOrder
 
-from .accounts import get as get_account
-from .accounts import resolve
+from .accounts import payer, resolve
 from .payments import MAX_REFERENCE, pay
 
 
@@ -33,8 +32,8 @@ def add(
     reference: str = "",
 ) -> StandingOrder:
     """Orders a payment on `first_on` and every period after it, until `payments` are made, `last_on` has passed, or it is
-    cancelled. Raises NotFound, Invalid, BadIdentification."""
-    account = get_account(db, account_id)
+    cancelled. Raises NotFound, AccountClosed, Invalid, BadIdentification."""
+    account = payer(db, account_id)
     resolve(db, creditor)
     amounts = [m for m in (amount, recurring, final) if m is not None]
     if any(m.currency != account.currency for m in amounts):

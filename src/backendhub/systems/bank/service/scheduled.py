@@ -12,8 +12,7 @@ from backendhub.kit.money import Money
 from backendhub.systems.bank import store
 from backendhub.systems.bank.models import Creditor, Missing, ScheduledPayment
 
-from .accounts import get as get_account
-from .accounts import resolve
+from .accounts import payer, resolve
 from .payments import MAX_REFERENCE, pay
 
 JOB = "bank.scheduled_payment"
@@ -29,8 +28,8 @@ def add(
     due_at: datetime,
     reference: str = "",
 ) -> ScheduledPayment:
-    """Orders a payment at a time, for which a job is put down. Raises NotFound, Invalid, BadIdentification."""
-    account = get_account(db, account_id)
+    """Orders a payment at a time, for which a job is put down. Raises NotFound, AccountClosed, Invalid, BadIdentification."""
+    account = payer(db, account_id)
     resolve(db, creditor)
     check_time(due_at)
     if amount.currency != account.currency:
