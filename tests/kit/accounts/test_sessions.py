@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 from typing import Any
 
-from backendhub.kit.accounts import Opened, Refused, User, sessions, users
+import pytest
+
+from backendhub.kit.accounts import NotSignedIn, Opened, Refused, User, sessions, users
+from backendhub.kit.accounts.models import Proven
 from backendhub.kit.accounts.sessions import Sessions
 from backendhub.kit.db import Db, Store
 
@@ -177,3 +181,32 @@ def test_two_administrators_cannot_each_remove_the_other(store: Store) -> None:
         keeper = store.read(users.by_username, "keeper")
         assert keeper is not None
         store.unit(lambda db, id=keeper.id: db.run("DELETE FROM accounts_user WHERE id = :id", id=id))
+
+
+def test_a_password_that_was_changed_while_it_was_compared_opens_no_session(store: Store) -> None:
+    """Hashing takes no lock: who began with the old password must not stay behind when all sessions have ended."""
+    store.use("accounts")
+    user = store.unit(users.add, username="ada", password_hash="old")
+    proven = Proven.of(user, "old")
+    begun, made = Event(), []
+
+    def sign_in(db: Db) -> None:
+        made.append(ENGINE.open(db, proven))
+        begun.set()
+        time.sleep(
+            0.1
+        )  # the change must wait for this commit, or it would not see the session that it has to end
+
+    def change(db: Db) -> int:
+        users.set_hash(db, user.id, "new")
+        return sessions.end_all(db, user.id, by="password")
+
+    thread = Thread(target=store.unit, args=(sign_in,))
+    thread.start()
+    begun.wait(5)
+    assert store.unit(change) == 1
+    thread.join()
+    assert store.read(sessions.of_user, user.id) == []
+    with pytest.raises(NotSignedIn):
+        store.unit(lambda db: ENGINE.open(db, proven))
+    assert store.unit(lambda db: ENGINE.open(db, Proven.of(user, "new"))).session.ended_at is None

@@ -65,6 +65,15 @@ def test_a_step_counts_once(auth: Any, frozen: Callable[[str], None]) -> None:
     assert answered(auth, token, factor, late).status_code == 200  # a clock may be a step ahead
 
 
+def test_answers_are_counted_for_an_account(served: Callable[..., Any]) -> None:
+    """Whoever has the password may ask as often as there are addresses, and six digits are a million."""
+    auth = served(limit="100")
+    token = auth.sign_up()["access_token"]
+    factor = enrolled(auth, token)
+    codes = [answered(auth, token, factor, "0").status_code for _ in range(31)]
+    assert codes == [422] * 30 + [429]
+
+
 def test_one_answer_of_many_counts(auth: Any, frozen: Callable[[str], None]) -> None:
     token = auth.sign_up()["access_token"]
     factor = enrolled(auth, token)

@@ -27,6 +27,7 @@ from .models import (
     ApiKey,
     Challenge,
     Factor,
+    NotSignedIn,
     Once,
     Opened,
     Passkey,
@@ -40,7 +41,6 @@ from .models import (
 from .policy import Weak
 from .signing_in import (
     Grant,
-    NotSignedIn,
     granted,
     present,
     refreshed,

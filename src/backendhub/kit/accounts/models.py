@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from backendhub.kit.errors import Conflict
+from backendhub.kit.errors import Conflict, Unauthenticated
 
 
 class Status(StrEnum):
@@ -45,6 +45,19 @@ class User:
     def label(self) -> str:
         """What to call it: username, name, e-mail address or phone number, whichever there is first."""
         return self.username or self.name or self.email or self.phone or self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Proven(User):
+    """An account whose password was right a moment ago: `hash` is what it was compared with."""
+
+    hash: str
+
+    @classmethod
+    def of(cls, user: User, hash: str) -> Proven:
+        """That account, proved by the password with this hash."""
+        values: dict[str, Any] = {field.name: getattr(user, field.name) for field in fields(User)}
+        return cls(**values, hash=hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +191,13 @@ class Taken(Conflict):
     def __init__(self, field: str) -> None:
         super().__init__(f"There is already an account with this {field}.", field=field)
         self.field = field
+
+
+class NotSignedIn(Unauthenticated):
+    """No session for this login and password. `user` is the account where the password was right and the account is
+    disabled or banned; what is sent must not tell the rest apart."""
+
+    def __init__(self, user: User | None = None) -> None:
+        said = "This account is disabled." if user else "The login or the password is wrong."
+        super().__init__(said, credentials="disabled" if user else "invalid")
+        self.user = user

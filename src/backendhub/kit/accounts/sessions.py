@@ -18,7 +18,7 @@ from backendhub.kit.identity import Principal
 from backendhub.kit.ids import uuid7
 
 from . import store, users
-from .models import Opened, Refused, Session, Status, User
+from .models import NotSignedIn, Opened, Proven, Refused, Session, Status, User
 from .secret import derive, digest, opaque
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ class Sessions:
         """A new session. Its secret is the value of a cookie, or the first refresh token of a family.
 
         `session_s` is how long it holds at most; `idle_s=0` means that it does not end by not being used.
+        Raises NotSignedIn where the user was proved by a password that is another one by now.
         """
+        if isinstance(user, Proven) and db.value(store.HASH_HELD[db.dialect], id=user.id) != user.hash:
+            raise NotSignedIn  # it was changed while it was being compared
         now, secret = clock.precise(), opaque()
         idle = self.idle_s if idle_s is None else idle_s
         expires = now + timedelta(seconds=session_s or self.lifetime_s)

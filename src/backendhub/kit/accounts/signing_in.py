@@ -10,7 +10,7 @@ from backendhub.kit.errors import Denied, Invalid, Unauthenticated
 from backendhub.kit.limits import Rule, TooManyHits
 
 from . import authentication, users
-from .models import Opened, Refused, Session, User
+from .models import NotSignedIn, Opened, Proven, Refused, Session, User
 from .sessions import banned
 
 if TYPE_CHECKING:
@@ -34,16 +34,6 @@ class Grant(NamedTuple):
     expires_in: int
     user: User
     session: Session
-
-
-class NotSignedIn(Unauthenticated):
-    """No session for this login and password. `user` is the account where the password was right and the account is
-    disabled or banned; what is sent must not tell the rest apart."""
-
-    def __init__(self, user: User | None = None) -> None:
-        said = "This account is disabled." if user else "The login or the password is wrong."
-        super().__init__(said, credentials="disabled" if user else "invalid")
-        self.user = user
 
 
 def signup_open(settings: Settings) -> bool:
@@ -103,7 +93,8 @@ async def verified(
     find: Callable[[Db, str], User | None] = users.by_login,
     counted: bool = False,
 ) -> User:
-    """The account with this login and password, hashed with the event loop free. It is counted as a try, so that no door
+    """The account with this login and password, hashed with the event loop free; a session of it is opened only while that
+    still is the password. It is counted as a try, so that no door
     is without a limit, unless the caller has `counted` it. Raises TooManyHits then.
 
     Raises NotSignedIn (an Unauthenticated): the same, and after the same work, for an unknown login, a wrong password and
@@ -119,7 +110,7 @@ async def verified(
         raise NotSignedIn(user)
     if verdict.replacement is not None:
         await request.call(users.rehash, user.id, stored, verdict.replacement)
-    return user
+    return Proven.of(user, verdict.replacement or stored)
 
 
 def credentials(

@@ -44,6 +44,8 @@ LOCK_USER = {
 }
 
 HASH = "SELECT hash FROM accounts_password WHERE user_id = :id"
+# Who signs in by a password and who changes it take turns: else a session could begin with the old one after all had ended.
+HASH_HELD = {"sqlite": HASH, "postgres": f"{HASH} FOR SHARE"}
 SET_HASH = """
 INSERT INTO accounts_password (user_id, hash, changed_at) VALUES (:id, :hash, :now)
 ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = excluded.changed_at"""

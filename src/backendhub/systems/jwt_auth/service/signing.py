@@ -7,7 +7,7 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 
 from backendhub.kit import clock
-from backendhub.kit.accounts import User, sessions, users
+from backendhub.kit.accounts import NotSignedIn, User, sessions, users
 from backendhub.kit.accounts.secret import digest
 from backendhub.kit.accounts.sessions import banned
 from backendhub.kit.db import Db
@@ -47,11 +47,15 @@ def usable(user: User, config: Config, *, by_email: bool) -> None:
 
 
 def sign_in(db: Db, engine: Engine, user: User, client: Client, *, method: str = "password") -> Granted:
-    """A new session of an account whose password was right. Raises Refusal where the account is gone meanwhile."""
+    """A new session of an account whose password was right. Raises Refusal where the account is gone meanwhile, or has
+    another password."""
     again = users.find(db, user.id)
     if again is None or banned(again, clock.precise()):
         raise wrong()
-    opened = engine.sessions.open(db, again, method=method, user_agent=client.user_agent, ip=client.ip)
+    try:
+        opened = engine.sessions.open(db, user, method=method, user_agent=client.user_agent, ip=client.ip)
+    except NotSignedIn:
+        raise wrong() from None
     return granted(db, engine, opened)
 
 
