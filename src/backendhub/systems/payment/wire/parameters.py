@@ -40,9 +40,9 @@ class Parameters:
         """The values of a request, typed. Raises ApiError for the first thing that is wrong."""
         return reading.read(self.members, given)
 
-    def schema(self) -> Json:
-        """The JSON Schema."""
-        return schemas.schema_of(self.members)
+    def schema(self, depth: int = 0) -> Json:
+        """The JSON Schema; how deep it stands decides what it tells of."""
+        return schemas.schema_of(self.members, depth)
 
     def narrow(self) -> Parameters:
         """The same with texts that fit into an address: a query holds 64 KiB in all."""
