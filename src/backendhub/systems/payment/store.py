@@ -22,7 +22,10 @@ SELECT_MANY_LOCKED = {
     "sqlite": SELECT_MANY,
     "postgres": SELECT_MANY + " ORDER BY id FOR NO KEY UPDATE",
 }
-LOCK_POSTGRES = "SELECT pg_advisory_xact_lock(7364874, hashtext(current_schema() || :name))"
+ALONE = {
+    "sqlite": "SELECT CAST(:name AS TEXT)",  # it has one writer at a time
+    "postgres": "SELECT CAST(pg_advisory_xact_lock(7364874, hashtext(current_schema() || :name)) AS TEXT)",
+}
 UPDATE = "UPDATE payment_object SET data = :data, created = :created WHERE id = :id"
 DELETE = "UPDATE payment_object SET deleted = TRUE WHERE id = :id AND NOT deleted"
 ERASE = "DELETE FROM payment_object WHERE id = :id"
