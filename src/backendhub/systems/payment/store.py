@@ -198,6 +198,8 @@ INSERT_CREDIT = (
     "INSERT INTO payment_credit (id, credit_note, invoice, line, amount, discount, tax) "
     "VALUES (:id, :credit_note, :invoice, :line, :amount, :discount, :tax)"
 )
+RESET_CREDITED = "DELETE FROM payment_credited WHERE invoice = :invoice"
+RESET_CREDIT = "DELETE FROM payment_credit WHERE invoice = :invoice"
 DELETE_CREDIT = "DELETE FROM payment_credit WHERE credit_note = :credit_note"
 SELECT_CREDIT = (
     "SELECT line, CAST(sum(amount) AS BIGINT) AS amount, CAST(sum(discount) AS BIGINT) AS discount, "
