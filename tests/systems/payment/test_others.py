@@ -89,6 +89,10 @@ def test_the_ids_of_examples_name_things_only_where_that_is_asked_for(api: Any) 
         ("delete", "/v1/webhook_endpoints/we_123", {}),
         ("post", "/v1/payouts/po_xxxxxxxxxxxxx/cancel", {}),
         ("get", "/v1/balance_transactions/txn_123", {}),
+        ("post", "/v1/credit_notes", {"invoice": "in_xxxxxxxxxxxxx", "amount": "1000"}),
+        ("post", "/v1/credit_notes/cn_123/void", {}),
+        ("post", "/v1/invoices/in_123/lines/il_123", {"description": "A"}),
+        ("delete", "/v1/subscriptions/sub_xyz/discount", {}),
     ],
 )
 def test_each_request_finds_them_as_it_needs_them(

@@ -11,7 +11,7 @@ from backendhub.kit.clock import wall
 from backendhub.kit.db import Db
 from backendhub.kit.errors import NotFound
 
-from . import objects
+from . import objects, store
 from .models import Json, call
 from .service.billing import (
     catalog,
@@ -86,11 +86,16 @@ def _rate(db: Db, id: str) -> Json:
 
 
 def _invoice(db: Db, id: str) -> Json:
-    status = "open" if call().verb in ("pay", "void", "mark_uncollectible", "send") else "draft"
+    credited = call().verb in ("credit_notes", "preview")
+    opened = credited or call().verb in ("pay", "void", "mark_uncollectible", "send")
+    status, amount = "open" if opened else "draft", 1000 if credited else 0
+    if call().writes:  # nothing was credited of a sample that is new again
+        db.run(store.RESET_CREDITED, invoice=id)
+        db.run(store.RESET_CREDIT, invoice=id)
     now = objects.now()
     about: Json = {"invoice_item": None, "proration": False, "proration_details": None, "subscription": None}
     one = lines.line(
-        amount=0,
+        amount=amount,
         currency="usd",
         description="A sample",
         period={"start": now, "end": now},
@@ -99,7 +104,7 @@ def _invoice(db: Db, id: str) -> Json:
             "invoice_item_details": about,
             "subscription_item_details": None,
         },
-        id="il_123",
+        id=id.replace("in_", "il_", 1),
     )
     listed = {"object": "list", "data": [one], "has_more": False, "url": f"/v1/invoices/{id}/lines"}
     zero = dict.fromkeys(
@@ -111,7 +116,7 @@ def _invoice(db: Db, id: str) -> Json:
             "total",
             "total_excluding_tax",
         ),
-        0,
+        amount,
     )
     sums: Json = {
         name: [] for name in ("total_discount_amounts", "total_pretax_credit_amounts", "total_taxes")

@@ -196,8 +196,7 @@ def rows(db: Db, kind: str, ids: Iterable[str], *, lock: bool = False) -> list[R
 
 def alone(db: Db, what: str) -> None:
     """Lets nobody else decide on something of this name until this transaction ends: whether it is still free, say."""
-    if db.dialect == "postgres":  # SQLite has one writer at a time
-        db.value(store.LOCK_POSTGRES, name=what)
+    db.value(store.ALONE[db.dialect], name=what)
 
 
 def where(db: Db, kind: str, *, limit: int = 100, **fields: Any) -> list[Json]:

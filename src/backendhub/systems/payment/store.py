@@ -22,7 +22,10 @@ SELECT_MANY_LOCKED = {
     "sqlite": SELECT_MANY,
     "postgres": SELECT_MANY + " ORDER BY id FOR NO KEY UPDATE",
 }
-LOCK_POSTGRES = "SELECT pg_advisory_xact_lock(7364874, hashtext(current_schema() || :name))"
+ALONE = {
+    "sqlite": "SELECT CAST(:name AS TEXT)",  # it has one writer at a time
+    "postgres": "SELECT CAST(pg_advisory_xact_lock(7364874, hashtext(current_schema() || :name)) AS TEXT)",
+}
 UPDATE = "UPDATE payment_object SET data = :data, created = :created WHERE id = :id"
 DELETE = "UPDATE payment_object SET deleted = TRUE WHERE id = :id AND NOT deleted"
 ERASE = "DELETE FROM payment_object WHERE id = :id"
@@ -195,6 +198,8 @@ INSERT_CREDIT = (
     "INSERT INTO payment_credit (id, credit_note, invoice, line, amount, discount, tax) "
     "VALUES (:id, :credit_note, :invoice, :line, :amount, :discount, :tax)"
 )
+RESET_CREDITED = "DELETE FROM payment_credited WHERE invoice = :invoice"
+RESET_CREDIT = "DELETE FROM payment_credit WHERE invoice = :invoice"
 DELETE_CREDIT = "DELETE FROM payment_credit WHERE credit_note = :credit_note"
 SELECT_CREDIT = (
     "SELECT line, CAST(sum(amount) AS BIGINT) AS amount, CAST(sum(discount) AS BIGINT) AS discount, "

@@ -175,12 +175,11 @@ def close(db: Db, id: str, params: Json) -> Json:
 def overdue(db: Db) -> int:
     """Closes disputes that nobody answered in time; gives their number."""
     now = objects.now()
+    waiting = ["needs_response", "warning_needs_response"]
+    asked = [("status", "in", waiting), ("evidence_details.due_by", "<", now)]
+    ids = [each["id"] for each in objects.select(db, "dispute", asked, limit=100)]
     late = [
-        d
-        for status in ("needs_response", "warning_needs_response")
-        for d in objects.select(
-            db, "dispute", [("status", ":", status), ("evidence_details.due_by", "<", now)], limit=100
-        )
+        each for each in objects.many(db, "dispute", ids, lock=True).values() if each["status"] in waiting
     ]
     for dispute in late:
         details = dispute["evidence_details"] | {"past_due": True}

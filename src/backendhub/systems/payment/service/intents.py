@@ -321,15 +321,19 @@ def expire(db: Db) -> int:
         ("refunded", ":", "false"),
         ("payment_method_details.card.capture_before", "<=", objects.now()),
     ]
-    due = objects.select(db, "charge", asked, limit=100)
-    for charge in due:
-        intent = locked(db, charge["payment_intent"]) if charge["payment_intent"] else None
+    count = 0
+    for found in objects.select(db, "charge", asked, limit=100):
+        intent = locked(db, found["payment_intent"]) if found["payment_intent"] else None
+        charge = objects.get(db, "charge", found["id"], lock=True)
+        if charge["captured"] or charge["refunded"]:  # by somebody who was there in between
+            continue
+        count += 1
         if intent is not None and intent["status"] == "requires_capture":
             cancelled(db, intent, "automatic")
         else:
             charging.released(db, charge)
         events.emit(db, "charge.expired", objects.get(db, "charge", charge["id"]))
-    return len(due)
+    return count
 
 
 def read(db: Db, id: str, params: Json) -> Json:

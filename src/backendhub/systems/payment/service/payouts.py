@@ -122,7 +122,10 @@ def reverse(db: Db, id: str, params: Json) -> Json:
 def arrive(db: Db) -> int:
     """Pays the payouts whose day has come; gives their number."""
     asked = [("status", ":", "pending"), ("arrival_date", "<=", objects.now())]
-    due = objects.select(db, "payout", asked, limit=100)
+    ids = [each["id"] for each in objects.select(db, "payout", asked, limit=100)]
+    due = [
+        each for each in objects.many(db, "payout", ids, lock=True).values() if each["status"] == "pending"
+    ]
     for payout in due:
         events.emit(db, "payout.paid", _moved(db, payout, "pay"))
     return len(due)

@@ -265,7 +265,9 @@ def describe(hub: Hub, document: Json) -> Json:
         told = document["paths"].get(path, {}).get(method.lower())
         if told is None:
             continue
-        schema = table.schema()
+        schema = table.schema(
+            method != "POST"
+        )  # of a query no style says what is in the objects of an object
         if method == "POST":
             needed = bool(schema.get("required"))
             told["requestBody"] = {

@@ -11,10 +11,10 @@
     metadata metadata
     ''')
 
-One line each: a name, `!` where it is required, and a type. Types: `str [max]`, `int [min..max]`, `amount [min..max]`,
-`days`, `time`, `bool`, `decimal`, `currency`, `metadata`, `map`, `any`, `enum a b c`, `hash` and `list hash` (their members stand below, indented), `list TYPE`,
-`address`, `by currency` (hashes by currency), `range` (`created[gte]`), and `A | B`. `| empty` takes `""`, which stands for None and unsets; `str`, `metadata`
-and `decimal` do so unless they are required.
+One line each: a name, `!` where it is required, and a type. Types: `str [max]`, `int [min..max]`, `amount [min..max]`, `days`,
+`time`, `bool`, `decimal`, `currency`, `metadata`, `map`, `any`, `enum a b c`, `hash` and `list hash` (their members stand
+below, indented), `by currency` (such hashes by currency), `list TYPE`, `address`, `range` (`created[gte]`), and `A | B`.
+`| empty` takes `""`, which stands for None and unsets; `str`, `metadata` and `decimal` do so unless they are required.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Parameters:
         """The values of a request, typed. Raises ApiError for the first thing that is wrong."""
         return reading.read(self.members, given)
 
-    def schema(self) -> Json:
-        """The JSON Schema."""
-        return schemas.schema_of(self.members)
+    def schema(self, depth: int = 0) -> Json:
+        """The JSON Schema; how deep it stands decides what it tells of."""
+        return schemas.schema_of(self.members, depth)
 
     def narrow(self) -> Parameters:
         """The same with texts that fit into an address: a query holds 64 KiB in all."""

@@ -210,7 +210,7 @@ def _product_of(db: Db, params: Json) -> str:
         raise ApiError(
             "You must provide either `product` or `product_data`.", code="parameter_missing", param="product"
         )
-    return str(objects.get(db, "product", params["product"], param="product")["id"])
+    return str(objects.get(db, "product", params["product"], param="product", lock=True)["id"])
 
 
 def _recurring(given: Json | None) -> Json | None:
@@ -302,6 +302,7 @@ def _free_key(db: Db, params: Json) -> str | None:
     key: str | None = params.get("lookup_key")
     if key is None:
         return None
+    objects.alone(db, f"lookup key {key}")
     for other in objects.where(db, "price", lookup_key=key, limit=1):
         if not params.get("transfer_lookup_key"):
             raise ApiError(

@@ -81,6 +81,8 @@ def cancelled(db: Db, owner: Json, *, reason: str | None, at: int | None = None)
 def _quiet(db: Db, id: str) -> None:
     """Nobody tries any more to be paid for a subscription that is over; its invoices can still be paid."""
     about = {"parent.subscription_details.subscription": id, "status": "open"}
-    for invoice in objects.where(db, "invoice", **about, limit=100):
-        if invoice["auto_advance"]:
-            objects.save(db, invoice | {"auto_advance": False, "next_payment_attempt": None})
+    ids = [each["id"] for each in objects.where(db, "invoice", **about, limit=100)]
+    found = objects.many(db, "invoice", ids, lock=True).values()  # one that is being paid is not overwritten
+    quiet = [each for each in found if each["status"] == "open" and each["auto_advance"]]
+    changes = {"auto_advance": False, "next_payment_attempt": None}
+    objects.save_many(db, "invoice", [each | changes for each in quiet])

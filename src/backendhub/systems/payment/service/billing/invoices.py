@@ -141,7 +141,7 @@ def put(
             f"You cannot combine currencies on a single customer. This customer is billed in {customer['currency']}.",
             param="currency",
         )
-    objects.save_many(db, "invoiceitem", [item | {"invoice": id} for item in waiting or ()])
+    _picked_up(db, waiting or [], id)
     redeemed = discounting.redeem(db, discounts, customer=customer["id"], invoice=id)
     wide: Json = (
         DEFAULTS
@@ -173,6 +173,13 @@ def put(
     made = _filled(db, made)
     events.emit(db, "invoice.created", made)
     return made
+
+
+def _picked_up(db: Db, waiting: list[Json], id: str) -> None:
+    """Puts items on an invoice as they are now: one may have been changed or deleted since it was looked at."""
+    found = objects.many(db, "invoiceitem", [item["id"] for item in waiting], lock=True).values()
+    still = [item for item in found if not item.get("deleted") and item["invoice"] is None]
+    objects.save_many(db, "invoiceitem", [item | {"invoice": id} for item in still])
 
 
 def shown(customer: Json) -> Json:

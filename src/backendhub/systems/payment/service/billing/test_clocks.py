@@ -98,8 +98,8 @@ def delete(db: Db, id: str, params: Json) -> Json:
 
 def checked(db: Db, id: str) -> None:
     """Raises ApiError where a customer cannot be made on a clock."""
-    found = objects.get(db, KIND, id, param="test_clock")
+    found = objects.get(db, KIND, id, param="test_clock", lock=True)
     if found["status"] == "advancing":
         raise ApiError("Test clock advancement underway - cannot perform modifications", status=429)
-    if len(objects.where(db, "customer", test_clock=id, limit=4)) > 3:
+    if len(objects.where(db, "customer", test_clock=id, limit=3)) >= 3:
         raise ApiError("A test clock has up to three customers.", param="test_clock")

@@ -32,6 +32,7 @@ METERS = Machine(
 
 def create(db: Db, params: Json) -> Json:
     """Make a meter, which counts the events of a name."""
+    objects.alone(db, f"meter {params['event_name']}")
     if objects.where(db, "billing.meter", event_name=params["event_name"], status="active", limit=1):
         raise ApiError(
             f"There is already an active meter with the event name {params['event_name']}.",
