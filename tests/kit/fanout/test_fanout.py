@@ -65,7 +65,9 @@ def test_statements_are_understood_by_both_engines(store: Store) -> None:
     with store.transaction() as db:
         found = {**vars(sql), "THERE": sql.THERE[store.dialect]}
         for name, statement in found.items():
-            if not isinstance(statement, str) or not re.match("SELECT|INSERT|UPDATE|DELETE", statement):
+            if name.startswith("_") or not isinstance(statement, str):
+                continue
+            if not re.match("SELECT|INSERT|UPDATE|DELETE", statement):
                 continue
             if name.endswith("_POSTGRES") and db.dialect != "postgres":
                 continue
