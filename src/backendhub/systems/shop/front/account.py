@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from backendhub.kit import accounts, web
 from backendhub.kit.db import Db
-from backendhub.kit.errors import HubError
+from backendhub.kit.errors import Denied, HubError
 from backendhub.kit.limits import TooManyHits
 from backendhub.systems.shop.medusa.store_account import visible
 from backendhub.systems.shop.models import Order
@@ -65,7 +65,7 @@ async def sign_in(request: web.Request, body: SignForm) -> web.Reply:
         user = await accounts.verified(request, body.email, body.password, find=accounts.by_email)
         opened: web.Reply = await request.call(_open, request, user)
         return opened
-    except TooManyHits:  # 429, and when to come again
+    except (Denied, TooManyHits):  # a closed door is no matter of this form
         raise
     except HubError as error:
         return sign_page(request, [error.message], body.email)
