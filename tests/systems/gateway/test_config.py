@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backendhub.kit.db import Db
-from backendhub.kit.errors import Invalid
+from backendhub.kit.errors import Invalid, StoreError
+from backendhub.kit.hub import Hub
+from backendhub.kit.settings import Settings
 from backendhub.systems.gateway import service
+from backendhub.systems.gateway.board import Board
 from backendhub.systems.gateway.config import load
 from backendhub.systems.gateway.plan import build, plans
 from backendhub.systems.gateway.plugins import PLUGINS
@@ -193,3 +197,21 @@ def test_the_stored_configuration_has_revisions(db: Db) -> None:
 def test_upstreams_that_would_fail_at_the_first_request(upstream: str) -> None:
     with pytest.raises(Invalid):
         load(f'_format_version: "3.0"\nupstreams: [{upstream}]', "kong.yml")
+
+
+def test_a_store_that_was_away_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub(Settings({"database": str(tmp_path / "hub.db")}))
+    hub.store.use("gateway")
+    board = Board(hub)
+
+    def away(*args: Any) -> Any:
+        raise StoreError("The store is away.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(service, "find", away)
+        with pytest.raises(StoreError):
+            board.refresh(hub)
+    assert board.trouble == "The store is away."
+    board.refresh(hub)
+    assert board.trouble is None
+    hub.close()

@@ -6,7 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from backendhub.kit.errors import HubError, Invalid
+from backendhub.kit.errors import HubError, Invalid, StoreError
 from backendhub.kit.hub import Hub
 
 from . import service
@@ -41,6 +41,8 @@ class Board:
             self.gateway.adopt(self._config(hub), self.path.name if self.path else "config")
         except HubError as error:
             self.trouble = error.message
+            if isinstance(error, StoreError):  # not its fault: it is asked for again
+                self._stamp = None
             raise
         self.trouble = None
 
@@ -56,12 +58,16 @@ class Board:
             ) from None
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _stamp(path: Path) -> tuple[int, ...]:
     try:
         stat = path.stat()
     except OSError:
-        return 0, 0
-    return stat.st_mtime_ns, stat.st_size
+        return ()
+    return (
+        stat.st_mtime_ns,
+        stat.st_ctime_ns,
+        stat.st_size,
+    )  # that it may be read now changes the second alone
 
 
 def of(hub: Hub) -> Board:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from datetime import timedelta
@@ -84,10 +85,9 @@ async def keep_digesting(hub: Hub) -> None:
             except HubError as error:  # a store that is away or full: what waits is safe, and tried again
                 logging.getLogger("backendhub.analytics").warning("cannot digest: %s", error.message)
                 await asyncio.sleep(IDLE_S)
-            try:
-                await asyncio.wait_for(wake.wait(), IDLE_S)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_S):  # `wait_for` of Python 3.11 may swallow that it is to end
+                    await wake.wait()
     finally:
         hub.store.listeners.remove(told)
 
