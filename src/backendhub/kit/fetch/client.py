@@ -6,6 +6,7 @@ import asyncio
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 
@@ -140,6 +141,7 @@ class Fetcher:
         """
         if self.offline:
             raise Upstream("The network is switched off (--offline).")
+        await _loaded()
         following = (
             redirects if redirects is not None else self.policy.redirects if method in ("GET", "HEAD") else 0
         )
@@ -225,6 +227,17 @@ class Fetcher:
             raise Invalid(f"The request cannot be sent: {error}.") from None
         except httpx.HTTPError as error:
             raise Upstream(f"{url.host} cannot be reached: {reason(error, ask.policy.idle)}.") from error
+
+
+_ready = False
+
+
+async def _loaded() -> None:
+    """Imports what sends, in a thread: three hundred modules would hold up the event loop of a server."""
+    global _ready
+    if not _ready:
+        await asyncio.to_thread(import_module, "backendhub.kit.fetch.pinned")
+        _ready = True
 
 
 async def _read(method: str, response: httpx.Response, url: httpx.URL, ask: _Ask) -> Fetched:
