@@ -59,6 +59,13 @@ def _arrived(browser: Any) -> bool:
     return bool(there and text(browser))
 
 
+def _says(browser: Any, words: str) -> bool:
+    try:
+        return words in text(browser)
+    except AssertionError:  # one page leads to the next by itself
+        return False
+
+
 def clerk(command: list[str]) -> None:
     """Makes somebody who works here."""
     subprocess.run(
@@ -192,9 +199,9 @@ def test_a_purchase_on_the_payment_systems_own_page(
         fill(browser, number=number, expiry="12 / 34", cvc="123")
         browser.js("(e => { if (e) e.value = 'Ada' })(document.querySelector('[name=name]'))")
         click(browser, "Pay")
-        assert answer in text(browser)
+        browser.wait(lambda: _says(browser, answer))  # noqa: B023
         look("pay-3-declined" if "declined" in answer else "pay-4-order")
-    assert "payment authorized" in text(browser)
+    browser.wait(lambda: _says(browser, "payment authorized"))
     order = browser.js("location.pathname").rpartition("/")[2]
     clerk(command)
     login = {"email": "clerk@mail.example", "password": PASSWORD}

@@ -167,13 +167,12 @@ def find(db: Db, id: str) -> Session | None:
 def holding(db: Db, who: Iterable[Principal]) -> set[Principal]:
     """Those who are still signed in: their accounts may be used, and their sessions have not ended."""
     asked = set(who)
-    sql = store.HOLDING.format(users=db.among("users", "text"), sessions=db.among("sessions", "text"))
     values = {
         "users": encode(sorted({each.id for each in asked})),
         "sessions": encode(sorted({each.session for each in asked if each.session is not None})),
         "now": encode(clock.precise()),
     }
-    rows = db.fetch(sql, values)
+    rows = db.fetch(store.holding(db), values)
     users, sessions = {user for user, _ in rows}, {session for _, session in rows}
     return {each for each in asked if each.id in users and (each.session is None or each.session in sessions)}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backendhub.kit.db import columns
+from backendhub.kit.db import Db, columns
 from backendhub.kit.sealing import Holder
 
 from .models import ApiKey, Challenge, Factor, Once, Passkey, Session, SigningKey, User
@@ -230,7 +230,11 @@ BY_API_KEY = f"""
 SELECT {_WHO}, k.scopes, k.id, k.last_used_at
 FROM accounts_api_key k JOIN accounts_user u ON u.id = k.user_id
 WHERE k.hash = :hash AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > :now) AND {_USABLE}"""
-# Of connections that stay open: which still hold. Without a session (an API key) the account alone says.
-HOLDING = f"""
-SELECT u.id, s.id FROM accounts_user u LEFT JOIN accounts_session s ON s.user_id = u.id AND s.id {{sessions}} AND {_ALIVE}
-WHERE u.id {{users}} AND {_USABLE}"""
+
+
+def holding(db: Db) -> str:
+    """Of connections that stay open: which still hold. Without a session (an API key) the account alone says."""
+    return f"""
+SELECT u.id, s.id FROM accounts_user u
+LEFT JOIN accounts_session s ON s.user_id = u.id AND s.id {db.among("sessions", "text")} AND {_ALIVE}
+WHERE u.id {db.among("users", "text")} AND {_USABLE}"""

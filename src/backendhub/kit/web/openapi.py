@@ -74,7 +74,11 @@ def _add(app: Any, endpoint: Endpoint, id: str) -> None:
     }
     if endpoint.body is not None or endpoint.parameters.validate is not None:
         responses[dialect.invalid] = {"description": "A value breaks a rule", "content": content}
-    responses |= {s: {"description": HTTPStatus(s).phrase, "content": content} for s in _statuses(endpoint)}
+    for status in _statuses(endpoint):
+        # What a route names itself it may also say in its own words: a health document, a page, a line of text.
+        own = route.media_type != "application/json" and status in route.statuses
+        told = content | {route.media_type: {}} if own else content
+        responses[status] = {"description": HTTPStatus(status).phrase, "content": told}
     if route.media_type != "application/json":
         responses[endpoint.success] = {"description": "The content", "content": {route.media_type: {}}}
         model = None
