@@ -15,9 +15,11 @@ from backendhub.kit import when
 from backendhub.kit.clock import iso
 from backendhub.kit.paging import MAX_LIMIT
 
-NO_NUL = r"^[^\x00]*$"
+# The group means nothing to the pattern. Without it tools that read a schema put `maxLength` into the quantifiers, which
+# makes an automaton of ten thousand states, and a second of each look at a value.
+NO_NUL = r"^([^\x00]*)$"
 # One visible character at least; Python, Rust and PostgreSQL differ in what else they call white space.
-VISIBLE = r"^[^\x00]*[^\s\x00-\x1f\x7f-\x9f][^\x00]*$"
+VISIBLE = r"^([^\x00]*[^\s\x00-\x1f\x7f-\x9f][^\x00]*)$"
 WORD = r"^[^\s\x00-\x1f\x7f-\x9f,+#][^\s\x00-\x1f\x7f-\x9f,]*$"
 _DAY = "(mon|tues|wednes|thurs|fri|satur|sun)day|mon|tue|wed|thu|fri|sat|sun"
 RELATIVE = rf"^(today|tomorrow|yesterday|now|eow|eom|eoy|{_DAY}|[+-]?[0-9]{{1,3}}(min|h|d|w|m|y))$"

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from backendhub.kit.db import Db
 from backendhub.kit.money import Money, minor
-from backendhub.kit.web.fields import NO_NUL
+from backendhub.kit.web.fields import NO_NUL, VISIBLE
 
 from .models import Account, Consent, Creditor, Line, Transfer
 from .service import accounts
@@ -20,9 +20,7 @@ Decimals = Annotated[
     str, Field(pattern=r"^[0-9]{1,13}(\.[0-9]{1,4})?$", description="A decimal string: `12.50`")
 ]
 Code = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-Name = Annotated[
-    str, Field(min_length=1, max_length=140, pattern=r"^[^\x00]*[^\s\x00-\x1f\x7f-\x9f][^\x00]*$")
-]
+Name = Annotated[str, Field(min_length=1, max_length=140, pattern=VISIBLE)]
 Reference = Annotated[str, Field(max_length=140, pattern=NO_NUL)]
 # Not in the schema: a key that repeats must come with the body that it came with before.
 Key = Annotated[str | None, Header(max_length=200, include_in_schema=False)]

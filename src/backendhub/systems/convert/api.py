@@ -14,6 +14,7 @@ from backendhub.kit.db import Db
 from backendhub.kit.errors import HubError, Invalid
 from backendhub.kit.output import camel
 from backendhub.kit.rates import Rate
+from backendhub.kit.web.fields import NO_NUL
 
 from . import catalogue, custom, pages
 from .models import Conversion, Custom, Style
@@ -51,11 +52,11 @@ ConversionOut = TypedDict(
     },
 )
 
-PATTERN = r"^[^\x00]*[^\s\x00][^\x00]*$"
+PATTERN = r"^([^\x00]*[^\s\x00][^\x00]*)$"
 CURRENCY = r"^[A-Za-z]{3}$"
 RATE = r"^[0-9]{1,40}(\.[0-9]{1,40})?(/[0-9]{1,40}(\.[0-9]{1,40})?)?$"
 Value = Annotated[str, Field(min_length=1, max_length=2000, pattern=PATTERN)]
-Name = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+Name = Annotated[str, Field(max_length=200, pattern=NO_NUL)]
 Digits = Annotated[int | None, Field(ge=0, le=MAX_DIGITS)]
 
 

@@ -12,9 +12,10 @@ from backendhub.kit import accounts, web
 from backendhub.kit.accounts import Session, Weak, tokens, users
 from backendhub.kit.db import Db
 from backendhub.kit.hub import Hub
+from backendhub.kit.web.fields import NO_NUL
 
 from . import api_about, api_admin, api_factors, api_links, api_passkeys
-from .bodies import NO_NUL, SignUpIn, TokenIn, UserIn
+from .bodies import SignUpIn, TokenIn, UserIn
 from .dialect import GOTRUE
 from .gates import AUTH, Holder, Redirect, client, mailbox, named, scripted, session, session_id, settled
 from .limiting import limited

@@ -9,8 +9,9 @@ from fastapi import Query
 
 from backendhub.kit import web
 from backendhub.kit.db import Db
+from backendhub.kit.web.fields import NO_NUL
 
-from .bodies import NO_NUL, OtpIn, RecoverIn, ResendIn, VerifyIn
+from .bodies import OtpIn, RecoverIn, ResendIn, VerifyIn
 from .gates import Redirect, client, followed, mailbox, named, settled
 from .limiting import limited, slow
 from .models import Refusal

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from backendhub.kit.web.fields import NO_NUL
+
 METADATA = 8_192
 """Bytes of metadata: it travels in every access token."""
-NO_NUL = r"^[^\x00]*$"
 
 
 def _small(value: dict[str, Any]) -> dict[str, Any]:

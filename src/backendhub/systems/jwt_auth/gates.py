@@ -12,8 +12,8 @@ from backendhub.kit.db import Db
 from backendhub.kit.errors import Unauthenticated
 from backendhub.kit.identity import Principal
 from backendhub.kit.mail import compose
+from backendhub.kit.web.fields import NO_NUL
 
-from .bodies import NO_NUL
 from .models import Client, Granted, Refusal
 from .service.engine import Engine, redirect
 

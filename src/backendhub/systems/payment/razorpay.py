@@ -14,6 +14,7 @@ from backendhub.kit.db import Db
 from backendhub.kit.errors import HubError, Unauthenticated
 from backendhub.kit.identity import Principal
 from backendhub.kit.problems import by_field
+from backendhub.kit.web.fields import NO_NUL
 
 from . import objects
 from .models import Json
@@ -96,9 +97,9 @@ v1 = router.family(
     guard=web.require(),
 )
 pages = router.family("/razorpay", dialect=Razorpay(invalid=400))
-TEXT = Field(default=None, max_length=500, pattern=r"^[^\x00]*$")
+TEXT = Field(default=None, max_length=500, pattern=NO_NUL)
 Notes = Annotated[
-    dict[Annotated[str, Field(max_length=256)], Annotated[str, Field(max_length=256, pattern=r"^[^\x00]*$")]],
+    dict[Annotated[str, Field(max_length=256)], Annotated[str, Field(max_length=256, pattern=NO_NUL)]],
     Field(max_length=15),
 ]
 Amount = Annotated[int, Field(ge=1, le=99_999_999)]
@@ -120,7 +121,7 @@ class OrderIn(Strict):
 
     amount: Amount
     currency: Currency
-    receipt: Annotated[str | None, Field(max_length=40, pattern=r"^[^\x00]*$")] = None
+    receipt: Annotated[str | None, Field(max_length=40, pattern=NO_NUL)] = None
     notes: Notes = Field(default_factory=dict)
     payment_capture: bool | Annotated[int, Field(ge=0, le=1)] = False
     partial_payment: bool = False
