@@ -14,7 +14,7 @@ from backendhub.kit import web
 from backendhub.kit.db import Db
 from backendhub.kit.errors import HubError, Invalid
 from backendhub.kit.fanout import Entry, Member, Past, Peer, Place, QueuePeer, SocketPeer
-from backendhub.kit.web.fields import NO_NUL, VISIBLE
+from backendhub.kit.web.fields import NO_NUL
 
 from . import codecs, service
 from .engine import Engine
@@ -29,6 +29,17 @@ Named = Annotated[str, Path(pattern=f"^{service.NAME}$", description="The channe
 Since = Annotated[str | None, Query(pattern=PLACE, description="The `id` of the last message seen")]
 Last = Annotated[int, Query(ge=0, le=1000, description="How many of the last messages come first")]
 
+# As `service.event` has it, with one visible character at least.
+Name = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        pattern=r"^([^\x00-\x1f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f]*)$",
+        json_schema_extra={"not": {"pattern": "^pusher(_internal)?:"}},
+    ),
+]
+
 
 class MessageIn(BaseModel):
     """A message to send."""
@@ -36,7 +47,7 @@ class MessageIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     data: Annotated[str, Field(max_length=100_000, pattern=NO_NUL)]
-    event: Annotated[str, Field(min_length=1, max_length=200, pattern=VISIBLE)] | None = None
+    event: Name | None = None
 
 
 def add(router: web.Router) -> None:
