@@ -14,6 +14,10 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group(
+    "roles"
+)  # those of a server are in every dump of it, see engines/test_postgres.py
+
 Run = Callable[..., Any]
 Events = Callable[[str], list[dict[str, Any]]]
 

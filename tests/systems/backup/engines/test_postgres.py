@@ -17,7 +17,8 @@ from backendhub.systems.backup.engines.base import Deadline, engine_for, parse_d
 from backendhub.systems.backup.engines.postgres_restore import statements
 from backendhub.systems.backup.models import BackupError
 
-pytestmark = pytest.mark.postgres
+# Roles of a server are in every dump of it, whoever made them.
+pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("roles")]
 
 SCHEMA = Path(__file__).with_name("every_type.postgres.sql").read_text("utf-8")
 
