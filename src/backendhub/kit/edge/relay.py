@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from .upstream import Origin
 
 
-class Relay:
+class Relay(ABC):
     """What a handler returns for a request without a body that may be sent twice. Where no connection lies idle, or the
     one that did has ended, `slowly` is asked for the answer instead."""
 
@@ -27,21 +28,23 @@ class Relay:
 
     # -- for who makes one --------------------------------------------------------------------------------
 
+    @abstractmethod
     def answered(self, incoming: Incoming) -> Any:
         """The answer for the client. The head is there, and what has come with it; `whole` where that is all."""
-        raise NotImplementedError
 
+    @abstractmethod
     def failed(self, error: Exception) -> Any:
         """The answer where none came: an Unreachable, or a TooLate."""
-        raise NotImplementedError
 
+    @abstractmethod
     def slowly(self) -> Awaitable[Any]:
         """The answer by way of `origin.send`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def left(self) -> None:
         """The client is gone before there was an answer."""
 
+    @abstractmethod
     def told(self, interim: Interim) -> None:
         """An interim answer has come."""
 
